@@ -1,0 +1,30 @@
+"""The configuration: TOML with the environment over it, every key documented, secrets never shown."""
+
+from gateway.settings.carriers import Alphabet, BindKind, Carrier, LongMessages
+from gateway.settings.errors import ConfigError, Place, Problem
+from gateway.settings.load import load
+from gateway.settings.models import Settings
+from gateway.settings.routing import App, Handler, Number
+from gateway.settings.secret import Secret
+from gateway.settings.service import Limits, Log, Metrics, Socket, Store
+
+__all__ = [
+    "Alphabet",
+    "App",
+    "BindKind",
+    "Carrier",
+    "ConfigError",
+    "Handler",
+    "Limits",
+    "Log",
+    "LongMessages",
+    "Metrics",
+    "Number",
+    "Place",
+    "Problem",
+    "Secret",
+    "Settings",
+    "Socket",
+    "Store",
+    "load",
+]

@@ -1,0 +1,178 @@
+"""What is wrong with a configuration: every problem with its place, what is expected and what was found."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from gateway.settings.secret import Secret
+
+Path = tuple[str | int, ...]
+_LONGEST_FOUND = 60
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value came from: a line of a file, or an environment variable."""
+
+    source: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        numbers = [str(number) for number in (self.line, self.column) if number is not None]
+        return ":".join([self.source, *numbers])
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong. ``found`` is None where nothing was found, or where it must not be shown."""
+
+    place: Place
+    key: str
+    expected: str
+    found: str | None = None
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.key}: {self.expected}" if self.key else f"{self.place}: {self.expected}"
+        if self.found is not None:
+            text += f", found {self.found}"
+        if self.nearest is not None:
+            text += f"; did you mean {self.nearest}?"
+        return text
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. ``str()`` is a line for each problem, in the order of the file."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def key_path(path: Path) -> str:
+    """``("carriers", 0, "window")`` as ``carriers[0].window``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that looks most like this one, or None when none is near."""
+    close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def model_of(annotation: Any) -> type[BaseModel] | None:
+    """The section that an annotation holds, alone, optional or as a tuple of sections."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (Union, types.UnionType, tuple):
+        for member in get_args(annotation):
+            if (found := model_of(member)) is not None:
+                return found
+    return None
+
+
+def holds_secret(annotation: Any) -> bool:
+    """Whether a value of this annotation is, or contains, a secret."""
+    return annotation is Secret or any(holds_secret(member) for member in get_args(annotation))
+
+
+def section_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
+    """The section that a path of keys and indexes leads to, or None."""
+    section: type[BaseModel] | None = model
+    for part in path:
+        if section is None or isinstance(part, int):
+            continue
+        field = section.model_fields.get(part)
+        section = model_of(field.annotation) if field else None
+    return section
+
+
+def show(value: Any) -> str | None:
+    """A value as the file would have it, cut short; tables are only named, as they may hold a secret."""
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        text = value if len(value) <= _LONGEST_FOUND else value[:_LONGEST_FOUND] + "..."
+        return '"' + text.encode("unicode_escape").decode().replace('"', '\\"') + '"'
+    return str(value)
+
+
+_EXPECTED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of a sensible size",
+    "int_type": "a whole number",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "path_type": "a path in quotes",
+    "string_type": "text in quotes",
+    "tuple_type": "a list",
+    "missing": "is required",
+}
+
+_PATTERNS = {
+    "^[a-z0-9_-]{1,32}$": "1 to 32 of a-z, 0-9, _ and -",
+    "^0?[0-7]{3}$": 'three octal digits in quotes, such as "0660"',
+}
+
+
+def _bounds(field: Any, kind: str, context: Mapping[str, Any]) -> str:
+    """The whole range of a number, even when only one end of it was passed."""
+    ends: dict[str, Any] = {}
+    for item in getattr(field, "metadata", ()):
+        for end in ("ge", "gt", "le", "lt"):
+            if getattr(item, end, None) is not None:
+                ends[end] = getattr(item, end)
+    if "ge" in ends and "le" in ends:
+        return (
+            f"a number from {ends['ge']:g} to {ends['le']:g}"
+            if ends["le"] < 1e6
+            else (f"a number from {ends['ge']} to {ends['le']}")
+        )
+    return {
+        "greater_than_equal": f"at least {context.get('ge')}",
+        "less_than_equal": f"at most {context.get('le')}",
+    }[kind]
+
+
+def expectation(error: ErrorDetails, field: Any) -> str:
+    """What was expected, in words of the file."""
+    kind = error["type"]
+    context = error.get("ctx", {})
+    if kind in _EXPECTED:
+        return _EXPECTED[kind] if kind == "missing" else f"expected {_EXPECTED[kind]}"
+    if kind == "extra_forbidden":
+        return "unknown key"
+    if kind in ("greater_than_equal", "less_than_equal"):
+        return "expected " + _bounds(field, kind, context)
+    if kind == "literal_error":
+        return f"expected {context['expected']}".replace("'", '"')
+    if kind == "string_pattern_mismatch":
+        return "expected " + _PATTERNS.get(context["pattern"], f"text like {context['pattern']}")
+    if kind == "string_too_long":
+        return f"expected at most {context['max_length']} characters"
+    if kind == "string_too_short":
+        return f"expected at least {context['min_length']} character{'s'[: context['min_length'] != 1]}"
+    if kind == "too_short":
+        return f"expected at least {context['min_length']} entry"
+    return f"expected {error['msg']}"

@@ -1,0 +1,147 @@
+"""The whole configuration: every section, and what `check` warns of."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import cached_property
+from typing import Annotated
+
+import phonenumbers
+from pydantic import AfterValidator, Field
+
+from gateway.settings.base import Section
+from gateway.settings.carriers import SPECIFIED_PASSWORD, Carrier
+from gateway.settings.routing import SHORTEST_KEY, App, Handler, Number
+from gateway.settings.secret import Secret
+from gateway.settings.service import Limits, Log, Metrics, Socket, Store
+from gateway.settings.types import fail, is_local
+
+
+def _region(value: str) -> str:
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise fail("region", 'a region of ISO 3166 in two capital letters, such as "US"')
+    return value
+
+
+class Settings(Section):
+    """A configuration that was checked as a whole: references exist, numbers are normalised."""
+
+    default_region: Annotated[str, AfterValidator(_region)] | None = Field(
+        None,
+        description="Region that national numbers are read in, as ISO 3166 letters; without it only numbers "
+        "with + and a country code are taken.",
+    )
+    store: Store = Field(Store(), description=Store.__doc__)
+    socket: Socket = Field(Socket(), description=Socket.__doc__)
+    metrics: Metrics = Field(Metrics(), description=Metrics.__doc__)
+    log: Log = Field(Log(), description=Log.__doc__)
+    limits: Limits = Field(Limits(), description=Limits.__doc__)
+    carriers: tuple[Carrier, ...] = Field((), description=Carrier.__doc__)
+    numbers: tuple[Number, ...] = Field((), description=Number.__doc__)
+    handlers: tuple[Handler, ...] = Field((), description=Handler.__doc__)
+    apps: tuple[App, ...] = Field((), description=App.__doc__)
+
+    @cached_property
+    def carriers_by_name(self) -> dict[str, Carrier]:
+        return {carrier.name: carrier for carrier in self.carriers}
+
+    @cached_property
+    def handlers_by_name(self) -> dict[str, Handler]:
+        return {handler.name: handler for handler in self.handlers}
+
+    @cached_property
+    def numbers_by_value(self) -> dict[str, Number]:
+        """By the normalised number, which is what `Number.number` holds after load()."""
+        return {number.number: number for number in self.numbers}
+
+    def warnings(self) -> list[str]:
+        """What is allowed and probably not wanted, a sentence each, for `check` and the start."""
+        return [
+            *self._service_warnings(),
+            *(warning for carrier in self.carriers for warning in _carrier_warnings(carrier)),
+            *(warning for handler in self.handlers for warning in _handler_warnings(handler)),
+            *(warning for app in self.apps for warning in _app_warnings(app)),
+        ]
+
+    def _service_warnings(self) -> list[str]:
+        found = []
+        if self.store.synchronous == "normal":
+            found.append('store.synchronous = "normal": accepted messages can be lost in a power cut')
+        if self.store.min_free_disk == 0:
+            found.append("store.min_free_disk = 0: the disk may be filled to the last block")
+        if self.socket.mode_bits & 0o007:
+            found.append(f'socket.mode = "{self.socket.mode}": every user of this machine reaches the socket')
+        address = self.metrics.address
+        if address is not None and not is_local(address[0]) and not _is_private(address[0]):
+            found.append(f'metrics.bind = "{self.metrics.bind}": the metrics page is open to other machines')
+        if self.log.reveal:
+            found.append("log.reveal = true: message texts and whole phone numbers go into the log")
+        if not self.carriers:
+            found.append("no [[carriers]]: messages are accepted and wait")
+        used = {name for number in self.numbers for name in number.handlers}
+        found += [
+            f'handlers "{handler.name}": no number names it'
+            for handler in self.handlers
+            if handler.name not in used
+        ]
+        return found
+
+
+def _is_private(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_private and not address.is_unspecified
+
+
+def _carrier_warnings(carrier: Carrier) -> list[str]:
+    where = f'carriers "{carrier.name}"'
+    found = []
+    far = [host for host, _ in carrier.endpoints if not is_local(host)]
+    if not carrier.tls and far:
+        found.append(f"{where}: without tls the password and all texts go to {far[0]} in clear")
+    if carrier.tls and not carrier.tls_verify:
+        found.append(f"{where}: tls_verify = false: anyone on the way can pose as the carrier")
+    if len(carrier.password) > SPECIFIED_PASSWORD:
+        found.append(
+            f"{where}: the password has more than the {SPECIFIED_PASSWORD} characters of SMPP 3.4 §5.2.2; "
+            "some carriers refuse or cut it"
+        )
+    if not carrier.password:
+        found.append(f"{where}: the password is empty")
+    if carrier.enquire_link == 0:
+        found.append(f"{where}: enquire_link = 0: a dead connection is noticed only by unanswered submits")
+    found += _secret_warnings(f"{where}: password", carrier.password)
+    return found
+
+
+def _handler_warnings(handler: Handler) -> list[str]:
+    where = f'handlers "{handler.name}"'
+    found = []
+    if handler.webhook.startswith("http:") and not handler.is_private:
+        found.append(f"{where}: webhook over http: texts go to {handler.host} in clear")
+    if handler.is_private and not handler.allow_private:
+        found.append(
+            f"{where}: {handler.host} is a private address: every post is refused without allow_private"
+        )
+    if len(handler.secret) < SHORTEST_KEY:
+        found.append(f"{where}: a secret of less than {SHORTEST_KEY} characters can be guessed")
+    found += _secret_warnings(f"{where}: secret", handler.secret)
+    return found
+
+
+def _app_warnings(app: App) -> list[str]:
+    where = f'apps "{app.name}"'
+    found = []
+    if app.token is not None:
+        if len(app.token) < SHORTEST_KEY:
+            found.append(f"{where}: a token of less than {SHORTEST_KEY} characters can be guessed")
+        found += _secret_warnings(f"{where}: token", app.token)
+    return found
+
+
+def _secret_warnings(where: str, secret: Secret) -> list[str]:
+    if secret.world_readable:
+        return [f"{where}: every user of this machine can read {secret.source.partition(':')[2]}"]
+    return []

@@ -1,0 +1,136 @@
+"""What single values cannot show: names given twice, references to nothing, numbers that are the same.
+
+These checks read the raw tables and not the checked sections, so that they speak up in the same run as other
+errors. What has a wrong type was reported already and is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from gateway.settings.errors import Path, nearest, show
+from gateway.settings._sender import AddressError, normalise_sender
+
+
+class Finding(NamedTuple):
+    """A problem before its place is known."""
+
+    path: Path
+    expected: str
+    found: str | None = None
+    nearest: str | None = None
+
+
+def _tables(data: Mapping[str, Any], section: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    entries = data.get(section)
+    if isinstance(entries, list):
+        for index, entry in enumerate(entries):
+            if isinstance(entry, Mapping):
+                yield index, entry
+
+
+def _names(data: Mapping[str, Any], section: str) -> list[str]:
+    return [entry["name"] for _, entry in _tables(data, section) if isinstance(entry.get("name"), str)]
+
+
+def check(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """All that is wrong between the sections of one configuration."""
+    for section in ("carriers", "handlers", "apps"):
+        yield from _unique_names(data, section)
+    yield from _carriers_of_numbers(data)
+    yield from _handlers_of_numbers(data)
+    yield from _numbers(data)
+    yield from _users(data)
+
+
+def _unique_names(data: Mapping[str, Any], section: str) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for index, entry in _tables(data, section):
+        name = entry.get("name")
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            expected = f"expected a name of its own; {section}[{seen[name]}] has it"
+            yield Finding((section, index, "name"), expected, show(name))
+        seen.setdefault(name, index)
+
+
+def _carriers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
+    known = _names(data, "carriers")
+    for index, entry in _tables(data, "numbers"):
+        carrier = entry.get("carrier")
+        if carrier is None:
+            if len(known) != 1:
+                count = "several carriers" if known else "no carrier"
+                yield Finding(("numbers", index, "carrier"), f"is required, as there are {count}")
+        elif isinstance(carrier, str) and carrier not in known:
+            yield Finding(
+                ("numbers", index, "carrier"),
+                "expected the name of one of [[carriers]]",
+                show(carrier),
+                nearest(carrier, known),
+            )
+
+
+def _handlers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
+    known = _names(data, "handlers")
+    for index, entry in _tables(data, "numbers"):
+        handlers = entry.get("handlers")
+        for position, name in enumerate(handlers if isinstance(handlers, list) else ()):
+            path = ("numbers", index, "handlers", position)
+            if isinstance(name, str) and name not in known:
+                expected = "expected the name of one of [[handlers]]"
+                yield Finding(path, expected, show(name), nearest(name, known))
+            elif name in handlers[:position]:
+                yield Finding(path, "expected each handler once", show(name))
+
+
+def region_of(data: Mapping[str, Any]) -> str | None:
+    """The default region, where it is one."""
+    region = data.get("default_region")
+    return region if isinstance(region, str) and len(region) == 2 else None
+
+
+def _normalised(raw: Any, region: str | None) -> str | AddressError | None:
+    if not isinstance(raw, str) or not raw:
+        return None
+    try:
+        return normalise_sender(raw, region).value
+    except AddressError as error:
+        return error
+
+
+def _numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
+    region = region_of(data)
+    owners: dict[str, int] = {}
+    for index, entry in _tables(data, "numbers"):
+        value = _normalised(entry.get("number"), region)
+        path = ("numbers", index, "number")
+        if isinstance(value, AddressError):
+            yield Finding(path, f"expected a number or a sender name: {value}", show(entry.get("number")))
+        elif value in owners:
+            expected = f"expected a number of its own; numbers[{owners[value]}] is the same"
+            yield Finding(path, expected, show(entry.get("number")))
+        elif value is not None:
+            owners[value] = index
+    for index, entry in _tables(data, "apps"):
+        numbers = entry.get("numbers")
+        for position, raw in enumerate(numbers if isinstance(numbers, list) else ()):
+            value = _normalised(raw, region)
+            if isinstance(value, AddressError) or (value is not None and value not in owners):
+                path = ("apps", index, "numbers", position)
+                yield Finding(path, "expected one of [[numbers]]", show(raw), nearest(raw, owners))
+
+
+def _users(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """A user is one app: the kernel's credentials could not tell two apart."""
+    owners: dict[Any, int] = {}
+    for index, entry in _tables(data, "apps"):
+        users = entry.get("uid")
+        for position, user in enumerate(users if isinstance(users, list) else ()):
+            if not isinstance(user, (str, int)) or isinstance(user, bool):
+                continue
+            if owners.setdefault(user, index) != index:
+                expected = f"expected a user of its own; apps[{owners[user]}] has it"
+                yield Finding(("apps", index, "uid", position), expected, show(user))

@@ -1,0 +1,150 @@
+"""The sections about who sends and receives: numbers, handlers and apps."""
+
+from __future__ import annotations
+
+import ipaddress
+import pwd
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, model_validator
+
+from gateway.settings.base import Section
+from gateway.settings.secret import Secret
+from gateway.settings.types import Name, Seconds, check_host, fail
+
+SHORTEST_KEY = 16  # characters of a webhook secret or an app's token, below which `check` warns
+
+
+def _webhook(value: str) -> str:
+    expected = "a web address as https://host/path"
+    if any(char <= " " or char == "\x7f" for char in value):
+        raise fail("webhook", f"{expected}, without spaces or control characters")
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise fail("webhook", expected) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise fail("webhook", expected)
+    if parts.username is not None or parts.password is not None:
+        raise fail("webhook", f"{expected}, without user and password in it")
+    if parts.fragment:
+        raise fail("webhook", f"{expected}, without a fragment (#...)")
+    check_host(parts.hostname)
+    return value
+
+
+def _not_empty(value: Secret) -> Secret:
+    if not value:
+        raise fail("secret", "a secret that is not empty")
+    return value
+
+
+def _user_id(value: int | str, info: ValidationInfo) -> int:
+    if isinstance(value, str):
+        if value.isascii() and value.isdigit():
+            return int(value)
+        try:
+            return pwd.getpwnam(value).pw_uid
+        except KeyError:
+            raise fail("user", "a user id, or the name of a user of this machine") from None
+    return value
+
+
+def _user_ids(value: tuple[int | str, ...], info: ValidationInfo) -> tuple[int | str, ...]:
+    return tuple(_user_id(user, info) for user in value)
+
+
+class Number(Section):
+    """An address that we own, and where messages to it go."""
+
+    number: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
+        description="The number: E.164 (`+15551230001`), national when `default_region` is set, a short code, "
+        "or an alphanumeric sender of up to 11 characters."
+    )
+    carrier: Name | None = Field(
+        None, description="Carrier that it belongs to; may be left out when there is only one."
+    )
+    handlers: tuple[Name, ...] = Field((), description="Handlers that get its inbound messages and receipts.")
+
+
+class Handler(Section):
+    """Where something inbound goes: a webhook."""
+
+    name: Name = Field(description="Name of the handler in `numbers`, commands, logs and metrics; unique.")
+    webhook: Annotated[str, AfterValidator(_webhook)] = Field(
+        description="Web address that events are posted to as JSON."
+    )
+    secret: Annotated[Secret, AfterValidator(_not_empty)] = Field(
+        description="Key of the HMAC-SHA256 signature over id, time and body."
+    )
+    timeout: Seconds = Field(10, ge=0.1, le=30, description="Wait for an answer, from connecting to its end.")
+    concurrency: int = Field(4, ge=1, le=256, description="Posts under way at the same time.")
+    retry_min: Seconds = Field(
+        5, ge=0.1, le=86_400, description="First wait after a failed post; doubles each time, with jitter."
+    )
+    retry_max: Seconds = Field(3600, ge=1, le=86_400, description="Longest wait before another try.")
+    dead_letter_after: Seconds = Field(
+        259_200, ge=1, le=7_776_000, description="Age at which an event is set aside as a dead letter."
+    )
+    max_backlog: int = Field(
+        100_000, ge=1, le=100_000_000, description="Events waiting; the oldest beyond it become dead letters."
+    )
+    allow_private: bool = Field(
+        False,
+        description="Allow private, loopback and link-local addresses. The name is looked up, and refused, "
+        "at each post.",
+    )
+
+    @property
+    def host(self) -> str:
+        """The host of the webhook."""
+        return urlsplit(self.webhook).hostname or ""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the webhook's host is a private address as it is written; names are not resolved."""
+        if self.host == "localhost":
+            return True
+        try:
+            return not ipaddress.ip_address(self.host).is_global
+        except ValueError:
+            return False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Handler:
+        if self.retry_min > self.retry_max:
+            raise fail("retry", "retry_min not above retry_max")
+        return self
+
+
+class App(Section):
+    """An application allowed to submit. With no app at all, whoever may open the socket is the app `local`."""
+
+    name: Name = Field(description="Name of the app in messages, commands, logs and metrics; unique.")
+    uid: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=4_294_967_294)] | Annotated[str, Field(min_length=1)], ...],
+        AfterValidator(_user_ids),
+    ] = Field((), description="Users known by the kernel's peer credentials: ids or names.")
+    token: Annotated[Secret, AfterValidator(_not_empty)] | None = Field(
+        None, description="Token for the request `auth`, for apps that share a user."
+    )
+    numbers: tuple[Annotated[str, StringConstraints(min_length=1, max_length=40)], ...] | None = Field(
+        None, description="Numbers that it may send from and hear of; without it all."
+    )
+    admin: bool = Field(
+        False, description="May use the operator's methods: status of all, messages, resolve, reload."
+    )
+    binary: bool = Field(False, description="May send binary messages and its own user data headers.")
+
+    @property
+    def uids(self) -> frozenset[int]:
+        """The user ids; names were looked up at load."""
+        return frozenset(user for user in self.uid if isinstance(user, int))
+
+    @model_validator(mode="after")
+    def _reachable(self) -> App:
+        if not self.uid and self.token is None:
+            raise fail("app", "uid or token: without one of them nobody can be this app")
+        return self

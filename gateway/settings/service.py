@@ -1,0 +1,187 @@
+"""The sections about the daemon itself: store, socket, metrics, log and limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from gateway.settings.base import Section
+from gateway.settings.types import MiB, Octets, Seconds, fail, split_host_port
+
+
+def _store_url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme != "sqlite":
+        raise fail("store_url", 'a SQLite file as "sqlite:////absolute/path.db"; no other database is known')
+    if not rest.startswith("/") or rest in ("/", "//", "/:memory:") or "?" in rest:
+        raise fail(
+            "store_url", 'a file as "sqlite:////absolute/path.db": a store in memory would lose messages'
+        )
+    return value
+
+
+def _metrics_bind(value: str) -> str:
+    if value:
+        split_host_port(value)
+    return value
+
+
+class Store(Section):
+    """The database: the one place where messages are."""
+
+    url: Annotated[str, AfterValidator(_store_url)] = Field(
+        "sqlite:////var/lib/smsgw/smsgw.db",
+        description="The database file, as `sqlite:////absolute/path.db`. Its directory is locked by the "
+        "daemon that uses it.",
+    )
+    synchronous: Literal["full", "normal"] = Field(
+        "full",
+        description="`full`: an accepted message survives a power cut. `normal` is for measurements only: "
+        "it acknowledges what may be lost.",
+    )
+    min_free_disk: MiB = Field(
+        64,
+        ge=0,
+        le=1_048_576,
+        description="Free disk below which submits are refused and carriers told to wait.",
+    )
+    wal_limit: MiB = Field(
+        256,
+        ge=8,
+        le=65_536,
+        description="Size of the write-ahead log at which intake waits for a checkpoint.",
+    )
+    node: int = Field(
+        0,
+        ge=0,
+        le=63,
+        description="Number of this daemon in its message ids; different for each that you run.",
+    )
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return Path(self.url.removeprefix("sqlite:///"))
+
+
+class Socket(Section):
+    """The local socket where applications submit and subscribe."""
+
+    path: Path = Field(Path("/run/smsgw/smsgw.sock"), description="The unix socket.")
+    mode: Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$")] = Field(
+        "0660", description="Access mode of the socket, as octal digits in quotes."
+    )
+    group: str | None = Field(
+        None, min_length=1, description="Group that owns the socket; without it, the group of the daemon."
+    )
+    max_line: Octets = Field(
+        1_048_576,
+        ge=4096,
+        le=16_777_216,
+        description="Longest request line; a longer one closes the connection.",
+    )
+    max_unanswered: int = Field(
+        5000, ge=1, le=100_000, description="Unanswered requests of a connection at which its reading stops."
+    )
+    max_output: Octets = Field(
+        8_388_608,
+        ge=65_536,
+        le=1_073_741_824,
+        description="Unread replies and events of a connection at which its reading stops.",
+    )
+
+    @property
+    def mode_bits(self) -> int:
+        """`mode` as a number."""
+        return int(self.mode, 8)
+
+
+class Metrics(Section):
+    """Prometheus metrics over HTTP."""
+
+    bind: Annotated[str, AfterValidator(_metrics_bind)] = Field(
+        "127.0.0.1:9464", description='Address of the metrics page as `host:port`; `""` switches it off.'
+    )
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """(host, port) to listen on, or None when off."""
+        return split_host_port(self.bind) if self.bind else None
+
+
+class Log(Section):
+    """What the daemon says about itself, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Lowest level that is logged."
+    )
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`json`, `console`, or `auto`: console on a terminal, else json."
+    )
+    reveal: bool = Field(
+        False, description="Log message texts and whole phone numbers. For fault finding only; never secrets."
+    )
+    burst: int = Field(
+        50,
+        ge=1,
+        le=100_000,
+        description="Lines of one event logged in a second; more are counted and the count is logged.",
+    )
+
+
+class Limits(Section):
+    """Bounds: each has a counter in the metrics for what it refused."""
+
+    queued: int = Field(
+        5_000_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Unsent messages of one app for one carrier at which submits are refused (`queue_full`).",
+    )
+    burst_rows: int = Field(
+        5000, ge=1, le=1_000_000, description="Rows in one database transaction at which intake waits."
+    )
+    burst_bytes: Octets = Field(
+        8_388_608,
+        ge=65_536,
+        le=1_073_741_824,
+        description="Octets in one database transaction at which intake waits.",
+    )
+    look_ahead: int = Field(
+        2000, ge=1, le=100_000, description="Queued segments of a carrier and app that are held in memory."
+    )
+    parked_receipts: int = Field(
+        100_000,
+        ge=0,
+        le=10_000_000,
+        description="Receipts kept while the message that they are for is not known.",
+    )
+    parked_age: Seconds = Field(
+        86_400, ge=1, le=2_592_000, description="How long a receipt without a message is kept."
+    )
+    receipt_age: Seconds = Field(
+        604_800, ge=60, le=7_776_000, description="How long after a submit receipts are matched to it."
+    )
+    no_receipt_after: Seconds = Field(
+        86_400,
+        ge=60,
+        le=7_776_000,
+        description="Age at which a sent message is flagged `no_receipt`; it stays open.",
+    )
+    default_validity: Seconds = Field(
+        172_800,
+        ge=60,
+        le=7_776_000,
+        description="Validity of a message that states none; unsent then: expired.",
+    )
+    max_segments: int = Field(
+        40, ge=1, le=255, description="Segments of one message; a longer text is refused (`too_long`)."
+    )
+    reassembly_age: Seconds = Field(
+        1800,
+        ge=10,
+        le=604_800,
+        description="Wait for missing parts of an inbound message; then it is shown as partial.",
+    )
