@@ -1,0 +1,1 @@
+"""smsgw: a self-hosted SMS gateway daemon."""

@@ -1,0 +1,287 @@
+"""Numbers and names of SMPP 3.4 §5: commands, statuses, TON and NPI, esm_class, TLV tags, message states.
+
+Built over the constants of smpplib. What smpplib does not have (SMPP 5.0 §4.7.6 statuses and §4.8.4 tags, the
+receipt types of esm_class) is written out here.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from smpplib import command_codes, consts
+
+_COMMANDS: Final[dict[str, int]] = command_codes.commands
+_TAGS: Final[dict[str, int]] = consts.OPTIONAL_PARAMS
+
+RESPONSE_BIT: Final = 0x8000_0000
+"""Set in the command_id of every response (§5.1.2.1)."""
+
+
+class CommandId(IntEnum):
+    """command_id of the PDUs that are spoken here (§5.1.2.1)."""
+
+    GENERIC_NACK = _COMMANDS["generic_nack"]
+    BIND_RECEIVER = _COMMANDS["bind_receiver"]
+    BIND_RECEIVER_RESP = _COMMANDS["bind_receiver_resp"]
+    BIND_TRANSMITTER = _COMMANDS["bind_transmitter"]
+    BIND_TRANSMITTER_RESP = _COMMANDS["bind_transmitter_resp"]
+    SUBMIT_SM = _COMMANDS["submit_sm"]
+    SUBMIT_SM_RESP = _COMMANDS["submit_sm_resp"]
+    DELIVER_SM = _COMMANDS["deliver_sm"]
+    DELIVER_SM_RESP = _COMMANDS["deliver_sm_resp"]
+    UNBIND = _COMMANDS["unbind"]
+    UNBIND_RESP = _COMMANDS["unbind_resp"]
+    BIND_TRANSCEIVER = _COMMANDS["bind_transceiver"]
+    BIND_TRANSCEIVER_RESP = _COMMANDS["bind_transceiver_resp"]
+    OUTBIND = _COMMANDS["outbind"]
+    ENQUIRE_LINK = _COMMANDS["enquire_link"]
+    ENQUIRE_LINK_RESP = _COMMANDS["enquire_link_resp"]
+    ALERT_NOTIFICATION = _COMMANDS["alert_notification"]
+    DATA_SM = _COMMANDS["data_sm"]
+    DATA_SM_RESP = _COMMANDS["data_sm_resp"]
+
+
+class CommandStatus(IntEnum):
+    """command_status of a response (§5.1.3; from 0x100 on SMPP 5.0 §4.7.6)."""
+
+    ESME_ROK = consts.SMPP_ESME_ROK
+    ESME_RINVMSGLEN = consts.SMPP_ESME_RINVMSGLEN
+    ESME_RINVCMDLEN = consts.SMPP_ESME_RINVCMDLEN
+    ESME_RINVCMDID = consts.SMPP_ESME_RINVCMDID
+    ESME_RINVBNDSTS = consts.SMPP_ESME_RINVBNDSTS
+    ESME_RALYBND = consts.SMPP_ESME_RALYBND
+    ESME_RINVPRTFLG = consts.SMPP_ESME_RINVPRTFLG
+    ESME_RINVREGDLVFLG = consts.SMPP_ESME_RINVREGDLVFLG
+    ESME_RSYSERR = consts.SMPP_ESME_RSYSERR
+    ESME_RINVSRCADR = consts.SMPP_ESME_RINVSRCADR
+    ESME_RINVDSTADR = consts.SMPP_ESME_RINVDSTADR
+    ESME_RINVMSGID = consts.SMPP_ESME_RINVMSGID
+    ESME_RBINDFAIL = consts.SMPP_ESME_RBINDFAIL
+    ESME_RINVPASWD = consts.SMPP_ESME_RINVPASWD
+    ESME_RINVSYSID = consts.SMPP_ESME_RINVSYSID
+    ESME_RCANCELFAIL = consts.SMPP_ESME_RCANCELFAIL
+    ESME_RREPLACEFAIL = consts.SMPP_ESME_RREPLACEFAIL
+    ESME_RMSGQFUL = consts.SMPP_ESME_RMSGQFUL
+    ESME_RINVSERTYP = consts.SMPP_ESME_RINVSERTYP
+    ESME_RINVNUMDESTS = consts.SMPP_ESME_RINVNUMDESTS
+    ESME_RINVDLNAME = consts.SMPP_ESME_RINVDLNAME
+    ESME_RINVDESTFLAG = consts.SMPP_ESME_RINVDESTFLAG
+    ESME_RINVSUBREP = consts.SMPP_ESME_RINVSUBREP
+    ESME_RINVESMCLASS = consts.SMPP_ESME_RINVESMCLASS
+    ESME_RCNTSUBDL = consts.SMPP_ESME_RCNTSUBDL
+    ESME_RSUBMITFAIL = consts.SMPP_ESME_RSUBMITFAIL
+    ESME_RINVSRCTON = consts.SMPP_ESME_RINVSRCTON
+    ESME_RINVSRCNPI = consts.SMPP_ESME_RINVSRCNPI
+    ESME_RINVDSTTON = consts.SMPP_ESME_RINVDSTTON
+    ESME_RINVDSTNPI = consts.SMPP_ESME_RINVDSTNPI
+    ESME_RINVSYSTYP = consts.SMPP_ESME_RINVSYSTYP
+    ESME_RINVREPFLAG = consts.SMPP_ESME_RINVREPFLAG
+    ESME_RINVNUMMSGS = consts.SMPP_ESME_RINVNUMMSGS
+    ESME_RTHROTTLED = consts.SMPP_ESME_RTHROTTLED
+    ESME_RINVSCHED = consts.SMPP_ESME_RINVSCHED
+    ESME_RINVEXPIRY = consts.SMPP_ESME_RINVEXPIRY
+    ESME_RINVDFTMSGID = consts.SMPP_ESME_RINVDFTMSGID
+    ESME_RX_T_APPN = consts.SMPP_ESME_RX_T_APPN
+    ESME_RX_P_APPN = consts.SMPP_ESME_RX_P_APPN
+    ESME_RX_R_APPN = consts.SMPP_ESME_RX_R_APPN
+    ESME_RQUERYFAIL = consts.SMPP_ESME_RQUERYFAIL
+    ESME_RINVOPTPARSTREAM = consts.SMPP_ESME_RINVOPTPARSTREAM
+    ESME_ROPTPARNOTALLWD = consts.SMPP_ESME_ROPTPARNOTALLWD
+    ESME_RINVPARLEN = consts.SMPP_ESME_RINVPARLEN
+    ESME_RMISSINGOPTPARAM = consts.SMPP_ESME_RMISSINGOPTPARAM
+    ESME_RINVOPTPARAMVAL = consts.SMPP_ESME_RINVOPTPARAMVAL
+    ESME_RDELIVERYFAILURE = consts.SMPP_ESME_RDELIVERYFAILURE
+    ESME_RUNKNOWNERR = consts.SMPP_ESME_RUNKNOWNERR
+    ESME_RSERTYPUNAUTH = 0x100
+    ESME_RPROHIBITED = 0x101
+    ESME_RSERTYPUNAVAIL = 0x102
+    ESME_RSERTYPDENIED = 0x103
+    ESME_RINVDCS = 0x104
+    ESME_RINVSRCADDRSUBUNIT = 0x105
+    ESME_RINVDSTADDRSUBUNIT = 0x106
+
+
+_STATUS_TEXTS: Final[dict[int, str]] = {
+    **consts.DESCRIPTIONS,
+    # smpplib has "<Desc Not Set>" for this one.
+    CommandStatus.ESME_RINVREGDLVFLG: "Invalid registered_delivery flag",
+    CommandStatus.ESME_RSERTYPUNAUTH: "ESME not authorised to use the service_type",
+    CommandStatus.ESME_RPROHIBITED: "ESME prohibited from using the operation",
+    CommandStatus.ESME_RSERTYPUNAVAIL: "Service_type is unavailable",
+    CommandStatus.ESME_RSERTYPDENIED: "Service_type is denied",
+    CommandStatus.ESME_RINVDCS: "Invalid data_coding",
+    CommandStatus.ESME_RINVSRCADDRSUBUNIT: "Source address subunit is invalid",
+    CommandStatus.ESME_RINVDSTADDRSUBUNIT: "Destination address subunit is invalid",
+}
+_STATUS_NAMES: Final[dict[int, str]] = {int(status): status.name for status in CommandStatus}
+
+_TEMPORARY: Final = frozenset({0x58, 0x14, 0x64, 0x08, 0x04})
+"""RTHROTTLED, RMSGQFUL, RX_T_APPN, RSYSERR, RINVBNDSTS: the same submit may succeed later."""
+
+
+def status_name(code: int) -> str:
+    """Name of a command_status, `ESME_RTHROTTLED`; of one in no specification its value, `0x00000400`."""
+    return _STATUS_NAMES.get(code) or f"0x{code:08X}"
+
+
+def status_text(code: int) -> str:
+    """What a command_status means, in words; for one that is in no specification, which range it is from."""
+    text = _STATUS_TEXTS.get(code)
+    if text is not None:
+        return text
+    if 0x400 <= code <= 0x4FF:  # §5.1.3: reserved for vendor specific error codes
+        return f"Carrier's own error 0x{code:08X}"
+    return f"Unknown status 0x{code:08X}"
+
+
+def is_temporary(code: int) -> bool:
+    """Whether a refusal with this command_status may be tried again; all others are final."""
+    return code in _TEMPORARY
+
+
+class Ton(IntEnum):
+    """Type of number (§5.2.5)."""
+
+    UNKNOWN = consts.SMPP_TON_UNK
+    INTERNATIONAL = consts.SMPP_TON_INTL
+    NATIONAL = consts.SMPP_TON_NATNL
+    NETWORK_SPECIFIC = consts.SMPP_TON_NWSPEC
+    SUBSCRIBER = consts.SMPP_TON_SBSCR
+    ALPHANUMERIC = consts.SMPP_TON_ALNUM
+    ABBREVIATED = consts.SMPP_TON_ABBREV
+
+
+class Npi(IntEnum):
+    """Numbering plan indicator (§5.2.6)."""
+
+    UNKNOWN = consts.SMPP_NPI_UNK
+    ISDN = consts.SMPP_NPI_ISDN
+    DATA = consts.SMPP_NPI_DATA
+    TELEX = consts.SMPP_NPI_TELEX
+    LAND_MOBILE = consts.SMPP_NPI_LNDMBL
+    NATIONAL = consts.SMPP_NPI_NATNL
+    PRIVATE = consts.SMPP_NPI_PRVT
+    ERMES = consts.SMPP_NPI_ERMES
+    INTERNET = consts.SMPP_NPI_IP
+    WAP = consts.SMPP_NPI_WAP
+
+
+class MessageState(IntEnum):
+    """message_state (§5.2.28; SCHEDULED and SKIPPED: 5.0 §4.7.15)."""
+
+    SCHEDULED = 0
+    ENROUTE = consts.SMPP_MESSAGE_STATE_ENROUTE
+    DELIVERED = consts.SMPP_MESSAGE_STATE_DELIVERED
+    EXPIRED = consts.SMPP_MESSAGE_STATE_EXPIRED
+    DELETED = consts.SMPP_MESSAGE_STATE_DELETED
+    UNDELIVERABLE = consts.SMPP_MESSAGE_STATE_UNDELIVERABLE
+    ACCEPTED = consts.SMPP_MESSAGE_STATE_ACCEPTED
+    UNKNOWN = consts.SMPP_MESSAGE_STATE_UNKNOWN
+    REJECTED = consts.SMPP_MESSAGE_STATE_REJECTED
+    SKIPPED = 9
+
+
+class EsmClass:
+    """Bits of esm_class (§5.2.12), to be combined with `|`; masks to read them with `&`."""
+
+    MODE_MASK: Final = 0x03
+    MODE_DEFAULT: Final = 0x00
+    MODE_DATAGRAM: Final = 0x01
+    MODE_FORWARD: Final = 0x02
+    MODE_STORE_AND_FORWARD: Final = 0x03
+
+    TYPE_MASK: Final = 0x3C
+    TYPE_DEFAULT: Final = 0x00
+    RECEIPT: Final = 0x04
+    DELIVERY_ACK: Final = 0x08
+    USER_ACK: Final = 0x10
+    CONVERSATION_ABORT: Final = 0x18
+    INTERMEDIATE: Final = 0x20
+
+    FEATURE_MASK: Final = 0xC0
+    UDHI: Final = 0x40
+    REPLY_PATH: Final = 0x80
+
+
+class RegisteredDelivery:
+    """Bits of registered_delivery (§5.2.17), to be combined with `|`."""
+
+    NONE: Final = 0x00
+    RECEIPT: Final = 0x01
+    RECEIPT_ON_FAILURE: Final = 0x02
+    RECEIPT_ON_SUCCESS: Final = 0x03  # 5.0 §4.7.21; reserved in 3.4
+    RECEIPT_MASK: Final = 0x03
+    DELIVERY_ACK: Final = 0x04
+    USER_ACK: Final = 0x08
+    INTERMEDIATE: Final = 0x10
+
+
+class Tag(IntEnum):
+    """Tags of optional parameters, TLVs (§5.3.2; from `CONGESTION_STATE` on 5.0 §4.8.4)."""
+
+    DEST_ADDR_SUBUNIT = _TAGS["dest_addr_subunit"]
+    DEST_NETWORK_TYPE = _TAGS["dest_network_type"]
+    DEST_BEARER_TYPE = _TAGS["dest_bearer_type"]
+    DEST_TELEMATICS_ID = _TAGS["dest_telematics_id"]
+    SOURCE_ADDR_SUBUNIT = _TAGS["source_addr_subunit"]
+    SOURCE_NETWORK_TYPE = _TAGS["source_network_type"]
+    SOURCE_BEARER_TYPE = _TAGS["source_bearer_type"]
+    SOURCE_TELEMATICS_ID = _TAGS["source_telematics_id"]
+    QOS_TIME_TO_LIVE = _TAGS["qos_time_to_live"]
+    PAYLOAD_TYPE = _TAGS["payload_type"]
+    ADDITIONAL_STATUS_INFO_TEXT = _TAGS["additional_status_info_text"]
+    RECEIPTED_MESSAGE_ID = _TAGS["receipted_message_id"]
+    MS_MSG_WAIT_FACILITIES = _TAGS["ms_msg_wait_facilities"]
+    PRIVACY_INDICATOR = _TAGS["privacy_indicator"]
+    SOURCE_SUBADDRESS = _TAGS["source_subaddress"]
+    DEST_SUBADDRESS = _TAGS["dest_subaddress"]
+    USER_MESSAGE_REFERENCE = _TAGS["user_message_reference"]
+    USER_RESPONSE_CODE = _TAGS["user_response_code"]
+    SOURCE_PORT = _TAGS["source_port"]
+    DESTINATION_PORT = _TAGS["destination_port"]
+    SAR_MSG_REF_NUM = _TAGS["sar_msg_ref_num"]
+    LANGUAGE_INDICATOR = _TAGS["language_indicator"]
+    SAR_TOTAL_SEGMENTS = _TAGS["sar_total_segments"]
+    SAR_SEGMENT_SEQNUM = _TAGS["sar_segment_seqnum"]
+    SC_INTERFACE_VERSION = _TAGS["sc_interface_version"]
+    CALLBACK_NUM_PRES_IND = _TAGS["callback_num_pres_ind"]
+    CALLBACK_NUM_ATAG = _TAGS["callback_num_atag"]
+    NUMBER_OF_MESSAGES = _TAGS["number_of_messages"]
+    CALLBACK_NUM = _TAGS["callback_num"]
+    DPF_RESULT = _TAGS["dpf_result"]
+    SET_DPF = _TAGS["set_dpf"]
+    MS_AVAILABILITY_STATUS = _TAGS["ms_availability_status"]
+    NETWORK_ERROR_CODE = _TAGS["network_error_code"]
+    MESSAGE_PAYLOAD = _TAGS["message_payload"]
+    DELIVERY_FAILURE_REASON = _TAGS["delivery_failure_reason"]
+    MORE_MESSAGES_TO_SEND = _TAGS["more_messages_to_send"]
+    MESSAGE_STATE = _TAGS["message_state"]
+    USSD_SERVICE_OP = _TAGS["ussd_service_op"]
+    DISPLAY_TIME = _TAGS["display_time"]
+    SMS_SIGNAL = _TAGS["sms_signal"]
+    MS_VALIDITY = _TAGS["ms_validity"]
+    ALERT_ON_MESSAGE_DELIVERY = _TAGS["alert_on_message_delivery"]
+    ITS_REPLY_TYPE = _TAGS["its_reply_type"]
+    ITS_SESSION_INFO = _TAGS["its_session_info"]
+    CONGESTION_STATE = 0x0428
+    BILLING_IDENTIFICATION = 0x060B
+    SOURCE_NETWORK_ID = 0x060D
+    DEST_NETWORK_ID = 0x060E
+    SOURCE_NODE_ID = 0x060F
+    DEST_NODE_ID = 0x0610
+    DEST_ADDR_NP_RESOLUTION = 0x0611
+    DEST_ADDR_NP_INFORMATION = 0x0612
+    DEST_ADDR_NP_COUNTRY = 0x0613
+
+
+class BindMode(StrEnum):
+    """What a bind may carry: out (`transmitter`), in (`receiver`), both (`transceiver`)."""
+
+    TRANSMITTER = "transmitter"
+    RECEIVER = "receiver"
+    TRANSCEIVER = "transceiver"
+
+
+INTERFACE_VERSION_34: Final = 0x34
+INTERFACE_VERSION_50: Final = 0x50
