@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gateway.settings.base import Section
 from gateway.settings.secret import Secret
-from gateway.settings.types import COctets, Host, Name, Port, Seconds, fail, split_host_port
+from gateway.settings.types import (
+    COctets,
+    Form,
+    Host,
+    IpAddress,
+    Name,
+    Port,
+    ReadableFile,
+    Seconds,
+    fail,
+    split_host_port,
+)
 
 Alphabet = Literal["gsm7", "gsm7_packed", "latin1", "ascii"]
 LongMessages = Literal["udh8", "udh16", "sar", "payload"]
@@ -23,7 +33,10 @@ _VERSIONS = {"3.3": 0x33, "3.4": 0x34, "5.0": 0x50}
 
 
 def _interface_version(value: Any) -> Any:
-    return _VERSIONS.get(value, value) if isinstance(value, str) else value
+    version = _VERSIONS.get(value) if isinstance(value, str) else value
+    if version not in _VERSIONS.values():
+        raise fail("interface_version", '"3.3", "3.4" or "5.0"')
+    return version
 
 
 def _password(value: Secret) -> Secret:
@@ -54,13 +67,13 @@ class Carrier(Section):
     )
     port: Port = Field(2775, description="TCP port of `host`, and of those `hosts` that name none.")
     tls: bool = Field(False, description="Connect with TLS.")
-    tls_ca: Path | None = Field(
+    tls_ca: ReadableFile | None = Field(
         None, description="PEM file of the authorities to trust; without it those of the system."
     )
-    tls_cert: Path | None = Field(
+    tls_cert: ReadableFile | None = Field(
         None, description="PEM file of the client certificate, for carriers that ask for one."
     )
-    tls_key: Path | None = Field(
+    tls_key: ReadableFile | None = Field(
         None, description="PEM file of the key of `tls_cert`; without it, the key is in `tls_cert`."
     )
     tls_server_name: Host | None = Field(
@@ -69,7 +82,7 @@ class Carrier(Section):
     tls_verify: bool = Field(
         True, description="Check the carrier's certificate. Switching this off lets others read the traffic."
     )
-    local_address: Host | None = Field(
+    local_address: IpAddress | None = Field(
         None, description="Local IP address to connect from, for carriers that admit only one."
     )
     system_id: Annotated[COctets, Field(max_length=15)] = Field(
@@ -81,10 +94,9 @@ class Carrier(Section):
     system_type: Annotated[COctets, Field(max_length=12)] = Field(
         "", description="system_type of the bind (§5.2.3); empty unless the carrier gave one."
     )
-    interface_version: Annotated[Literal[0x33, 0x34, 0x50], BeforeValidator(_interface_version)] = Field(
-        0x34,
-        description='SMPP version to bind with: `"3.3"`, `"3.4"` or `"5.0"`, or its octet such as `0x34`.',
-    )
+    interface_version: Annotated[
+        int, BeforeValidator(_interface_version), Form('`"3.3"`, `"3.4"` or `"5.0"`')
+    ] = Field(0x34, description="SMPP version to bind with (§5.2.4); its octet, such as `0x34`, will do too.")
     bind: BindKind = Field(
         "transceiver",
         description="Kind of bind: `transceiver`, `transmitter`, `receiver`, or `pair` (one of each of the "

@@ -1,12 +1,12 @@
 """Settings from the environment, laid over those of the file.
 
-SMSGW_STORE__URL is [store] url, SMSGW_CARRIERS__0__PASSWORD the password of the first of [[carriers]]. A list or a
-whole section is given as JSON. A name with two underscores must lead to a setting, so that a misspelt one is not
-quietly without effect; a name with one word is a setting only where there is such a key at the top (SMSGW_CONFIG
-and the like belong to the commands).
+SMSGW_STORE__URL is [store] url, SMSGW_CARRIERS__0__PASSWORD the password of the first of [[carriers]]. A list
+or a whole section is given as JSON. A name with two underscores must lead to a setting, so that a misspelt
+one is not quietly without effect; a name with one word is a setting only where there is such a key at the top
+(SMSGW_CONFIG and the like belong to the commands).
 
-pydantic-settings is not used for this: it has no indexes into lists, takes unknown names silently, and does not say
-which variable a wrong value came from.
+pydantic-settings is not used for this: it has no indexes into lists, takes unknown names silently, and does
+not say which variable a wrong value came from.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREFIX = "SMSGW_"
 def overlay(
     data: dict[str, Any], env: Mapping[str, str], model: type[BaseModel]
 ) -> tuple[dict[Path, Place], list[Problem]]:
-    """Write the settings of ``env`` into ``data``; returns the places of what was written, and what was wrong."""
+    """Write the settings of ``env`` into ``data``; returns where each came from, and what was wrong."""
     places: dict[Path, Place] = {}
     problems: list[Problem] = []
     names = sorted((name for name in env if name.startswith(PREFIX)), key=_order)
@@ -41,7 +41,7 @@ def overlay(
         path, annotation = found
         try:
             value = _value(env[name], annotation)
-        except ValueError:
+        except (ValueError, RecursionError):
             problems.append(Problem(place, "", "expected JSON, as this setting is a list or a table"))
             continue
         if (trouble := _put(data, path, value)) is not None:
@@ -113,7 +113,7 @@ def _has_list(annotation: Any) -> bool:
 
 
 def _put(data: dict[str, Any], path: Path, value: Any) -> str | None:
-    """Set a value at a path, making tables and the next list entry on the way; else says what is in the way."""
+    """Set a value, making tables and the next list entry on the way; else says what is in the way."""
     target: Any = data
     for part, following in zip(path, (*path[1:], None), strict=True):
         if isinstance(part, int):

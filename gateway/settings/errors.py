@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from gateway.settings.secret import Secret
 
 Path = tuple[str | int, ...]
 _LONGEST_FOUND = 60
+_LARGEST_FOUND = 10**30
+_USER_INFO = re.compile(r"://[^/?#]*@")  # user and password of a web address or database
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,11 @@ def show(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
+        value = _USER_INFO.sub("://...@", value)
         text = value if len(value) <= _LONGEST_FOUND else value[:_LONGEST_FOUND] + "..."
         return '"' + text.encode("unicode_escape").decode().replace('"', '\\"') + '"'
+    if isinstance(value, int) and abs(value) > _LARGEST_FOUND:
+        return "a number of many digits"
     return str(value)
 
 
@@ -136,23 +142,16 @@ _PATTERNS = {
 }
 
 
-def _bounds(field: Any, kind: str, context: Mapping[str, Any]) -> str:
+def _range(field: Any, context: Mapping[str, Any]) -> str:
     """The whole range of a number, even when only one end of it was passed."""
-    ends: dict[str, Any] = {}
+    ends = dict(context)
     for item in getattr(field, "metadata", ()):
-        for end in ("ge", "gt", "le", "lt"):
+        for end in ("ge", "le"):
             if getattr(item, end, None) is not None:
                 ends[end] = getattr(item, end)
     if "ge" in ends and "le" in ends:
-        return (
-            f"a number from {ends['ge']:g} to {ends['le']:g}"
-            if ends["le"] < 1e6
-            else (f"a number from {ends['ge']} to {ends['le']}")
-        )
-    return {
-        "greater_than_equal": f"at least {context.get('ge')}",
-        "less_than_equal": f"at most {context.get('le')}",
-    }[kind]
+        return f"a number from {ends['ge']} to {ends['le']}"
+    return f"at least {ends['ge']}" if "ge" in ends else f"at most {ends['le']}"
 
 
 def expectation(error: ErrorDetails, field: Any) -> str:
@@ -164,7 +163,7 @@ def expectation(error: ErrorDetails, field: Any) -> str:
     if kind == "extra_forbidden":
         return "unknown key"
     if kind in ("greater_than_equal", "less_than_equal"):
-        return "expected " + _bounds(field, kind, context)
+        return "expected " + _range(field, context)
     if kind == "literal_error":
         return f"expected {context['expected']}".replace("'", '"')
     if kind == "string_pattern_mismatch":

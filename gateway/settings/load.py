@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.settings import env as environment
 from gateway.settings import references
+from gateway.settings._sender import normalise_sender
 from gateway.settings.errors import (
     ConfigError,
     Path,
@@ -28,9 +29,8 @@ from gateway.settings.errors import (
 )
 from gateway.settings.models import Settings
 from gateway.settings.routing import App
-from gateway.settings.secret import Resolver
 from gateway.settings.toml_lines import Position, key_positions
-from gateway.settings._sender import normalise_sender
+from gateway.settings.types import Resolver
 
 _LARGEST_FILE = 16_777_216
 _TOML_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -68,7 +68,7 @@ def _read(path: FilePath) -> tuple[dict[str, Any], dict[Path, Position]]:
         raise ConfigError([Problem(Place(str(path), line), "", "is not UTF-8 text")]) from None
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, and what int() says of thousands of digits
         raise ConfigError([_syntax_problem(path, text, str(error))]) from None
     except RecursionError:
         raise ConfigError([Problem(place, "", "is nested too deeply")]) from None
@@ -117,9 +117,7 @@ def _check(
                 Problem(place(finding.path), key, finding.expected, finding.found, finding.nearest)
             )
     if settings is not None:
-        problems += [
-            Problem(place(path), key_path(path), what) for path, what in _equal_tokens(settings.apps)
-        ]
+        problems += [Problem(place(path), key_path(path), what) for path, what in _shared(settings.apps)]
     if problems or settings is None:
         raise ConfigError(sorted(problems, key=lambda problem: problem.place.line or 0))
     return _normalised(settings)
@@ -153,8 +151,14 @@ def _known_path(loc: tuple[str | int, ...]) -> Path:
     return tuple(path)
 
 
-def _equal_tokens(apps: tuple[App, ...]) -> Iterator[tuple[Path, str]]:
+def _shared(apps: tuple[App, ...]) -> Iterator[tuple[Path, str]]:
+    """Users and tokens of two apps: nothing could tell them apart. Names of users were looked up by now."""
+    owners: dict[int, int] = {}
     for index, app in enumerate(apps):
+        for position, uid in enumerate(app.uid):
+            if owners.setdefault(uid, index) != index:
+                what = f"expected a user of its own; apps[{owners[uid]}] has it"
+                yield ("apps", index, "uid", position), what
         for earlier, other in enumerate(apps[:index]):
             if app.token is not None and app.token == other.token:
                 yield ("apps", index, "token"), f"expected a token of its own; apps[{earlier}] has the same"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from gateway.settings.errors import Path, nearest, show
 from gateway.settings._sender import AddressError, normalise_sender
+from gateway.settings.errors import Path, nearest, show
 
 
 class Finding(NamedTuple):
@@ -30,6 +30,11 @@ def _tables(data: Mapping[str, Any], section: str) -> Iterator[tuple[int, Mappin
                 yield index, entry
 
 
+def _list(entry: Mapping[str, Any], key: str) -> list[Any]:
+    value = entry.get(key)
+    return value if isinstance(value, list) else []
+
+
 def _names(data: Mapping[str, Any], section: str) -> list[str]:
     return [entry["name"] for _, entry in _tables(data, section) if isinstance(entry.get("name"), str)]
 
@@ -41,7 +46,6 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _carriers_of_numbers(data)
     yield from _handlers_of_numbers(data)
     yield from _numbers(data)
-    yield from _users(data)
 
 
 def _unique_names(data: Mapping[str, Any], section: str) -> Iterator[Finding]:
@@ -76,9 +80,9 @@ def _carriers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
 def _handlers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
     known = _names(data, "handlers")
     for index, entry in _tables(data, "numbers"):
-        handlers = entry.get("handlers")
-        for position, name in enumerate(handlers if isinstance(handlers, list) else ()):
-            path = ("numbers", index, "handlers", position)
+        handlers = _list(entry, "handlers")
+        for position, name in enumerate(handlers):
+            path: Path = ("numbers", index, "handlers", position)
             if isinstance(name, str) and name not in known:
                 expected = "expected the name of one of [[handlers]]"
                 yield Finding(path, expected, show(name), nearest(name, known))
@@ -106,7 +110,7 @@ def _numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
     owners: dict[str, int] = {}
     for index, entry in _tables(data, "numbers"):
         value = _normalised(entry.get("number"), region)
-        path = ("numbers", index, "number")
+        path: Path = ("numbers", index, "number")
         if isinstance(value, AddressError):
             yield Finding(path, f"expected a number or a sender name: {value}", show(entry.get("number")))
         elif value in owners:
@@ -115,22 +119,8 @@ def _numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
         elif value is not None:
             owners[value] = index
     for index, entry in _tables(data, "apps"):
-        numbers = entry.get("numbers")
-        for position, raw in enumerate(numbers if isinstance(numbers, list) else ()):
+        for position, raw in enumerate(_list(entry, "numbers")):
             value = _normalised(raw, region)
             if isinstance(value, AddressError) or (value is not None and value not in owners):
                 path = ("apps", index, "numbers", position)
-                yield Finding(path, "expected one of [[numbers]]", show(raw), nearest(raw, owners))
-
-
-def _users(data: Mapping[str, Any]) -> Iterator[Finding]:
-    """A user is one app: the kernel's credentials could not tell two apart."""
-    owners: dict[Any, int] = {}
-    for index, entry in _tables(data, "apps"):
-        users = entry.get("uid")
-        for position, user in enumerate(users if isinstance(users, list) else ()):
-            if not isinstance(user, (str, int)) or isinstance(user, bool):
-                continue
-            if owners.setdefault(user, index) != index:
-                expected = f"expected a user of its own; apps[{owners[user]}] has it"
-                yield Finding(("apps", index, "uid", position), expected, show(user))
+                yield Finding(path, "expected one of [[numbers]]", show(raw), nearest(str(raw), owners))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import pwd
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from gateway.settings.base import Section
 from gateway.settings.secret import Secret
-from gateway.settings.types import Name, Seconds, check_host, fail
+from gateway.settings.types import Form, Name, Seconds, check_host, fail
 
 SHORTEST_KEY = 16  # characters of a webhook secret or an app's token, below which `check` warns
 
@@ -41,26 +41,25 @@ def _not_empty(value: Secret) -> Secret:
     return value
 
 
-def _user_id(value: int | str, info: ValidationInfo) -> int:
+def _user_id(value: Any) -> int:
     if isinstance(value, str):
-        if value.isascii() and value.isdigit():
-            return int(value)
         try:
             return pwd.getpwnam(value).pw_uid
-        except KeyError:
-            raise fail("user", "a user id, or the name of a user of this machine") from None
-    return value
+        except (KeyError, ValueError):  # ValueError: a NUL in the name
+            pass
+    elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 0xFFFFFFFF:
+        return value
+    raise fail("user", "a user id, or the name of a user of this machine")
 
 
-def _user_ids(value: tuple[int | str, ...], info: ValidationInfo) -> tuple[int | str, ...]:
-    return tuple(_user_id(user, info) for user in value)
+UserId = Annotated[int, BeforeValidator(_user_id), Form("user id or name")]
 
 
 class Number(Section):
     """An address that we own, and where messages to it go."""
 
     number: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
-        description="The number: E.164 (`+15551230001`), national when `default_region` is set, a short code, "
+        description="The number: E.164 (`+15551230001`), national when `default_region` is set, a short code "
         "or an alphanumeric sender of up to 11 characters."
     )
     carrier: Name | None = Field(
@@ -120,13 +119,10 @@ class Handler(Section):
 
 
 class App(Section):
-    """An application allowed to submit. With no app at all, whoever may open the socket is the app `local`."""
+    """An application allowed to submit. With none, whoever may open the socket is the app `local`."""
 
     name: Name = Field(description="Name of the app in messages, commands, logs and metrics; unique.")
-    uid: Annotated[
-        tuple[Annotated[int, Field(ge=0, le=4_294_967_294)] | Annotated[str, Field(min_length=1)], ...],
-        AfterValidator(_user_ids),
-    ] = Field((), description="Users known by the kernel's peer credentials: ids or names.")
+    uid: tuple[UserId, ...] = Field((), description="Users known by the kernel's peer credentials.")
     token: Annotated[Secret, AfterValidator(_not_empty)] | None = Field(
         None, description="Token for the request `auth`, for apps that share a user."
     )
@@ -137,11 +133,6 @@ class App(Section):
         False, description="May use the operator's methods: status of all, messages, resolve, reload."
     )
     binary: bool = Field(False, description="May send binary messages and its own user data headers.")
-
-    @property
-    def uids(self) -> frozenset[int]:
-        """The user ids; names were looked up at load."""
-        return frozenset(user for user in self.uid if isinstance(user, int))
 
     @model_validator(mode="after")
     def _reachable(self) -> App:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any
@@ -14,21 +12,13 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from gateway.settings.types import fail
+from gateway.settings.types import Resolver, fail
 
 _MAX_OCTETS = 65536
 
 
-@dataclass(frozen=True)
-class Resolver:
-    """Where secrets are looked up: the environment, and the directory that relative paths start from."""
-
-    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    base: Path = field(default_factory=Path)
-
-
 class Secret:
-    """A value that str(), repr(), JSON and error texts do not show; ``reveal()`` gives it to the code using it.
+    """A value that str(), repr(), JSON and error texts do not show; ``reveal()`` gives it to its user.
 
     Written as ``env:NAME``, ``file:/path`` (one trailing newline is dropped), ``cred:NAME`` (a systemd
     credential: the file NAME in $CREDENTIALS_DIRECTORY) or as the value itself.
@@ -118,8 +108,7 @@ class Secret:
             return raw
         if not isinstance(raw, str):
             raise fail("secret", "a secret as text: env:NAME, file:/path, cred:NAME or the value")
-        resolver = info.context if isinstance(info.context, Resolver) else Resolver()
-        return cls.resolve(raw, resolver)
+        return cls.resolve(raw, Resolver.of(info))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

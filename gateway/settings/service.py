@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import grp
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
 from gateway.settings.base import Section
-from gateway.settings.types import MiB, Octets, Seconds, fail, split_host_port
+from gateway.settings.types import FilePath, MiB, Octets, Seconds, fail, split_host_port
 
 
 def _store_url(value: str) -> str:
     scheme, _, rest = value.partition("://")
     if scheme != "sqlite":
         raise fail("store_url", 'a SQLite file as "sqlite:////absolute/path.db"; no other database is known')
-    if not rest.startswith("/") or rest in ("/", "//", "/:memory:") or "?" in rest:
-        raise fail(
-            "store_url", 'a file as "sqlite:////absolute/path.db": a store in memory would lose messages'
-        )
+    if not rest.startswith("//") or rest.endswith("/") or "?" in rest:
+        raise fail("store_url", 'a file as "sqlite:////absolute/path.db": four slashes, no options')
+    return value
+
+
+def _group(value: str) -> str:
+    try:
+        grp.getgrnam(value)
+    except (KeyError, ValueError):  # ValueError: a NUL in the name
+        raise fail("group", "the name of a group of this machine") from None
     return value
 
 
@@ -69,12 +76,12 @@ class Store(Section):
 class Socket(Section):
     """The local socket where applications submit and subscribe."""
 
-    path: Path = Field(Path("/run/smsgw/smsgw.sock"), description="The unix socket.")
+    path: FilePath = Field(Path("/run/smsgw/smsgw.sock"), description="The unix socket.")
     mode: Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$")] = Field(
         "0660", description="Access mode of the socket, as octal digits in quotes."
     )
-    group: str | None = Field(
-        None, min_length=1, description="Group that owns the socket; without it, the group of the daemon."
+    group: Annotated[str, AfterValidator(_group)] | None = Field(
+        None, description="Group that owns the socket; without it, the group of the daemon."
     )
     max_line: Octets = Field(
         1_048_576,

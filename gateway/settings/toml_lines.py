@@ -1,7 +1,7 @@
 """Which line of a TOML text each key is on; tomllib gives the values only.
 
-The text has passed tomllib, so this scanner only has to find its way, not to judge: strings of all four kinds,
-comments, tables, arrays of tables, dotted keys, inline tables and arrays (TOML 1.0).
+The text has passed tomllib, so this scanner only has to find its way, not to judge: strings of all four
+kinds, comments, tables, arrays of tables, dotted keys, inline tables and arrays (TOML 1.0).
 """
 
 from __future__ import annotations

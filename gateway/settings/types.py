@@ -6,10 +6,14 @@ A unit is metadata of a type, so that the configuration reference can print it b
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 
@@ -17,6 +21,25 @@ class Unit(NamedTuple):
     """What a number counts; shown in docs/config.md."""
 
     name: str
+
+
+class Form(NamedTuple):
+    """How a value is written, where the type alone does not say it; shown in docs/config.md."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """Where values are looked up: the environment, and the directory that relative paths start from."""
+
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    base: Path = field(default_factory=Path)
+
+    @staticmethod
+    def of(info: ValidationInfo) -> Resolver:
+        """The one that load() gave, or the process's own for a section that is made by itself."""
+        return info.context if isinstance(info.context, Resolver) else Resolver()
 
 
 Seconds = Annotated[float, Unit("seconds")]
@@ -33,7 +56,7 @@ _HOST = re.compile(
 
 def fail(kind: str, message: str) -> PydanticCustomError:
     """An error whose text says what is expected. Braces would be read as a template, so they are doubled."""
-    return PydanticCustomError(kind, message.replace("{", "{{").replace("}", "}}"))  # type: ignore[arg-type]
+    return PydanticCustomError(kind, message.replace("{", "{{").replace("}", "}}"))
 
 
 def check_host(value: str) -> str:
@@ -46,7 +69,34 @@ def check_host(value: str) -> str:
     return value
 
 
-Host = Annotated[str, AfterValidator(check_host)]
+def _check_address(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise fail("address", "an IP address") from None
+    return value
+
+
+Host = Annotated[str, AfterValidator(check_host), Form("host name or address")]
+IpAddress = Annotated[str, AfterValidator(_check_address), Form("IP address")]
+
+
+def _absolute(value: Path, info: ValidationInfo) -> Path:
+    return Resolver.of(info).base / value
+
+
+def _readable(value: Path, info: ValidationInfo) -> Path:
+    path = _absolute(value, info)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise fail("file", f"a file that can be read ({error.strerror})") from None
+    return path
+
+
+# Relative paths start from the directory of the configuration file: a daemon has no directory of its own.
+FilePath = Annotated[Path, AfterValidator(_absolute)]
+ReadableFile = Annotated[Path, AfterValidator(_readable)]
 
 
 def split_host_port(value: str, default_port: int | None = None) -> tuple[str, int]:
