@@ -110,8 +110,8 @@ def show(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        value = _USER_INFO.sub("://...@", value)
-        text = value if len(value) <= _LONGEST_FOUND else value[:_LONGEST_FOUND] + "..."
+        text = _USER_INFO.sub("://...@", value)
+        text = text if len(text) <= _LONGEST_FOUND else text[:_LONGEST_FOUND] + "..."
         return '"' + text.encode("unicode_escape").decode().replace('"', '\\"') + '"'
     if isinstance(value, int) and abs(value) > _LARGEST_FOUND:
         return "a number of many digits"

@@ -14,7 +14,6 @@ from pydantic_core import ErrorDetails
 
 from gateway.settings import env as environment
 from gateway.settings import references
-from gateway.settings._sender import normalise_sender
 from gateway.settings.errors import (
     ConfigError,
     Path,
@@ -31,6 +30,7 @@ from gateway.settings.models import Settings
 from gateway.settings.routing import App
 from gateway.settings.toml_lines import Position, key_positions
 from gateway.settings.types import Resolver
+from gateway.sms.address import normalise_sender
 
 _LARGEST_FILE = 16_777_216
 _TOML_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")

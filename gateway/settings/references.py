@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from gateway.settings._sender import AddressError, normalise_sender
 from gateway.settings.errors import Path, nearest, show
+from gateway.sms.address import AddressError, normalise_sender
+from gateway.sms.numbering import region_exists
 
 
 class Finding(NamedTuple):
@@ -90,29 +91,27 @@ def _handlers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(path, "expected each handler once", show(name))
 
 
-def region_of(data: Mapping[str, Any]) -> str | None:
-    """The default region, where it is one."""
-    region = data.get("default_region")
-    return region if isinstance(region, str) and len(region) == 2 else None
-
-
-def _normalised(raw: Any, region: str | None) -> str | AddressError | None:
+def _normalised(raw: Any, region: Any) -> str | AddressError | None:
+    """The one form of a number; None where there is none, or where a wrong region would be to blame."""
     if not isinstance(raw, str) or not raw:
         return None
+    known = isinstance(region, str) and region_exists(region)
     try:
-        return normalise_sender(raw, region).value
+        return normalise_sender(raw, region if known else None).value
     except AddressError as error:
-        return error
+        return error if known or region is None else None
 
 
 def _numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
-    region = region_of(data)
+    region = data.get("default_region")
     owners: dict[str, int] = {}
     for index, entry in _tables(data, "numbers"):
         value = _normalised(entry.get("number"), region)
         path: Path = ("numbers", index, "number")
         if isinstance(value, AddressError):
-            yield Finding(path, f"expected a number or a sender name: {value}", show(entry.get("number")))
+            yield Finding(
+                path, f"expected a number or a sender name ({value.detail})", show(entry.get("number"))
+            )
         elif value in owners:
             expected = f"expected a number of its own; numbers[{owners[value]}] is the same"
             yield Finding(path, expected, show(entry.get("number")))
