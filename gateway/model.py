@@ -1,0 +1,274 @@
+"""The words of the gateway as data: states, their allowed transitions, classes, reasons and ids.
+
+Pure: no clock, no I/O. Everything that the store writes as a number and the doors say as a word is mapped here,
+in one place.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+from typing import Final
+
+from gateway.smpp.constants import MessageState
+
+
+class State(IntEnum):
+    """The state of a segment, and of a message as it follows from its segments (the number is what is stored)."""
+
+    SCHEDULED = 0
+    QUEUED = 1
+    SUBMITTING = 2
+    SENT = 3
+    IN_DOUBT = 4
+    DELIVERED = 5
+    UNDELIVERED = 6
+    EXPIRED = 7
+    FAILED = 8
+    REJECTED = 9
+    CANCELLED = 10
+
+    @property
+    def word(self) -> str:
+        """The state as users read it, for instance ``in_doubt``."""
+        return STATE_WORDS[self]
+
+
+STATE_WORDS: Final = tuple(state.name.lower() for state in State)
+
+FINAL: Final = frozenset(
+    {State.DELIVERED, State.UNDELIVERED, State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED}
+)
+"""States that never change again. ``sent`` joins them when no receipt was asked for (see `is_final`)."""
+
+UNSENT: Final = frozenset({State.SCHEDULED, State.QUEUED})
+"""States in which certainly nothing of the current attempt is on the wire."""
+
+TRANSITIONS: Final[dict[State, frozenset[State]]] = {
+    State.SCHEDULED: frozenset({State.QUEUED, State.CANCELLED, State.EXPIRED, State.REJECTED, State.FAILED}),
+    State.QUEUED: frozenset(
+        {
+            State.SUBMITTING,
+            State.CANCELLED,
+            State.EXPIRED,
+            State.REJECTED,
+            State.FAILED,  # a sibling segment was refused for good, or an operator said so
+            # A segment that went back to the queue in doubt may still be settled by its first attempt.
+            State.SENT,
+            State.DELIVERED,
+            State.UNDELIVERED,
+        }
+    ),
+    State.SUBMITTING: frozenset(
+        {
+            State.SENT,
+            State.FAILED,
+            State.QUEUED,
+            State.IN_DOUBT,
+            State.EXPIRED,
+            # The receipt can overtake the record of the response.
+            State.DELIVERED,
+            State.UNDELIVERED,
+        }
+    ),
+    State.SENT: frozenset({State.DELIVERED, State.UNDELIVERED, State.EXPIRED}),
+    State.IN_DOUBT: frozenset(
+        {State.SENT, State.QUEUED, State.FAILED, State.DELIVERED, State.UNDELIVERED, State.EXPIRED}
+    ),
+    **{state: frozenset() for state in FINAL},
+}
+"""What may follow what, for a segment. A final state has no successor."""
+
+BAD_ENDS: Final = FINAL - {State.DELIVERED}
+
+RECEIPT_STATES: Final[dict[MessageState, State | None]] = {
+    MessageState.DELIVERED: State.DELIVERED,
+    MessageState.EXPIRED: State.EXPIRED,
+    MessageState.DELETED: State.UNDELIVERED,
+    MessageState.UNDELIVERABLE: State.UNDELIVERED,
+    MessageState.REJECTED: State.UNDELIVERED,
+    MessageState.SCHEDULED: None,
+    MessageState.ENROUTE: None,
+    MessageState.ACCEPTED: None,
+    MessageState.UNKNOWN: None,
+    MessageState.SKIPPED: State.UNDELIVERED,
+}
+"""What a receipt's message_state (SMPP 3.4 §5.2.28, 5.0 §4.7.15) does to a segment; None: no change."""
+
+# While a message waits, the least advanced of its segments speaks for it; doubt is shown before all.
+_WAITING_ORDER: Final = (State.IN_DOUBT, State.SCHEDULED, State.QUEUED, State.SUBMITTING, State.SENT)
+
+
+def is_final(state: int, receipt_asked: bool) -> bool:
+    """Whether a segment or message in ``state`` is at its end; ``sent`` is when no receipt was asked for."""
+    return state >= 5 or (state == 3 and not receipt_asked)
+
+
+def message_state(segments: Iterable[tuple[int, int | None]]) -> State:
+    """The state of a message from its segments' ``(state, done_at)``, in part order.
+
+    The first bad end wins and stays (monotone); all delivered is delivered; else the least advanced waits.
+    """
+    bad: tuple[int, State] | None = None
+    states: set[int] = set()
+    for state, done_at in segments:
+        states.add(state)
+        if state >= 5 and state != State.DELIVERED:
+            at = done_at if done_at is not None else 0
+            if bad is None or at < bad[0]:
+                bad = (at, State(state))
+    if bad is not None:
+        return bad[1]
+    if states == {State.DELIVERED}:
+        return State.DELIVERED
+    for waiting in _WAITING_ORDER:
+        if waiting in states:
+            return waiting
+    raise ValueError("a message has at least one segment")
+
+
+CLASSES: Final = ("transactional", "direct", "marketing")
+"""Message classes; the stored number is the index."""
+
+LANES: Final = (0, 0, 1)
+"""Lane by class: transactional and direct before marketing."""
+
+REASONS: Final[dict[str, str]] = {
+    # refused at the door
+    "invalid_params": "a parameter is missing, unknown or of the wrong type; `field` names it",
+    "invalid_to": "`to` is not a possible phone number or short code",
+    "invalid_from": "`from` is not a number or sender that can be used",
+    "no_sender": "no `from` was given and the app has not exactly one number",
+    "not_allowed": "the app has no right to this",
+    "no_route": "no carrier for this number",
+    "unencodable": "a character cannot be sent in the encoding asked for; `detail` names it",
+    "too_long": "the text needs more segments than allowed",
+    "empty": "there is nothing to send",
+    "ref_conflict": "the same `ref` was used for another message",
+    "not_found": "no such message, or not one of yours",
+    "too_late": "the message is already on its way or at its end",
+    "not_authenticated": "the first request has to be `auth`",
+    "auth_failed": "unknown app or wrong token",
+    "replaced": "another connection took over this subscription",
+    # try later
+    "queue_full": "the stored queue of this carrier and app is at its bound",
+    "store_unavailable": "the database cannot be written just now",
+    "disk_full": "free disk space is below the configured floor",
+    "stopping": "the daemon is stopping",
+    # ends of a message
+    "delivered": "the carrier says that the phone has it",
+    "carrier_refused": "the carrier refused a segment for good; its command_status is given",
+    "invalid_destination": "the carrier says that the destination is invalid",
+    "sender_refused": "the carrier refused the sender address",
+    "undelivered": "the carrier gave up on the message; its error code is given",
+    "rejected_by_carrier": "the carrier's receipt says rejected",
+    "deleted": "the carrier's receipt says deleted",
+    "expired_unsent": "not sent within its validity",
+    "expired_at_carrier": "the carrier could not deliver it within its validity",
+    "cancelled": "cancelled by the app",
+    "resolved": "an operator settled it by hand",
+    "unsendable": "the stored message cannot be put on the air any more; set aside",
+    # flags of messages that wait
+    "no_receipt": "sent, and no receipt came within the configured time; still open to a late one",
+    "in_doubt": "written to the carrier, and no answer came; waits for a late one or an operator",
+}
+"""Every reason that a reply, an event or a message can carry (docs/socket.md is checked against this)."""
+
+
+class Clock:
+    """The wall clock in milliseconds since 1970, injectable for tests."""
+
+    def __init__(self, now_ms: Callable[[], int] | None = None) -> None:
+        self._now = now_ms
+
+    def now_ms(self) -> int:
+        """Now, in ms since the epoch."""
+        if self._now is not None:
+            return self._now()
+        return time.time_ns() // 1_000_000
+
+
+_COUNTER_BITS: Final = 15
+_NODE_BITS: Final = 6
+_MS_SHIFT: Final = _COUNTER_BITS + _NODE_BITS
+
+
+def id_floor(ms: int) -> int:
+    """The lowest id of the millisecond ``ms``: stored ids are compared with it to select by time."""
+    return ms << _MS_SHIFT
+
+
+def id_ms(stored: int) -> int:
+    """The creation time of a stored id, in ms since 1970."""
+    return stored >> _MS_SHIFT
+
+
+class IdSource:
+    """Rising 63-bit ids: milliseconds (42) | node (6) | counter (15).
+
+    They rise even when the clock steps back, and across restarts when ``after`` is the highest id stored:
+    keys that lead with time cost a sixteenth of the pages that random ones do.
+    """
+
+    def __init__(self, clock: Clock, node: int = 0, after: int = 0) -> None:
+        if not 0 <= node < 1 << _NODE_BITS:
+            raise ValueError(f"node must be 0 to {(1 << _NODE_BITS) - 1}, not {node}")
+        self._clock = clock
+        self._node = node << _COUNTER_BITS
+        self._ms = after >> _MS_SHIFT
+        # The rest of the highest stored millisecond is left alone.
+        self._counter = (1 << _COUNTER_BITS) - 1 if after else -1
+        self._lock = threading.Lock()
+
+    def next(self) -> int:
+        """One new id, larger than every one before."""
+        with self._lock:  # inbound ids are given in the writer's thread, message ids in Trio's
+            now = self._clock.now_ms()
+            if now > self._ms:
+                self._ms = now
+                self._counter = 0
+            else:
+                self._counter += 1
+                if self._counter >= 1 << _COUNTER_BITS:
+                    self._ms += 1
+                    self._counter = 0
+            return self._ms << _MS_SHIFT | self._node | self._counter
+
+
+class IdText:
+    """Stored ids as UUIDv7 text and back (RFC 9562 §5.7).
+
+    The 65 bits that the stored id does not fill hold version, variant and 53 bits drawn once for each database, so
+    two installations never give the same UUID and a foreign one is recognised without a look-up.
+    """
+
+    def __init__(self, install: int) -> None:
+        if not 0 <= install < 1 << 53:
+            raise ValueError("install has 53 bits")
+        self._high = install >> 48
+        self._tail = f"-{install & (1 << 48) - 1:012x}"
+
+    def format(self, stored: int) -> str:
+        """The UUIDv7 of a stored id."""
+        ms = stored >> _MS_SHIFT
+        counter = stored & 0x7FFF
+        node = stored >> _COUNTER_BITS & 0x3F
+        return (
+            "%08x-%04x-7%03x-%04x"
+            % (ms >> 16, ms & 0xFFFF, counter >> 3, 0x8000 | (counter & 7) << 11 | node << 5 | self._high)
+            + self._tail
+        )
+
+    def parse(self, text: str) -> int | None:
+        """The stored id of a UUIDv7 that `format` made, else None."""
+        if len(text) != 36 or text[23:].lower() != self._tail:
+            return None
+        try:
+            ms = int(text[0:8] + text[9:13], 16)
+            high, low = int(text[14:18], 16), int(text[19:23], 16)
+        except ValueError:
+            return None
+        stored = ms << _MS_SHIFT | (low >> 5 & 0x3F) << _COUNTER_BITS | (high & 0xFFF) << 3 | low >> 11 & 7
+        return stored if stored < 1 << 63 and self.format(stored) == text.lower() else None

@@ -1,0 +1,221 @@
+"""The database file: its lock, its connections and their settings, migrations, and the checkpointing of its WAL.
+
+SQLite runs in WAL mode with synchronous=FULL, so a commit is on disk when it returns. Checkpoints are passive and run
+on a connection of their own, never inside a commit of the hot path.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+MINIMUM_SQLITE: Final = (3, 35, 0)  # UPDATE ... FROM came with 3.33, RETURNING with 3.35
+BUSY_TIMEOUT_MS: Final = 2000
+
+
+class StoreError(Exception):
+    """The database cannot be opened; the text says what and where, for the operator."""
+
+
+def file_of(url: str) -> Path | None:
+    """The path of a ``sqlite://`` URL, or None for an in-memory database.
+
+    Raises StoreError for another dialect.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise StoreError(f"store.url: only sqlite:// is supported, not {parsed.get_backend_name()}://")
+    if not parsed.database or parsed.database == ":memory:":
+        return None
+    return Path(parsed.database)
+
+
+class FileLock:
+    """An advisory lock that the kernel gives up with the process, so a kill leaves nothing to clean up."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd: int | None = None
+
+    def acquire(self, what: str) -> None:
+        """Takes the lock or raises StoreError naming the process that has it; ``what`` is what it protects."""
+        try:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"cannot open the lock file {self.path}: {error.strerror}") from None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise StoreError(
+                f"{what} is in use by another smsgw (process {holder}); lock file {self.path}"
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Gives the lock up; the file stays, since removing it would race with the next owner."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+class Database:
+    """One SQLite database: opened, locked, migrated. Connections are made here and nowhere else.
+
+    An in-memory database (``sqlite://``) has one connection, for reads and writes in one thread; tests use it.
+    """
+
+    def __init__(self, url: str, *, synchronous: str = "full") -> None:
+        if sqlite3.sqlite_version_info < MINIMUM_SQLITE:
+            needed = ".".join(map(str, MINIMUM_SQLITE))
+            raise StoreError(f"SQLite {needed} or later is needed, this Python has {sqlite3.sqlite_version}")
+        self.url = url
+        self.path = file_of(url)
+        self.synchronous = synchronous
+        self._lock: FileLock | None = None
+        self._memory: sqlite3.Connection | None = None
+        if self.path is not None:
+            directory = self.path.parent
+            if not directory.is_dir():
+                raise StoreError(f"store.url: the directory {directory} does not exist")
+            if not os.access(directory, os.W_OK):
+                raise StoreError(f"store.url: the directory {directory} is not writable")
+            self._lock = FileLock(self.path.with_name(self.path.name + ".lock"))
+            self._lock.acquire(f"the database {self.path}")
+        try:
+            self._create_private()
+            self._migrate()
+        except sqlite3.Error as error:
+            self.close()
+            raise StoreError(f"cannot open the database {self.path}: {error}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _create_private(self) -> None:
+        # Message texts are in it: readable by the daemon's user alone, whatever the umask.
+        if self.path is not None:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        """A connection in autocommit mode with the settings of this database.
+
+        It may be used from any thread, but from one at a time.
+        """
+        if self.path is None:
+            if self._memory is None:
+                self._memory = self._open(":memory:")
+            return self._memory
+        con = self._open(str(self.path))
+        if read_only:
+            con.execute("PRAGMA query_only = ON")
+        return con
+
+    def _open(self, name: str) -> sqlite3.Connection:
+        con = sqlite3.connect(name, isolation_level=None, check_same_thread=False, cached_statements=512)
+        con.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        con.execute("PRAGMA journal_mode = WAL")
+        con.execute(f"PRAGMA synchronous = {'NORMAL' if self.synchronous == 'normal' else 'FULL'}")
+        con.execute("PRAGMA wal_autocheckpoint = 0")
+        con.execute("PRAGMA cache_size = -32768")
+        con.execute("PRAGMA temp_store = MEMORY")
+        return con
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        if self.path is None:
+            con = self.connect()
+            engine = create_engine("sqlite://", poolclass=NullPool, creator=lambda: _Borrowed(con))
+        else:
+            engine = create_engine(self.url, poolclass=NullPool)
+        try:
+            with engine.connect() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        finally:
+            engine.dispose()
+
+    def wal_size(self) -> int:
+        """Octets in the write-ahead log."""
+        if self.path is None:
+            return 0
+        try:
+            return os.stat(f"{self.path}-wal").st_size
+        except FileNotFoundError:
+            return 0
+
+    def free_disk(self) -> int:
+        """Octets free for us on the database's file system."""
+        if self.path is None:
+            return 1 << 62
+        stat = os.statvfs(self.path.parent)
+        return stat.f_bavail * stat.f_frsize
+
+    def close(self) -> None:
+        """Gives up the lock; connections are closed by those who made them."""
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+        if self._lock is not None:
+            self._lock.release()
+
+
+class _Borrowed:
+    """A DB-API connection for the migrations of an in-memory database that stays open when they are done."""
+
+    def __init__(self, con: sqlite3.Connection) -> None:
+        self._con = con
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._con, name)
+
+    def close(self) -> None:
+        """Not ours to close."""
+
+
+def checkpoint(con: sqlite3.Connection, *, restart: bool = False) -> tuple[int, int]:
+    """Moves committed pages from the WAL into the database; returns frames in the log and frames moved.
+
+    Passive by default: waits for nobody. ``restart`` also waits (up to the busy timeout) for readers, so that the
+    log starts over from its beginning.
+    """
+    _, frames, moved = con.execute(f"PRAGMA wal_checkpoint({'RESTART' if restart else 'PASSIVE'})").fetchone()
+    return frames, moved
+
+
+def install_number(con: sqlite3.Connection) -> int:
+    """53 random bits of this database, drawn at its first start; they end up in every message id."""
+    fresh = str(secrets.randbits(53))
+    con.execute("INSERT INTO store_info (key, value) VALUES ('install', ?) ON CONFLICT DO NOTHING", (fresh,))
+    return int(con.execute("SELECT value FROM store_info WHERE key = 'install'").fetchone()[0])
+
+
+def next_epoch(con: sqlite3.Connection, node: int) -> int:
+    """Takes the lease of a single node over all carriers and shards; returns its new epoch.
+
+    What an earlier epoch left as `submitting` is in doubt from here on.
+    """
+    con.execute(
+        "INSERT INTO lease (kind, carrier, shard, node, epoch, until) VALUES ('node', '', 0, ?, 1, 0)"
+        " ON CONFLICT (kind, carrier, shard) DO UPDATE SET epoch = epoch + 1, node = excluded.node",
+        (node,),
+    )
+    return int(
+        con.execute("SELECT epoch FROM lease WHERE kind = 'node' AND carrier = '' AND shard = 0").fetchone()[
+            0
+        ]
+    )

@@ -1,0 +1,212 @@
+"""Ends of segments, what they make of their message, and the one event that tells of a message's end."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+import msgspec
+
+from gateway.model import UNSENT, State, is_final, message_state
+from gateway.store.hot import END, SELECT_MESSAGE_FACTS, SELECT_PARTS, Row
+from gateway.store.tx import Op, Tx
+
+
+class ReceiptEvent(msgspec.Struct):
+    """Payload of a ``receipt`` event: the end of a message, whatever its cause. One for each message."""
+
+    at: str
+    id: str
+    ref: str | None
+    state: str
+    reason: str | None
+    error_code: str | None
+    from_: str = msgspec.field(name="from")
+    to: str
+    segments: int
+    meta: msgspec.Raw
+
+
+_NULL = msgspec.Raw(b"null")
+_encoder = msgspec.json.Encoder()
+_second = (-1, "")
+
+
+def rfc3339(ms: int) -> str:
+    """A stored time as RFC 3339 in UTC with milliseconds."""
+    global _second
+    seconds = ms // 1000
+    known = _second
+    if known[0] != seconds:
+        known = _second = (seconds, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)))
+    return f"{known[1]}.{ms - seconds * 1000:03d}Z"
+
+
+class Facts:
+    """What the end event of a message needs to know of it."""
+
+    __slots__ = ("app", "id", "meta", "number", "parts", "peer", "receipt", "ref")
+
+    def __init__(
+        self,
+        id: int,
+        app: str,
+        number: str,
+        peer: str,
+        ref: str | None,
+        parts: int,
+        receipt: int,
+        meta: str | None,
+    ) -> None:
+        self.id = id
+        self.app = app
+        self.number = number
+        self.peer = peer
+        self.ref = ref
+        self.parts = parts
+        self.receipt = bool(receipt)
+        self.meta = meta
+
+
+def announce(tx: Tx, facts: Facts, state: int, reason: str | None, error: str | None) -> None:
+    """Emits the end of a message to those who asked for it."""
+    tx.count("ended:" + State(state).word)
+    streams = tx.streams.for_receipt(facts.app, facts.number)
+    if not streams:
+        return
+    event = ReceiptEvent(
+        at=rfc3339(tx.now),
+        id=tx.id_text.format(facts.id),
+        ref=facts.ref,
+        state=State(state).word,
+        reason=reason,
+        error_code=error,
+        from_=facts.number,
+        to=facts.peer,
+        segments=facts.parts,
+        meta=msgspec.Raw(facts.meta.encode()) if facts.meta is not None else _NULL,
+    )
+    tx.emit(streams, "receipt", facts.id, _encoder.encode(event))
+
+
+class End:
+    """One segment's end as a flow asks for it; it holds if the segment's state is from ``low`` to ``high``."""
+
+    __slots__ = ("error", "high", "low", "message_id", "part", "reason", "receipt_state", "state", "status")
+
+    def __init__(
+        self,
+        message_id: int,
+        part: int,
+        state: int,
+        reason: str,
+        *,
+        status: int | None = None,
+        error: str | None = None,
+        receipt_state: int | None = None,
+        low: int = 0,
+        high: int = 4,
+    ) -> None:
+        self.message_id = message_id
+        self.part = part  # 0: every segment of the message that is in such a state
+        self.state = state
+        self.reason = reason
+        self.status = status
+        self.error = error
+        self.receipt_state = receipt_state
+        self.low = low
+        self.high = high
+
+
+def end_segments(tx: Tx, ends: list[End]) -> set[int]:
+    """Ends segments and announces the messages that thereby come to theirs; returns the ids of messages changed.
+
+    When a message comes to a bad end, its segments that are still unsent end with it: half a text helps nobody.
+    """
+    if not ends:
+        return set()
+    ids = list(dict.fromkeys(e.message_id for e in ends))
+    keys = [(i,) for i in ids]
+    facts = {row[0]: Facts(*row) for row in SELECT_MESSAGE_FACTS.fetch(tx.con, keys)}
+    parts: dict[int, dict[int, list[Any]]] = {}
+    for mid, part, state, done_at, reason, error, *_ in SELECT_PARTS.fetch(tx.con, keys):
+        parts.setdefault(mid, {})[part] = [state, done_at, reason, error]
+    before = {mid: _state_of(segments) for mid, segments in parts.items()}
+    rows: list[Row] = []
+    changed: set[int] = set()
+    for e in ends:
+        segments = parts.get(e.message_id, {})
+        for part in segments if e.part == 0 else (e.part,):
+            known = segments.get(part)
+            if known is None or not e.low <= known[0] <= e.high:
+                tx.count("ends_ignored")
+                continue
+            known[:] = [e.state, tx.now, e.reason, e.error]
+            rows.append(
+                (
+                    e.message_id,
+                    part,
+                    e.state,
+                    tx.now,
+                    e.status,
+                    e.reason,
+                    e.error,
+                    e.receipt_state,
+                    e.low,
+                    e.high,
+                )
+            )
+            changed.add(e.message_id)
+    for mid in changed:
+        segments = parts[mid]
+        after = _state_of(segments)
+        if after < State.DELIVERED or after == State.DELIVERED or len(segments) == 1:
+            continue
+        cause = _cause(segments)
+        for part, known in segments.items():
+            if known[0] in UNSENT:
+                rows.append((mid, part, int(after), tx.now, None, cause[2], None, None, 0, 1))
+                known[:] = [int(after), tx.now, cause[2], None]
+    END.run(tx.con, rows)
+    for mid in ids:
+        fact = facts.get(mid)
+        if fact is None or mid not in changed:
+            continue
+        after = _state_of(parts[mid])
+        if is_final(after, fact.receipt) and not is_final(before[mid], fact.receipt):
+            cause = _cause(parts[mid])
+            announce(tx, fact, after, cause[2], cause[3])
+    return changed
+
+
+def _state_of(segments: dict[int, list[Any]]) -> State:
+    return message_state((s[0], s[1]) for _, s in sorted(segments.items()))
+
+
+def _cause(segments: dict[int, list[Any]]) -> list[Any]:
+    """The segment whose end decided: the first bad one, else the last part."""
+    bad = [s for s in segments.values() if s[0] > State.DELIVERED]
+    return min(bad, key=lambda s: s[1] or 0) if bad else segments[max(segments)]
+
+
+class EndOp(Op):
+    """Ends asked for by validity, an app's cancel or an operator; ``changed`` says which messages it changed."""
+
+    __slots__ = ("changed", "context", "ends")
+    order: ClassVar[int] = 40
+    name: ClassVar[str] = "end"
+
+    def __init__(self, ends: list[End], context: object = None) -> None:
+        super().__init__()
+        self.ends = ends
+        self.context = context
+        self.changed: set[int] = set()
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return len(self.ends), 100 * len(self.ends)
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        for op in ops:
+            op.changed = end_segments(tx, op.ends)

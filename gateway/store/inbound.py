@@ -1,0 +1,311 @@
+"""Inbound messages: single ones, parts of long ones, and the assembly of the latter in the transaction of its last part."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from gateway.sms.reassembly import Assembled, InboundPart, assemble
+from gateway.sms.udh import InformationElement
+from gateway.store.ends import rfc3339
+from gateway.store.hot import INSERT_INBOUND, INSERT_MO_PART, Row
+from gateway.store.tx import Op, Tx
+
+COMPLETE_PART: Final = 0
+"""The part number of the row that stays when a message is complete, so that late copies of parts end there."""
+
+
+class InboundEvent(msgspec.Struct):
+    """Payload of an ``inbound`` event. ``data`` is hex, where there is no text."""
+
+    at: str
+    id: str
+    number: str
+    peer: str
+    text: str | None
+    data: str | None
+    encoding: str
+    parts: int
+    complete: bool
+    carrier: str
+
+
+class Arrival:
+    """One deliver_sm that is a message or a part of one, as read from the PDU.
+
+    ``text``, ``data`` and ``encoding`` are those of a message in one part; ``part`` is set for the others, and
+    ``alphabet`` is what data_coding 0 means where it came from. ``extra`` is JSON of flags, other header elements and
+    TLVs, kept for handlers.
+    """
+
+    __slots__ = ("alphabet", "at", "carrier", "data", "encoding", "extra", "number", "part", "peer", "text")
+
+    def __init__(
+        self,
+        *,
+        carrier: str,
+        number: str,
+        peer: str,
+        at: int,
+        text: str | None,
+        data: bytes | None,
+        encoding: str,
+        extra: str | None,
+        part: InboundPart | None = None,
+        alphabet: str = "gsm7",
+    ) -> None:
+        self.carrier = carrier
+        self.number = number
+        self.peer = peer
+        self.at = at
+        self.text = text
+        self.data = data
+        self.encoding = encoding
+        self.extra = extra
+        self.part = part
+        self.alphabet = alphabet
+
+
+class Message:
+    """An inbound message as it is stored: whole, or partial when its time was up."""
+
+    __slots__ = ("carrier", "complete", "data", "encoding", "extra", "id", "number", "parts", "peer", "text")
+
+    def __init__(
+        self,
+        id: int,
+        carrier: str,
+        number: str,
+        peer: str,
+        text: str | None,
+        data: bytes | None,
+        encoding: str,
+        parts: int,
+        complete: bool,
+        extra: str | None,
+    ) -> None:
+        self.id = id
+        self.carrier = carrier
+        self.number = number
+        self.peer = peer
+        self.text = text
+        self.data = data
+        self.encoding = encoding
+        self.parts = parts
+        self.complete = complete
+        self.extra = extra
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def keep(tx: Tx, messages: list[Message]) -> None:
+    """Stores inbound messages and tells those whom they are for, in the same transaction."""
+    rows: list[Row] = []
+    for m in messages:
+        rows.append(
+            (m.id, m.carrier, m.number, m.peer, m.text, m.data, m.encoding, m.parts, int(m.complete), m.extra)
+        )
+        streams = tx.streams.for_inbound(m.number)
+        if not streams:
+            tx.count("inbound_unrouted")
+            continue
+        event = InboundEvent(
+            at=rfc3339(tx.now),
+            id=tx.id_text.format(m.id),
+            number=m.number,
+            peer=m.peer,
+            text=m.text,
+            data=m.data.hex() if m.data is not None else None,
+            encoding=m.encoding,
+            parts=m.parts,
+            complete=m.complete,
+            carrier=m.carrier,
+        )
+        tx.emit(streams, "inbound", m.id, _encoder.encode(event))
+    INSERT_INBOUND.run(tx.con, rows)
+
+
+class InboundOp(Op):
+    """The inbound messages and parts of one burst; the carrier gets its answers after the commit."""
+
+    __slots__ = ("arrivals", "context")
+    order: ClassVar[int] = 70
+    name: ClassVar[str] = "inbound"
+
+    def __init__(self, arrivals: list[Arrival], context: object = None) -> None:
+        super().__init__()
+        self.arrivals = arrivals
+        self.context = context
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return 2 * len(self.arrivals), sum(600 + len(a.data or b"") for a in self.arrivals)
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        whole: list[Message] = []
+        parts: list[Arrival] = []
+        for op in ops:
+            for a in op.arrivals:
+                if a.part is None:
+                    whole.append(
+                        Message(
+                            tx.ids.next(),
+                            a.carrier,
+                            a.number,
+                            a.peer,
+                            a.text,
+                            a.data,
+                            a.encoding,
+                            1,
+                            True,
+                            a.extra,
+                        )
+                    )
+                else:
+                    parts.append(a)
+        if parts:
+            whole += _add_parts(tx, parts)
+        keep(tx, whole)
+
+
+class _PartExtra(msgspec.Struct, omit_defaults=True):
+    alphabet: str = "gsm7"
+    elements: tuple[tuple[int, bytes], ...] = ()
+    flags: tuple[str, ...] = ()
+    extra: str | None = None
+
+
+_extra_decoder = msgspec.json.Decoder(_PartExtra)
+_GroupKey = tuple[str, str, str, int, int]
+
+
+def _add_parts(tx: Tx, arrivals: list[Arrival]) -> list[Message]:
+    """Stores parts; returns the messages that they completed."""
+    groups: dict[_GroupKey, Arrival] = {}
+    rows: list[Row] = []
+    for a in arrivals:
+        part = a.part
+        assert part is not None
+        key = (a.number, a.peer, part.scheme, part.ref, part.total)
+        groups[key] = a
+        extra = _PartExtra(a.alphabet, tuple((e.id, e.data) for e in part.udh_other), part.flags, a.extra)
+        rows.append(
+            (*key, part.seq, a.carrier, tx.now, part.data, part.data_coding, _encoder.encode(extra).decode())
+        )
+    INSERT_MO_PART.run(tx.con, rows)
+    done: list[Message] = []
+    for key, a in groups.items():
+        stored = _stored_parts(tx, key)
+        if COMPLETE_PART in stored:
+            # A late copy: the message is whole and was told of.
+            tx.con.execute(_DELETE_PARTS, (*key, COMPLETE_PART))
+            tx.count("inbound_part_duplicate")
+            continue
+        if len(stored) < key[4]:
+            continue
+        done.append(_assemble(tx, key, stored, a.carrier))
+        tx.con.execute(_DELETE_PARTS, (*key, COMPLETE_PART))
+        tx.con.execute(
+            "INSERT INTO mo_part (number, peer, scheme, ref, total, part, carrier, received_at, data, data_coding)"
+            " VALUES (?, ?, ?, ?, ?, 0, ?, ?, x'', 0)",
+            (*key, a.carrier, tx.now),
+        )
+    return done
+
+
+_DELETE_PARTS: Final = (
+    "DELETE FROM mo_part WHERE number = ? AND peer = ? AND scheme = ? AND ref = ? AND total = ? AND part > ?"
+)
+
+
+def _stored_parts(tx: Tx, key: _GroupKey) -> dict[int, tuple[bytes, int, str | None, str]]:
+    rows = tx.con.execute(
+        "SELECT part, data, data_coding, extra, carrier FROM mo_part"
+        " WHERE number = ? AND peer = ? AND scheme = ? AND ref = ? AND total = ?",
+        key,
+    )
+    return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
+
+
+def _assemble(
+    tx: Tx, key: _GroupKey, stored: dict[int, tuple[bytes, int, str | None, str]], carrier: str
+) -> Message:
+    number, peer, scheme, ref, total = key
+    parts: dict[int, InboundPart] = {}
+    alphabet = "gsm7"
+    extra: str | None = None
+    for seq, (data, data_coding, packed, _) in stored.items():
+        more = _extra_decoder.decode(packed) if packed else _PartExtra()
+        alphabet = more.alphabet
+        extra = extra or more.extra
+        parts[seq] = InboundPart(
+            scheme=scheme,  # type: ignore[arg-type]
+            ref=ref,
+            total=total,
+            seq=seq,
+            data=data,
+            data_coding=data_coding,
+            udh_other=tuple(InformationElement(i, d) for i, d in more.elements),
+            flags=more.flags,
+        )
+    joined: Assembled = assemble(parts, total, alphabet)  # type: ignore[arg-type]
+    return Message(
+        tx.ids.next(),
+        carrier,
+        number,
+        peer,
+        joined.text,
+        None if joined.text is not None else joined.data,
+        joined.encoding,
+        total,
+        joined.complete,
+        extra,
+    )
+
+
+class GiveUpPartsOp(Op):
+    """Messages whose missing parts did not come by ``before`` (ms) are kept as partial and told of, once.
+
+    ``complete_before`` (ms) is when the marks of complete messages are no longer needed.
+    """
+
+    __slots__ = ("before", "complete_before", "given_up")
+    order: ClassVar[int] = 71
+    name: ClassVar[str] = "give_up_parts"
+    at_once: ClassVar[int] = 200
+
+    def __init__(self, before: int, complete_before: int) -> None:
+        super().__init__()
+        self.before = before
+        self.complete_before = complete_before
+        self.given_up = 0
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return self.at_once, 600 * self.at_once
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        for op in ops:
+            keys = tx.con.execute(
+                "SELECT DISTINCT number, peer, scheme, ref, total FROM mo_part p WHERE received_at < ? AND part > 0"
+                " AND NOT EXISTS (SELECT 1 FROM mo_part q WHERE q.number = p.number AND q.peer = p.peer"
+                "  AND q.scheme = p.scheme AND q.ref = p.ref AND q.total = p.total"
+                "  AND (q.part = 0 OR q.received_at >= ?)) LIMIT ?",
+                (op.before, op.before, cls.at_once),
+            ).fetchall()
+            partial: list[Message] = []
+            for key in keys:
+                stored = _stored_parts(tx, key)
+                partial.append(_assemble(tx, key, stored, next(iter(stored.values()))[3]))
+                tx.con.execute(_DELETE_PARTS, (*key, COMPLETE_PART))
+            keep(tx, partial)
+            tx.count("inbound_partial", len(partial))
+            op.given_up = len(partial)
+            tx.con.execute(
+                "DELETE FROM mo_part WHERE part = 0 AND received_at < ?",
+                (op.complete_before,),
+            )

@@ -1,0 +1,260 @@
+"""The tables, once for every dialect (SQLAlchemy Core). `hot` holds the statements of the hot path over them.
+
+Times are milliseconds since 1970; ids are the rising 63-bit ids of `gateway.model`; states are `State` numbers.
+``shard`` and ``epoch`` are there from the first migration, so that several nodes can share one database later.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+
+metadata: Final = MetaData()
+
+# SQLite makes INTEGER PRIMARY KEY the row's own address; PostgreSQL needs BIGINT for 63 bits.
+Big: Final = BigInteger().with_variant(Integer, "sqlite")
+
+store_info = Table(
+    "store_info",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("kind", Text, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("node", SmallInteger, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("until", Big, nullable=False),
+    PrimaryKeyConstraint("kind", "carrier", "shard"),
+    sqlite_with_rowid=False,
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("app", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("class", SmallInteger, nullable=False),
+    Column("body", LargeBinary),  # text as UTF-8, or the octets of a binary message
+    Column("meta", Text),  # JSON as the app gave it
+    Column("ref", Text),
+    Column("encoding", Text, nullable=False),  # resolved: gsm7, ucs2, latin1, binary
+    Column("options", Text),  # JSON of what is seldom there: flash, udh, tlvs, alphabet, validity ...
+    Column("scheme", Text, nullable=False),
+    Column("concat_ref", Integer, nullable=False),
+    Column("parts", SmallInteger, nullable=False),
+    Column("receipt", SmallInteger, nullable=False),
+    Column("expires_at", Big, nullable=False),
+    Index("message_peer", "peer", "id"),
+)
+
+segment = Table(
+    "segment",
+    metadata,
+    Column("message_id", Big, nullable=False),
+    Column("part", SmallInteger, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("app", Text, nullable=False),
+    Column("lane", SmallInteger, nullable=False),
+    Column("rank", SmallInteger, nullable=False),  # 9 - priority: rises with what may wait
+    Column("shard", SmallInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("in_doubt", SmallInteger, nullable=False),  # how many times its outcome was unknown
+    Column("due_at", Big),
+    Column("expires_at", Big, nullable=False),
+    Column("status", Integer),  # the last command_status
+    Column("reason", Text),
+    Column("error", Text),  # the carrier's own error code from the receipt
+    Column("receipt_state", SmallInteger),
+    Column("smsc_message_id", Text),
+    Column("sent_at", Big),
+    Column("done_at", Big),
+    PrimaryKeyConstraint("message_id", "part"),
+    sqlite_with_rowid=False,
+)
+# Partial indexes: each costs a write only for the rows in that state, so a message that passes straight through
+# touches one of them, twice.
+Index(
+    "segment_queued",
+    segment.c.carrier,
+    segment.c.lane,
+    segment.c.app,
+    segment.c.rank,
+    segment.c.message_id,
+    sqlite_where=text("state = 1"),
+    postgresql_where=text("state = 1"),
+)
+Index(
+    "segment_due",
+    segment.c.due_at,
+    sqlite_where=text("state = 0"),
+    postgresql_where=text("state = 0"),
+)
+Index(
+    "segment_expiring",
+    segment.c.expires_at,
+    sqlite_where=text("state IN (0, 1)"),
+    postgresql_where=text("state IN (0, 1)"),
+)
+Index(
+    "segment_submitting",
+    segment.c.carrier,
+    segment.c.epoch,
+    sqlite_where=text("state = 2"),
+    postgresql_where=text("state = 2"),
+)
+Index(
+    "segment_doubt",
+    segment.c.carrier,
+    segment.c.message_id,
+    sqlite_where=text("state = 4"),
+    postgresql_where=text("state = 4"),
+)
+Index(
+    "segment_failed",
+    segment.c.done_at,
+    sqlite_where=text("state IN (6, 7, 8, 9)"),
+    postgresql_where=text("state IN (6, 7, 8, 9)"),
+)
+
+smsc_id = Table(
+    "smsc_id",
+    metadata,
+    # A bucket is six hours: the random keys of a carrier's ids stay within a small, recent part of the tree.
+    Column("bucket", Integer, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("key", Text, nullable=False),  # the id folded: case and leading zeros gone
+    Column("message_id", Big, nullable=False),
+    Column("part", SmallInteger, nullable=False),
+    Column("raw", Text, nullable=False),
+    # A carrier that starts counting anew gives an id twice; both rows stay and the peer tells them apart.
+    PrimaryKeyConstraint("bucket", "carrier", "key", "message_id", "part"),
+    sqlite_with_rowid=False,
+)
+
+ref = Table(
+    "ref",
+    metadata,
+    Column("bucket", Integer, nullable=False),  # a day
+    Column("app", Text, nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("message_id", Big, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("bucket", "app", "ref"),
+    sqlite_with_rowid=False,
+)
+
+parked_receipt = Table(
+    "parked_receipt",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("carrier", Text, nullable=False),
+    Column("key", Text, nullable=False),  # folded as in smsc_id
+    Column("receipt", LargeBinary, nullable=False),  # JSON of what `store.receipts` needs to apply it later
+    Index("parked_receipt_key", "carrier", "key"),
+)
+
+mo_part = Table(
+    "mo_part",
+    metadata,
+    Column("number", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("scheme", Text, nullable=False),
+    Column("ref", Integer, nullable=False),
+    Column("total", SmallInteger, nullable=False),
+    Column("part", SmallInteger, nullable=False),  # 0: the message is complete; late copies of parts end here
+    Column("carrier", Text, nullable=False),
+    Column("received_at", Big, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("data_coding", SmallInteger, nullable=False),
+    Column("extra", Text),
+    PrimaryKeyConstraint("number", "peer", "scheme", "ref", "total", "part"),
+    sqlite_with_rowid=False,
+)
+Index("mo_part_age", mo_part.c.received_at)
+
+inbound = Table(
+    "inbound",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("carrier", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("text", Text),
+    Column("data", LargeBinary),
+    Column("encoding", Text, nullable=False),
+    Column("parts", SmallInteger, nullable=False),
+    Column("complete", SmallInteger, nullable=False),
+    Column(
+        "extra", Text
+    ),  # JSON: flags, other header elements and TLVs that we do not know, kept for handlers
+    Index("inbound_peer", "peer", "id"),
+)
+
+stream = Table(
+    "stream",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),  # subscription or handler
+    Column("app", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("numbers", Text),  # JSON array, or null for all
+    Column("events", Text, nullable=False),  # JSON array of event kinds
+    Column("created_at", Big, nullable=False),
+    Index("stream_name", "kind", "app", "name", unique=True),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("stream", Integer, nullable=False),
+    Column("seq", Big, nullable=False),
+    Column("at", Big, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Big, nullable=False),  # the message or the inbound message that it tells of
+    Column("payload", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("stream", "seq"),
+    sqlite_with_rowid=False,
+)
+
+cursor = Table(
+    "cursor",
+    metadata,
+    Column("stream", Integer, primary_key=True),
+    Column("acked", Big, nullable=False),
+    Column("sparse", Text),  # JSON array of sequence numbers done beyond acked
+)
+
+retry = Table(
+    "retry",
+    metadata,
+    Column("stream", Integer, nullable=False),
+    Column("seq", Big, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Big),  # null: dead letter
+    Column("error", Text, nullable=False),
+    PrimaryKeyConstraint("stream", "seq"),
+    sqlite_with_rowid=False,
+)

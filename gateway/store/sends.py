@@ -1,0 +1,206 @@
+"""What happens to a segment on its way to a carrier: claimed, answered, given back, in doubt."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from gateway.model import State
+from gateway.store.ends import End, Facts, announce, end_segments
+from gateway.store.hot import (
+    CLAIM,
+    DOUBT,
+    INSERT_SMSC_ID,
+    RETRY,
+    SELECT_MESSAGE_FACTS,
+    SELECT_PARTS,
+    SELECT_SEGMENT,
+    SENT,
+    UNCLAIM,
+    Row,
+)
+from gateway.store.receipts import apply_parked, fold, smsc_bucket
+from gateway.store.tx import Op, Tx
+
+Key = tuple[int, int]
+"""(message_id, part) of a segment."""
+
+
+class ClaimOp(Op):
+    """Claims queued segments for sending. ``claimed`` holds those that were still queued."""
+
+    __slots__ = ("claimed", "context", "keys")
+    order: ClassVar[int] = 50
+    name: ClassVar[str] = "claim"
+
+    def __init__(self, keys: list[Key], context: object = None) -> None:
+        super().__init__()
+        self.keys = keys
+        self.context = context
+        self.claimed: set[Key] | list[Key] = []
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return len(self.keys), 50 * len(self.keys)
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        rows = [(mid, part, tx.epoch) for op in ops for mid, part in op.keys]
+        if CLAIM.run(tx.con, rows) == len(rows):
+            for op in ops:
+                op.claimed = op.keys
+            return
+        # Some were cancelled, expired or settled while they waited: see which are ours.
+        keys = [key for op in ops for key in op.keys]
+        mine = {
+            (mid, part)
+            for mid, part, state, _ in SELECT_SEGMENT.fetch(tx.con, keys)
+            if state == State.SUBMITTING
+        }
+        for op in ops:
+            op.claimed = {key for key in op.keys if key in mine}
+
+
+class UnclaimOp(Op):
+    """Claims that were certainly not written go back to the queue."""
+
+    __slots__ = ("context", "keys")
+    order: ClassVar[int] = 31
+    must: ClassVar[bool] = True
+    name: ClassVar[str] = "unclaim"
+
+    def __init__(self, keys: list[Key], context: object = None) -> None:
+        super().__init__()
+        self.keys = keys
+        self.context = context
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return len(self.keys), 50 * len(self.keys)
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        UNCLAIM.run(tx.con, [key for op in ops for key in op.keys])
+
+
+class DoubtOp(Op):
+    """Segments that were written, perhaps, and not answered. ``states`` tells what became of each."""
+
+    __slots__ = ("context", "keys", "resend", "states")
+    order: ClassVar[int] = 30
+    must: ClassVar[bool] = True
+    name: ClassVar[str] = "doubt"
+
+    def __init__(self, keys: list[Key], resend: bool, context: object = None) -> None:
+        super().__init__()
+        self.keys = keys
+        self.resend = resend
+        self.context = context
+        self.states: dict[Key, int] = {}
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return len(self.keys), 50 * len(self.keys)
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        changed = DOUBT.run(tx.con, [(mid, part, op.resend) for op in ops for mid, part in op.keys])
+        tx.count("in_doubt", changed)
+        for op in ops:
+            op.states = {(mid, part): state for mid, part, state, _ in SELECT_SEGMENT.fetch(tx.con, op.keys)}
+
+
+class Sent:
+    """A positive response for a segment. ``late``: it came after the segment had been given up as in doubt."""
+
+    __slots__ = ("at", "late", "message_id", "part", "raw", "receipt")
+
+    def __init__(
+        self, message_id: int, part: int, raw: str, at: int, receipt: bool, late: bool = False
+    ) -> None:
+        self.message_id = message_id
+        self.part = part
+        self.raw = raw
+        self.at = at
+        self.receipt = receipt
+        self.late = late
+
+
+class ResponseOp(Op):
+    """The responses of one burst from one carrier: sent, refused for good, or refused for now.
+
+    ``retries`` are rows (message_id, part, command_status, due_at in ms).
+    """
+
+    __slots__ = ("carrier", "context", "refused", "retries", "sent")
+    order: ClassVar[int] = 20
+    must: ClassVar[bool] = True
+    name: ClassVar[str] = "response"
+
+    def __init__(
+        self, carrier: str, sent: list[Sent], refused: list[End], retries: list[Row], context: Any
+    ) -> None:
+        super().__init__()
+        self.carrier = carrier
+        self.sent = sent
+        self.refused = refused
+        self.retries = retries
+        self.context = context
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        rows = 2 * len(self.sent) + len(self.refused) + len(self.retries)
+        return rows, 100 * rows
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        rows: list[Row] = []
+        ids: list[Row] = []
+        unasked: list[Sent] = []
+        bucket = smsc_bucket(tx.now)
+        for op in ops:
+            carrier = op.carrier
+            for s in op.sent:
+                rows.append((s.message_id, s.part, s.raw, s.at, None if s.receipt else s.at))
+                if s.raw and s.receipt:
+                    ids.append((bucket, carrier, fold(s.raw), s.message_id, s.part, s.raw))
+                if not s.receipt:
+                    unasked.append(s)
+        before = _parts(tx, unasked)
+        SENT.run(tx.con, rows)
+        INSERT_SMSC_ID.run(tx.con, ids)
+        _announce_unasked(tx, unasked, before)
+        retries = [row for op in ops for row in op.retries]
+        RETRY.run(tx.con, retries)
+        end_segments(tx, [end for op in ops for end in op.refused])
+        if ids:
+            apply_parked(tx, ids)
+
+
+_Before = dict[int, dict[int, int]]
+
+
+def _parts(tx: Tx, sent: list[Sent]) -> _Before:
+    out: _Before = {}
+    if sent:
+        keys = [(i,) for i in dict.fromkeys(s.message_id for s in sent)]
+        for mid, part, state, *_ in SELECT_PARTS.fetch(tx.con, keys):
+            out.setdefault(mid, {})[part] = state
+    return out
+
+
+_OPEN: Final = (State.QUEUED, State.SUBMITTING, State.IN_DOUBT)
+
+
+def _announce_unasked(tx: Tx, sent: list[Sent], parts: _Before) -> None:
+    """Where no receipt was asked for, the last positive response is the end of the message."""
+    finished: list[int] = []
+    for s in sent:
+        states = parts.get(s.message_id)
+        if states is None or states.get(s.part) not in _OPEN:
+            continue
+        states[s.part] = State.SENT
+        if all(state == State.SENT for state in states.values()):
+            finished.append(s.message_id)
+    if finished:
+        for row in SELECT_MESSAGE_FACTS.fetch(tx.con, [(mid,) for mid in finished]):
+            announce(tx, Facts(*row), State.SENT, None, None)

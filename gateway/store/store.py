@@ -1,0 +1,156 @@
+"""The store as the daemon holds it: database, writer, reader, streams, and the care of the write-ahead log."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import trio
+
+from gateway.log import get_logger
+from gateway.model import Clock, IdSource, IdText, State
+from gateway.store import queries
+from gateway.store.database import Database, checkpoint, install_number, next_epoch
+from gateway.store.reader import Reader
+from gateway.store.streams import Streams
+from gateway.store.tx import Base, Tuning
+from gateway.store.writer import RunSync, Writer
+
+_log = get_logger("store")
+
+CHECKPOINT_EVERY: Final = 1.0
+CHECKPOINT_FROM: Final = 4 << 20
+"""Octets of log from which a checkpoint is worth its reads."""
+
+
+class Store:
+    """Opens the database and takes the epoch; `run` keeps the writer and the checkpoints going."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        node: int = 0,
+        synchronous: str = "full",
+        max_rows: int = 5000,
+        max_octets: int = 8 << 20,
+        min_free_disk: int = 0,
+        wal_limit: int = 256 << 20,
+        tuning: Tuning | None = None,
+        run_sync: RunSync | None = None,
+        inline: bool = False,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.database = Database(url, synchronous=synchronous)
+        try:
+            con = self.database.connect()
+            self._con = con
+            self.epoch = next_epoch(con, node)
+            self.id_text = IdText(install_number(con))
+            highest = con.execute(
+                "SELECT max(coalesce((SELECT max(id) FROM message), 0), coalesce((SELECT max(id) FROM inbound), 0),"
+                " coalesce((SELECT max(id) FROM parked_receipt), 0))"
+            ).fetchone()[0]
+            self.ids = IdSource(self.clock, node, after=highest)
+            self.streams = Streams()
+            self.streams.load(con)
+            parked = con.execute("SELECT count(*) FROM parked_receipt").fetchone()[0]
+        except BaseException:
+            self.database.close()
+            raise
+        base = Base(self.epoch, self.ids, self.id_text, self.streams, tuning or Tuning(), parked)
+        if inline and run_sync is None:
+            run_sync = _inline
+        self.writer = Writer(
+            con,
+            base,
+            clock=self.clock,
+            run_sync=run_sync,
+            max_rows=max_rows,
+            max_octets=max_octets,
+            min_free_disk=min_free_disk,
+            free_disk=self.database.free_disk,
+            wal_limit=wal_limit,
+            wal_size=self.database.wal_size,
+        )
+        self.reader = Reader(self.database, inline=inline)
+
+    def recover(self, policies: dict[str, bool]) -> dict[str, int]:
+        """Puts what an earlier epoch left as `submitting` in doubt, before anything is sent.
+
+        ``policies`` says for each carrier whether such segments are sent again (each at most once more) or held; for a
+        carrier that is not configured any more they are held. Returns how many by carrier.
+        """
+        con = self._con
+        found: dict[str, int] = {}
+        con.execute("BEGIN IMMEDIATE")
+        try:
+            for carrier, count in con.execute(
+                "SELECT carrier, count(*) FROM segment WHERE state = 2 GROUP BY carrier"
+            ).fetchall():
+                con.execute(
+                    f"UPDATE segment SET state = CASE WHEN ? AND in_doubt = 0 THEN {int(State.QUEUED)}"
+                    f" ELSE {int(State.IN_DOUBT)} END, in_doubt = in_doubt + 1, due_at = NULL"
+                    " WHERE state = 2 AND carrier = ?",
+                    (policies.get(carrier, False), carrier),
+                )
+                found[carrier] = count
+            con.execute("COMMIT")
+        except BaseException:
+            if con.in_transaction:
+                con.execute("ROLLBACK")
+            raise
+        return found
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Runs until `stop`; an error of the writer ends the daemon."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._checkpoints)
+            task_status.started()
+            await self.writer.run()
+            nursery.cancel_scope.cancel()
+
+    def stop(self) -> None:
+        """Lets `run` end when everything that was put is stored."""
+        self.writer.stop()
+
+    async def _checkpoints(self, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        con: sqlite3.Connection | None = None
+        limiter = trio.CapacityLimiter(1)
+        try:
+            while True:
+                await trio.sleep(CHECKPOINT_EVERY)
+                self.writer.check_disk()
+                size = self.database.wal_size()
+                if size < CHECKPOINT_FROM:
+                    continue
+                if con is None:
+                    con = self.database.connect()
+                # Once the log has grown to half of its bound, wait for readers so that it starts over.
+                restart = size > self.writer.wal_limit // 2
+                try:
+                    await trio.to_thread.run_sync(partial(checkpoint, con, restart=restart), limiter=limiter)
+                except sqlite3.Error as error:
+                    _log.warning("checkpoint_failed", error=str(error))
+        finally:
+            if con is not None:
+                con.close()
+
+    def close(self) -> None:
+        """Closes the database and gives up its lock; `run` has ended."""
+        self.reader.close()
+        if self.database.path is not None:
+            self._con.close()
+        self.database.close()
+
+
+async def _inline(function: Callable[[], object]) -> object:
+    await trio.lowlevel.checkpoint()
+    return function()
+
+
+__all__ = ["Store", "queries"]

@@ -1,0 +1,140 @@
+"""Streams of events: one for each subscription of an app and for each handler, numbered without gaps.
+
+An event is written to the stream of each one that it is for, so that a slow reader is behind on its own stream alone,
+its backlog is a subtraction, and nobody scans what is for others.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
+
+import msgspec
+
+Kind = Literal["subscription", "handler"]
+SUBSCRIPTION: Final[Kind] = "subscription"
+HANDLER: Final[Kind] = "handler"
+
+
+class StreamInfo(msgspec.Struct, frozen=True):
+    """A row of ``stream``: whose it is and which events it takes (``numbers`` None: all)."""
+
+    id: int
+    kind: Kind
+    app: str
+    name: str
+    numbers: frozenset[str] | None
+    events: frozenset[str]
+
+
+class Streams:
+    """All streams of this database and who gets what. Changed in the writer's thread, between transactions.
+
+    ``app_numbers``: the numbers that an app may see (None: all); ``handlers_of``: the handlers named by a number.
+    Both come from the settings and are replaced as a whole.
+    """
+
+    def __init__(self) -> None:
+        self.by_id: dict[int, StreamInfo] = {}
+        self.last_seq: dict[int, int] = {}
+        self.app_numbers: Mapping[str, frozenset[str] | None] = {}
+        self.handlers_of: Mapping[str, tuple[str, ...]] = {}
+        self._handler_ids: dict[str, int] = {}
+        self._by_app: dict[str, list[StreamInfo]] = {}
+        self._inbound_cache: dict[str, tuple[int, ...]] = {}
+
+    def load(self, con: sqlite3.Connection) -> None:
+        """Reads all streams and where each of them ended; what was known before is forgotten."""
+        self.by_id.clear()
+        self.last_seq.clear()
+        self._handler_ids.clear()
+        self._by_app.clear()
+        rows = con.execute("SELECT id, kind, app, name, numbers, events FROM stream").fetchall()
+        for row in rows:
+            info = StreamInfo(
+                row[0],
+                row[1],
+                row[2],
+                row[3],
+                frozenset(msgspec.json.decode(row[4])) if row[4] is not None else None,
+                frozenset(msgspec.json.decode(row[5])),
+            )
+            self.put(info)
+            last = con.execute(
+                "SELECT max(coalesce((SELECT max(seq) FROM event WHERE stream = ?1), 0),"
+                " coalesce((SELECT acked FROM cursor WHERE stream = ?1), 0))",
+                (info.id,),
+            ).fetchone()[0]
+            self.last_seq[info.id] = last
+
+    def put(self, info: StreamInfo) -> None:
+        """Adds or replaces a stream."""
+        self.by_id[info.id] = info
+        if info.kind == HANDLER:
+            self._handler_ids[info.name] = info.id
+        else:
+            rest = [s for s in self._by_app.get(info.app, ()) if s.id != info.id]
+            self._by_app[info.app] = [*rest, info]
+        self._inbound_cache.clear()
+
+    def drop(self, stream: int) -> None:
+        """Forgets a stream."""
+        info = self.by_id.pop(stream, None)
+        self.last_seq.pop(stream, None)
+        if info is None:
+            return
+        if info.kind == HANDLER:
+            self._handler_ids.pop(info.name, None)
+        else:
+            self._by_app[info.app] = [s for s in self._by_app[info.app] if s.id != stream]
+        self._inbound_cache.clear()
+
+    def configure(
+        self, app_numbers: Mapping[str, frozenset[str] | None], handlers_of: Mapping[str, tuple[str, ...]]
+    ) -> None:
+        """Takes over what the settings say."""
+        self.app_numbers = app_numbers
+        self.handlers_of = handlers_of
+        self._inbound_cache.clear()
+
+    def find(self, kind: Kind, app: str, name: str) -> StreamInfo | None:
+        """The stream of a subscription or handler."""
+        if kind == HANDLER:
+            stream = self._handler_ids.get(name)
+            return self.by_id[stream] if stream is not None else None
+        return next((s for s in self._by_app.get(app, ()) if s.name == name), None)
+
+    def handlers(self) -> Iterable[StreamInfo]:
+        """The streams of all handlers, configured today or before."""
+        return [self.by_id[i] for i in self._handler_ids.values()]
+
+    def for_receipt(self, app: str, number: str) -> tuple[int, ...]:
+        """Who is told of the end of a message of ``app``."""
+        streams = self._by_app.get(app)
+        if not streams:
+            return ()
+        return tuple(
+            s.id for s in streams if "receipt" in s.events and (s.numbers is None or number in s.numbers)
+        )
+
+    def for_inbound(self, number: str) -> tuple[int, ...]:
+        """Who is told of a message to ``number``: its handlers, and each subscription of an app that may see it."""
+        known = self._inbound_cache.get(number)
+        if known is not None:
+            return known
+        ids = [
+            self._handler_ids[name] for name in self.handlers_of.get(number, ()) if name in self._handler_ids
+        ]
+        for app, streams in self._by_app.items():
+            # An app that is no longer configured keeps what it has, and gets nothing new.
+            allowed = self.app_numbers.get(app, frozenset())
+            if allowed is not None and number not in allowed:
+                continue
+            ids += [
+                s.id for s in streams if "inbound" in s.events and (s.numbers is None or number in s.numbers)
+            ]
+        found = tuple(ids)
+        if len(self._inbound_cache) < 10_000:
+            self._inbound_cache[number] = found
+        return found

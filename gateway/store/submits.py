@@ -1,0 +1,161 @@
+"""New messages into the store, with their idempotency keys."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from gateway.model import State
+from gateway.store.hot import INSERT_MESSAGE, INSERT_REF, INSERT_SEGMENT, SELECT_REF, Row
+from gateway.store.tx import Op, Tx
+
+REF_BUCKET_MS: Final = 86_400_000
+"""A key is looked for in the bucket of today and the two before, so it holds for at least 48 hours."""
+
+
+class NewMessage:
+    """One message to insert, as the door made it; the result is in ``duplicate_of`` and ``conflict``."""
+
+    __slots__ = (
+        "app",
+        "body",
+        "carrier",
+        "concat_ref",
+        "conflict",
+        "digest",
+        "due_at",
+        "duplicate_of",
+        "encoding",
+        "expires_at",
+        "id",
+        "klass",
+        "lane",
+        "meta",
+        "number",
+        "options",
+        "parts",
+        "peer",
+        "rank",
+        "receipt",
+        "ref",
+        "scheme",
+        "shard",
+        "state",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: int,
+        app: str,
+        number: str,
+        peer: str,
+        klass: int,
+        body: bytes,
+        meta: str | None,
+        ref: str | None,
+        digest: bytes,
+        encoding: str,
+        options: str | None,
+        scheme: str,
+        concat_ref: int,
+        parts: int,
+        receipt: bool,
+        expires_at: int,
+        carrier: str,
+        lane: int,
+        rank: int,
+        shard: int,
+        state: int,
+        due_at: int | None,
+    ) -> None:
+        self.id = id
+        self.app = app
+        self.number = number
+        self.peer = peer
+        self.klass = klass
+        self.body = body
+        self.meta = meta
+        self.ref = ref
+        self.digest = digest
+        self.encoding = encoding
+        self.options = options
+        self.scheme = scheme
+        self.concat_ref = concat_ref
+        self.parts = parts
+        self.receipt = receipt
+        self.expires_at = expires_at
+        self.carrier = carrier
+        self.lane = lane
+        self.rank = rank
+        self.shard = shard
+        self.state = state
+        self.due_at = due_at
+        self.duplicate_of: int | None = None
+        self.conflict = False
+
+
+class SubmitOp(Op):
+    """A burst of new messages. Those whose ``ref`` is taken are not inserted (see `NewMessage`)."""
+
+    __slots__ = ("context", "messages", "octets", "rows")
+    order: ClassVar[int] = 10
+    name: ClassVar[str] = "submit"
+
+    def __init__(self, messages: list[NewMessage], context: object = None) -> None:
+        super().__init__()
+        self.messages = messages
+        self.context = context
+        self.rows = 0
+        self.octets = 0
+        for m in messages:
+            self.rows += 1 + m.parts
+            self.octets += len(m.body) + 300
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return self.rows, self.octets
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        con = tx.con
+        messages: list[NewMessage] = [m for op in ops for m in op.messages]
+        with_ref = [m for m in messages if m.ref is not None]
+        if with_ref:
+            cls._take_refs(tx, with_ref)
+            messages = [m for m in messages if m.duplicate_of is None]
+        rows: list[Row] = []
+        segments: list[Row] = []
+        epoch = tx.epoch
+        for m in messages:
+            rows.append(
+                (m.id, m.app, m.number, m.peer, m.klass, m.body, m.meta, m.ref, m.encoding, m.options, m.scheme,
+                 m.concat_ref, m.parts, m.receipt, m.expires_at)
+            )  # fmt: skip
+            claimed = 1 if m.state == State.SUBMITTING else 0
+            for part in range(1, m.parts + 1):
+                segments.append(
+                    (m.id, part, m.carrier, m.app, m.lane, m.rank, m.shard, m.state, epoch if claimed else 0, claimed, 0,
+                     m.due_at, m.expires_at)
+                )  # fmt: skip
+        INSERT_MESSAGE.run(con, rows)
+        INSERT_SEGMENT.run(con, segments)
+
+    @staticmethod
+    def _take_refs(tx: Tx, messages: list[NewMessage]) -> None:
+        today = tx.now // REF_BUCKET_MS
+        taken: dict[tuple[str, str], tuple[int, bytes]] = {}
+        probes = [(bucket, m.app, m.ref) for m in messages for bucket in (today, today - 1, today - 2)]
+        for app, ref, message_id, digest in SELECT_REF.fetch(tx.con, probes):
+            taken[app, ref] = (message_id, digest)
+        rows: list[Row] = []
+        for m in messages:
+            assert m.ref is not None
+            winner = taken.get((m.app, m.ref))
+            if winner is None:
+                taken[m.app, m.ref] = (m.id, m.digest)
+                rows.append((today, m.app, m.ref, m.id, m.digest))
+                m.duplicate_of = None
+            else:
+                m.duplicate_of = winner[0]
+                m.conflict = winner[1] != m.digest
+        INSERT_REF.run(tx.con, rows)

@@ -1,0 +1,135 @@
+"""What a burst is made of: operations, and the transaction that they are applied in.
+
+A flow fills an operation in Trio's thread and hands it to the writer. The writer's thread applies all operations of a
+burst in one transaction, kind by kind, so that the rows of one kind from all flows share a statement. After the commit
+each operation's callback runs in Trio's thread; results are attributes of the operation.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from gateway.model import IdSource, IdText
+from gateway.store.hot import INSERT_EVENT, Row
+from gateway.store.streams import Streams
+
+
+class Live:
+    """An event as it was just committed, for those who wait for it."""
+
+    __slots__ = ("at", "kind", "payload", "seq", "stream", "subject")
+
+    def __init__(self, stream: int, seq: int, at: int, kind: str, subject: int, payload: bytes) -> None:
+        self.stream = stream
+        self.seq = seq
+        self.at = at
+        self.kind = kind
+        self.subject = subject
+        self.payload = payload
+
+
+class Op:
+    """One operation. ``order`` places its kind within a burst; a ``must`` operation is tried until it is stored."""
+
+    __slots__ = ("on_commit", "on_fail")
+    order: ClassVar[int]
+    must: ClassVar[bool] = False
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        self.on_commit: Callable[[Any], None] | None = None
+        self.on_fail: Callable[[Any, Exception], None] | None = None
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        """Rows and octets that it brings, for the bounds of a burst."""
+        raise NotImplementedError
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        """Applies all operations of this kind, in the order in which they came."""
+        raise NotImplementedError
+
+
+class Tx:
+    """A transaction under way in the writer's thread. Nothing of it is visible outside until it is committed."""
+
+    __slots__ = (
+        "_next_seq",
+        "con",
+        "counts",
+        "epoch",
+        "events",
+        "id_text",
+        "ids",
+        "now",
+        "parked",
+        "streams",
+        "tuning",
+    )
+
+    def __init__(self, con: sqlite3.Connection, now: int, base: Base) -> None:
+        self.con = con
+        self.now = now
+        self.epoch = base.epoch
+        self.ids = base.ids
+        self.id_text = base.id_text
+        self.streams = base.streams
+        self.tuning = base.tuning
+        self.parked = base.parked
+        self.events: list[Live] = []
+        self.counts: dict[str, int] = {}
+        self._next_seq: dict[int, int] = {}
+
+    def emit(self, streams: tuple[int, ...], kind: str, subject: int, payload: bytes) -> None:
+        """Appends an event to each of ``streams``; written with the burst, delivered after its commit."""
+        for stream in streams:
+            seq = self._next_seq.get(stream)
+            if seq is None:
+                seq = self.streams.last_seq.get(stream, 0) + 1
+            self._next_seq[stream] = seq + 1
+            self.events.append(Live(stream, seq, self.now, kind, subject, payload))
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Counts something for the metrics, once the burst is committed."""
+        self.counts[name] = self.counts.get(name, 0) + by
+
+    def write_events(self) -> None:
+        """Writes what was emitted; the last statement of a burst."""
+        if self.events:
+            rows: list[Row] = [(e.stream, e.seq, e.at, e.kind, e.subject, e.payload) for e in self.events]
+            INSERT_EVENT.run(self.con, rows)
+
+    def committed(self, base: Base) -> None:
+        """Takes over the sequence numbers that this transaction gave out, and its count of parked receipts."""
+        base.parked = self.parked
+        for stream, following in self._next_seq.items():
+            self.streams.last_seq[stream] = following - 1
+
+
+class Base:
+    """What transactions share, owned by the writer: ids, epoch, streams, bounds and the count of parked receipts."""
+
+    __slots__ = ("epoch", "id_text", "ids", "parked", "streams", "tuning")
+
+    def __init__(
+        self, epoch: int, ids: IdSource, id_text: IdText, streams: Streams, tuning: Tuning, parked: int
+    ) -> None:
+        self.epoch = epoch
+        self.ids = ids
+        self.id_text = id_text
+        self.streams = streams
+        self.tuning = tuning
+        self.parked = parked
+
+
+class Tuning:
+    """Bounds that the operations need, from the settings; replaced as a whole on reload."""
+
+    __slots__ = ("parked_max", "receipt_age_ms")
+
+    def __init__(self, parked_max: int = 100_000, receipt_age_ms: int = 7 * 86_400_000) -> None:
+        self.parked_max = parked_max
+        self.receipt_age_ms = receipt_age_ms

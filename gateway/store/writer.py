@@ -1,0 +1,343 @@
+"""The writer: one task, one transaction for each burst, filled by all flows.
+
+While a transaction runs in the writer's thread the next burst gathers, so the size of a burst follows the load: one
+message on an idle gateway, hundreds on a busy one, and the cost of the sync to disk is shared by all in it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar
+
+import trio
+
+from gateway.log import get_logger
+from gateway.model import Clock
+from gateway.store.events import CloseStreamOp, OpenStreamOp
+from gateway.store.tx import Base, Live, Op, Tx
+
+_log = get_logger("store")
+_OpT = TypeVar("_OpT", bound=Op)
+
+RunSync = Callable[[Callable[[], object]], Awaitable[object]]
+"""Runs a blocking function and returns its result: in a thread, or inline in tests."""
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 1.0
+CHECK_DISK_EVERY: Final = 1.0
+
+
+class StoreUnavailableError(Exception):
+    """The database could not be written just now; nothing of the operation is stored. ``reason`` is from REASONS."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Stats:
+    """What the writer measures for the metrics."""
+
+    __slots__ = ("bursts", "failures", "on_burst", "rows")
+
+    def __init__(self) -> None:
+        self.bursts = 0
+        self.rows = 0
+        self.failures = 0
+        self.on_burst: Callable[[float, int], None] | None = None
+
+
+class Writer:
+    """Applies operations in bursts. `put` is for flows, with callbacks; `do` waits for one operation."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        base: Base,
+        *,
+        clock: Clock,
+        run_sync: RunSync | None = None,
+        max_rows: int = 5000,
+        max_octets: int = 8 << 20,
+        min_free_disk: int = 0,
+        free_disk: Callable[[], int] = lambda: 1 << 62,
+        wal_limit: int = 256 << 20,
+        wal_size: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._con = connection
+        self._base = base
+        self._clock = clock
+        self._run_sync = run_sync or partial(trio.to_thread.run_sync, limiter=trio.CapacityLimiter(1))
+        self.max_rows = max_rows
+        self.max_octets = max_octets
+        self.min_free_disk = min_free_disk
+        self.wal_limit = wal_limit
+        self._free_disk = free_disk
+        self._wal_size = wal_size
+        self._pending: deque[Op] = deque()
+        self._rows = 0
+        self._octets = 0
+        self._wake = trio.Event()
+        self._room = trio.Event()
+        self._stopping = False
+        self._idle = trio.Event()
+        self._idle.set()
+        self.stats = Stats()
+        self.healthy = True
+        self.disk_full = False
+        self.wal_full = False
+        self._disk_checked = -CHECK_DISK_EVERY
+        self.on_events: Callable[[list[Live]], None] = _nobody
+        self.on_counts: Callable[[dict[str, int]], None] = _nobody
+
+    @property
+    def base(self) -> Base:
+        """What transactions share."""
+        return self._base
+
+    @property
+    def full(self) -> bool:
+        """Whether the gathering burst is at its bound: intake waits for `room` then."""
+        return self._rows >= self.max_rows or self._octets >= self.max_octets or self.wal_full
+
+    async def room(self) -> None:
+        """Waits until there is room in the gathering burst."""
+        while self.full:
+            if self._room.is_set():
+                self._room = trio.Event()
+            await self._room.wait()
+
+    def put(
+        self,
+        op: _OpT,
+        on_commit: Callable[[_OpT], None] | None = None,
+        on_fail: Callable[[_OpT, Exception], None] | None = None,
+    ) -> None:
+        """Adds an operation to the gathering burst. Exactly one of the callbacks is called, in Trio's thread.
+
+        The operation is carried out even when whoever put it is cancelled.
+        """
+        op.on_commit = on_commit
+        op.on_fail = on_fail
+        rows, octets = op.weight
+        self._rows += rows
+        self._octets += octets
+        self._pending.append(op)
+        self._idle = self._idle if not self._idle.is_set() else trio.Event()
+        self._wake.set()
+
+    async def do(self, op: _OpT) -> _OpT:
+        """Puts an operation and waits for its commit; raises what made it fail."""
+        done = trio.Event()
+        failure: list[Exception] = []
+
+        def fail(_: _OpT, error: Exception) -> None:
+            failure.append(error)
+            done.set()
+
+        self.put(op, lambda _: done.set(), fail)
+        await done.wait()
+        if failure:
+            raise failure[0]
+        return op
+
+    async def flush(self) -> None:
+        """Waits until everything that was put is stored (or refused)."""
+        await self._idle.wait()
+
+    def stop(self) -> None:
+        """Ends `run` once all that was put is stored."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """The writer's task, until `stop`. A transaction under way is never cancelled."""
+        task_status.started()
+        pause = FIRST_PAUSE
+        while True:
+            if not self._pending:
+                self._idle.set()
+                if self._stopping:
+                    return
+                self._wake = trio.Event()
+                await self._wake.wait()
+                continue
+            self._look_at_disk()
+            burst = self._take()
+            with trio.CancelScope(shield=True):
+                failed = await self._store(burst)
+            if failed:
+                with trio.CancelScope(shield=self._stopping):
+                    await trio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                pause = FIRST_PAUSE
+
+    def _take(self) -> list[Op]:
+        burst: list[Op] = []
+        rows = octets = 0
+        pending = self._pending
+        while pending and (not burst or (rows < self.max_rows and octets < self.max_octets)):
+            op = pending.popleft()
+            burst.append(op)
+            r, o = op.weight
+            rows += r
+            octets += o
+        self._rows = max(0, self._rows - rows) if pending else 0
+        self._octets = max(0, self._octets - octets) if pending else 0
+        if not self.full and not self._room.is_set():
+            self._room.set()
+        return burst
+
+    def _look_at_disk(self) -> None:
+        now = trio.current_time()
+        if now - self._disk_checked < CHECK_DISK_EVERY:
+            return
+        self._disk_checked = now
+        self.wal_full = self._wal_size() > self.wal_limit
+        low = self._free_disk() < self.min_free_disk
+        if low != self.disk_full:
+            self.disk_full = low
+            if low:
+                _log.error("disk_full", floor=self.min_free_disk)
+            else:
+                _log.info("disk_free_again")
+
+    def check_disk(self) -> None:
+        """Looks at free disk and the size of the log now and then, also when nothing is written."""
+        self._look_at_disk()
+        if not self.full and not self._room.is_set():
+            self._room.set()
+
+    async def _store(self, burst: list[Op]) -> bool:
+        """Stores a burst; returns whether the database refused it, so that the next try waits."""
+        try:
+            tx = await self._commit(burst)
+        except Exception as error:
+            if not _of_the_environment(error):
+                _log.error("burst_failed", error=repr(error), operations=len(burst), exc_info=True)
+                return await self._one_by_one(burst)
+            self._give_back(burst, self._refused(error))
+            return True
+        self._recovered()
+        self._finish(burst, tx)
+        return False
+
+    async def _one_by_one(self, burst: list[Op]) -> bool:
+        # One operation cannot be stored, and nobody else shall suffer for it: each on its own.
+        for i, op in enumerate(burst):
+            try:
+                tx = await self._commit([op])
+            except Exception as error:
+                if _of_the_environment(error):
+                    self._give_back(burst[i:], self._refused(error))
+                    return True
+                self.stats.failures += 1
+                _log.error("operation_failed", operation=op.name, error=repr(error), exc_info=True)
+                if op.on_fail is not None:
+                    op.on_fail(op, error)
+            else:
+                self._finish([op], tx)
+        return False
+
+    async def _commit(self, burst: list[Op]) -> Tx:
+        result = await self._run_sync(partial(self._transaction, burst))
+        assert isinstance(result, Tx)
+        return result
+
+    def _transaction(self, burst: list[Op]) -> Tx:
+        """Runs in the writer's thread."""
+        started = time.perf_counter()
+        kinds: dict[type[Op], list[Op]] = {}
+        for op in burst:
+            kinds.setdefault(type(op), []).append(op)
+        con = self._con
+        tx = Tx(con, self._clock.now_ms(), self._base)
+        before = con.total_changes
+        con.execute("BEGIN IMMEDIATE")
+        try:
+            for kind in sorted(kinds, key=_order):
+                kind.apply(tx, kinds[kind])
+            tx.write_events()
+            con.execute("COMMIT")
+        except BaseException:
+            if con.in_transaction:
+                con.execute("ROLLBACK")
+            if OpenStreamOp in kinds or CloseStreamOp in kinds:
+                self._base.streams.load(con)
+            raise
+        tx.committed(self._base)
+        rows = con.total_changes - before
+        self.stats.bursts += 1
+        self.stats.rows += rows
+        if self.stats.on_burst is not None:
+            self.stats.on_burst(time.perf_counter() - started, rows)
+        return tx
+
+    def _finish(self, burst: list[Op], tx: Tx) -> None:
+        for op in burst:
+            if op.on_commit is not None:
+                op.on_commit(op)
+        if tx.counts:
+            self.on_counts(tx.counts)
+        if tx.events:
+            self.on_events(tx.events)
+
+    def _refused(self, error: Exception) -> StoreUnavailableError:
+        self.stats.failures += 1
+        if self.healthy:
+            self.healthy = False
+            _log.error("store_unavailable", error=str(error))
+        return StoreUnavailableError("store_unavailable", str(error))
+
+    def _recovered(self) -> None:
+        if not self.healthy:
+            self.healthy = True
+            _log.info("store_available_again")
+
+    def _give_back(self, burst: list[Op], error: StoreUnavailableError) -> None:
+        # What has to be stored (a response, a receipt's acknowledgement by us) stays at the head, in its order.
+        for op in reversed(burst):
+            if op.must:
+                rows, octets = op.weight
+                self._rows += rows
+                self._octets += octets
+                self._pending.appendleft(op)
+        for op in burst:
+            if not op.must and op.on_fail is not None:
+                op.on_fail(op, error)
+
+
+_ENVIRONMENT: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_PERM,
+    }
+)
+
+
+def _of_the_environment(error: Exception) -> bool:
+    """Whether the disk or the database as a whole is at fault, not one of the operations."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, sqlite3.Error) and code is not None and code & 0xFF in _ENVIRONMENT
+
+
+def _order(kind: type[Op]) -> int:
+    return kind.order
+
+
+def _nobody(_: object) -> None:
+    return None
