@@ -1,0 +1,55 @@
+# smsgw. Each target sets up its own environment in $(VENV) first, from nothing but Python and make.
+#   make demo     a message from the socket to a simulated carrier and back, shown
+#   make test     everything that has to hold: style, types, floors, tests
+#   make bench    rates, CPU a message and latencies of the real daemon
+#   make kills    the long runs: 200 kills under load
+VENV ?= .venv
+PYTHON ?=
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m
+STAMP := $(VENV)/.smsgw-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench kills docs clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# The build backend is installed beside the rest, so that constraints.txt holds for it too.
+$(STAMP): pyproject.toml constraints.txt .ci/venv
+	@sh .ci/venv "$(VENV)" $(PYTHON)
+	@echo "installing into $(VENV)"
+	@$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
+	@$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[dev]"
+	@touch "$(STAMP)"
+
+demo: $(STAMP)
+	@$(RUN) gateway demo
+
+lint: $(STAMP)
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy --strict gateway
+	$(BIN)/python -c "from importlinter.cli import lint_imports_command as main; main()" --no-cache
+
+test: lint
+	$(RUN) pytest
+
+format: $(STAMP)
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+bench: $(STAMP)
+	$(RUN) bench.run
+
+kills: $(STAMP)
+	$(RUN) tests.system.kills --rounds 200
+
+docs: $(STAMP)
+	$(RUN) gateway.settings.reference > docs/config.md.new
+	mv docs/config.md.new docs/config.md
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	@if [ -e "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi
