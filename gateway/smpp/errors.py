@@ -31,3 +31,11 @@ class UnrecoverablePduError(PduError):
         super().__init__(detail)
         self.detail = detail
         self.frames = frames
+
+
+class LocalProtocolError(Exception):
+    """We ourselves asked a session for what the protocol does not allow in its state. Nothing was sent."""
+
+
+class WindowFull(LocalProtocolError):
+    """As many requests as the window allows are unanswered."""
