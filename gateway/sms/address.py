@@ -25,7 +25,13 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
+from phonenumbers import (
+    NumberParseException,
+    PhoneNumber,
+    PhoneNumberFormat,
+    PhoneNumberType,
+    ValidationResult,
+)
 
 from . import gsm0338
 from .numbering import only_region, possible_as_is, reads_as_international
@@ -201,11 +207,11 @@ def from_wire(ton: int, npi: int, addr: str, region: str | None = None) -> str:
 
     - TON 5, and anything with a letter in it whatever its TON: the text as it is.
     - "+" and digits whatever the TON, and TON 1 with 7 digits or more: international. TON 1 with fewer is a
-      short code, since no country has numbers that short; zeros in front of TON 1 digits are a dialling prefix.
+      short code, since no country has numbers that short; zeros in front of TON 1 digits dial abroad.
     - TON 2: a national number of `region`, where it is possible there.
     - Any other TON (0 unknown, 3 network, 4 subscriber, 6 abbreviated): a short code by the rule of this
-      module; otherwise the first that holds of: valid in `region`, valid as international digits, possible in
-      `region`, possible as international digits, the last two the other way round from 11 digits on.
+      module; otherwise a number of `region` or an international one without its "+", whichever is likelier: a
+      mobile of that plan before another valid number before a possible one.
     """
     if ton == 5:
         return addr
@@ -313,38 +319,40 @@ def _from_wire_cached(ton: int, addr: str, region: str | None) -> str:
             digits = digits.lstrip("0")
             if len(digits) <= 6:
                 return text.lstrip("+")
-        return _international(digits) or "+" + digits
+        number = _parse("+" + digits, None)
+        return _e164(number) if number is not None else "+" + digits
     if not (text.isascii() and text.isdigit()):
         return addr
     if ton == 2:
-        return _national(text, region, valid=False) or text
+        number = _parse(text, region) if region is not None else None
+        return _e164(number) if number is not None and phonenumbers.is_possible_number(number) else text
     if 3 <= len(text) <= 8 and not text.startswith("00"):
         found = _short(text, region)
         return text if isinstance(found, str) else found.value
-    # Beyond ten digits a carrier more likely left out the "+" than the country code.
-    international = _international(text)
-    guess = _national(text, region, valid=False)
-    return (
-        _national(text, region, valid=True)
-        or (international if international and is_valid(international) else None)
-        or (international or guess if len(text) > 10 else guess or international)
-        or text
-    )
+    return _better(text, region) or text
 
 
-def _national(digits: str, region: str | None, *, valid: bool) -> str | None:
-    number = _parse(digits, region) if region is not None else None
-    if number is None:
-        return None
-    right = phonenumbers.is_valid_number(number) if valid else phonenumbers.is_possible_number(number)
-    return _e164(number) if right else None
+def _better(digits: str, region: str | None) -> str | None:
+    """Bare digits as a number of `region` or as an international one without "+", whichever is likelier."""
+    national = _parse(digits, region) if region is not None else None
+    international = _parse("+" + digits, None)
+    here, abroad = _likelihood(national), _likelihood(international)
+    # As likely: a number that both plans have is taken for one of the region; of two that neither has, ten
+    # digits are the most that a plan usually leaves to itself.
+    local = here > abroad or (here == abroad and (here > 1 or len(digits) <= 10))
+    chosen = national if local else international
+    return _e164(chosen) if chosen is not None and max(here, abroad) > 0 else None
 
 
-def _international(digits: str) -> str | None:
-    number = _parse("+" + digits, None)
+_MOBILE: Final = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+
+
+def _likelihood(number: PhoneNumber | None) -> int:
+    """0: no number; 1: possible; 2: valid; 3: valid and of a mobile, which is what people text from."""
     if number is None or not phonenumbers.is_possible_number(number):
-        return None
-    return _e164(number)
+        return 0
+    kind = phonenumbers.number_type(number)
+    return 3 if kind in _MOBILE else 2 if kind != PhoneNumberType.UNKNOWN else 1
 
 
 def _parse(text: str, region: str | None) -> PhoneNumber | None:
