@@ -118,7 +118,7 @@ def read_part(
     if not esm_class & UDHI:
         if sar is None:
             return InboundPart("single", 0, 1, 1, payload, data_coding)
-        return _by_sar(sar, payload, data_coding, (), 0, ())
+        return _by_sar(sar, payload, data_coding, (), (), 0)
 
     # By far the most frequent header: an 8-bit concatenation alone.
     if payload[:3] == b"\x05\x00\x03" and len(payload) >= 6 and 0 < payload[5] <= payload[4]:
@@ -129,7 +129,7 @@ def read_part(
     except UdhError:
         if sar is None:
             return InboundPart("single", 0, 1, 1, payload, data_coding, (), ("bad_udh",))
-        return _by_sar(sar, payload, data_coding, (), 0, ("bad_udh",))
+        return _by_sar(sar, payload, data_coding, (), ("bad_udh",), 0)
     other = tuple(ie for ie in elements if ie.id != CONCAT_8 and ie.id != CONCAT_16)
     flags: tuple[str, ...] = ()
     if any(ie.id == SINGLE_SHIFT or ie.id == LOCKING_SHIFT for ie in other):
@@ -224,8 +224,8 @@ def _by_sar(
     data: bytes,
     data_coding: int,
     other: tuple[InformationElement, ...],
-    octets: int,
     flags: tuple[str, ...],
+    octets: int,
 ) -> InboundPart:
     """A part whose concatenation the SAR TLVs tell, or a single one where they do not add up."""
     total = sar.get(SAR_TOTAL_SEGMENTS, 0)

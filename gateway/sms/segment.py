@@ -228,9 +228,10 @@ def plan(
     limit = min(max_parts, MAX_PARTS)
     if used > MAX_PARTS * room:  # too long by any cut: say so before cutting megabytes
         raise TooLongError(-(-used // room), limit)
-    # A packed part that fills its octets and ends in CR would lose it as padding, see _carrier_octets.
-    exact = alphabet == "gsm7_packed" and (_fill_bits(header_octets) + room * 7) % 8 == 0
-    pieces = tuple(_cut(data, resolved, room, cr_moves=exact))
+    fill_bits = None
+    if alphabet == "gsm7_packed":
+        fill_bits = _fill_bits(len(udh) if scheme == "sar" else header_octets)
+    pieces = tuple(_cut(data, resolved, room, fill_bits))
     parts = len(pieces)
     if parts > limit:
         raise TooLongError(parts, limit)
@@ -277,8 +278,8 @@ def _check_udh(udh: bytes) -> None:
         raise UdhError(f"{len(rest)} octets follow the header's end")
 
 
-def _cut(data: bytes, encoding: Encoding, room: int, *, cr_moves: bool) -> Iterator[bytes]:
-    """Pieces of at most `room` units, none ending inside a pair, nor in CR where `cr_moves`."""
+def _cut(data: bytes, encoding: Encoding, room: int, fill_bits: int | None) -> Iterator[bytes]:
+    """Pieces of at most `room` units, none ending inside a pair; `fill_bits` where septets get packed."""
     size = len(data)
     step = room * 2 if encoding == "ucs2" else room
     at = 0
@@ -287,8 +288,14 @@ def _cut(data: bytes, encoding: Encoding, room: int, *, cr_moves: bool) -> Itera
         if end < size:
             if encoding == "gsm7":
                 # In what we encoded each ESC has its code behind it, which is never an ESC.
-                last = data[end - 1]
-                if last == gsm0338.ESC or (cr_moves and last == _CR):
+                if data[end - 1] == gsm0338.ESC:
+                    end -= 1
+                # Where the octets end, CR or a commercial at would read as padding, see _carrier_octets.
+                if (
+                    fill_bits is not None
+                    and data[end - 1] in b"\r\0"
+                    and (fill_bits + (end - at) * 7) % 8 == 0
+                ):
                     end -= 1
             elif encoding == "ucs2" and 0xD8 <= data[end - 2] <= 0xDB:
                 end -= 2
