@@ -7,9 +7,10 @@ messages.
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -209,3 +210,19 @@ GENERATORS: dict[str, Callable[[int, int], Iterator[Line]]] = {
     "unicode": unicode,
     "inbound": inbound,
 }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m bench.trace otp --lines 300 --seed 1 FILE`: write a generated trace to a file."""
+    parser = argparse.ArgumentParser(prog="bench.trace", description="Generate a trace.")
+    parser.add_argument("generator", choices=sorted(GENERATORS))
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--lines", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args(arguments)
+    write(chosen.file, GENERATORS[chosen.generator](chosen.lines, chosen.seed))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
