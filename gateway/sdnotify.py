@@ -1,7 +1,7 @@
 """What systemd is told about the daemon, over $NOTIFY_SOCKET (sd_notify(3)); without one, nothing happens.
 
-systemd 252 has no Type=notify-reload, so a reload is announced by RELOADING=1 with MONOTONIC_USEC and ended by
-READY=1, which both it and later versions understand.
+systemd 252 has no Type=notify-reload, so a reload is announced by RELOADING=1 with MONOTONIC_USEC and ended
+by READY=1, which both it and later versions understand.
 """
 
 from __future__ import annotations
@@ -64,10 +64,8 @@ class Notifier:
         if status:
             line = " ".join(status.split())  # a line break would begin another assignment
             message = f"{message}\nSTATUS={line}" if message else f"STATUS={line}"
-        with contextlib.suppress(
-            OSError
-        ):  # systemd restarts, or its buffer is full: the next may get through
-            self._socket.send(message.encode())
+        with contextlib.suppress(OSError):  # systemd restarts, or its buffer is full: it is lost
+            self._socket.send(message.encode(errors="replace"))
 
 
 def _connect(address: str) -> socket.socket | None:

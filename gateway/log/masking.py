@@ -20,7 +20,8 @@ NUMBER_KEYS = frozenset(
 )  # fmt: skip
 TEXT_KEYS = frozenset(
     {
-        "body", "data", "message_payload", "payload", "short_message", "template", "text", "texts", "udh", "vars",
+        "body", "data", "message_payload", "payload", "short_message", "template", "text", "texts", "udh",
+        "vars",
     }
 )  # fmt: skip
 SECRET_KEYS = frozenset({"authorization", "credentials", "passwd", "password", "secret", "token"})

@@ -29,7 +29,7 @@ class StormLimit:
         self._swept = clock()
 
     def admit(self, event: str) -> int:
-        """-1: not this one. Else how many lines of the event were suppressed since the last that was logged."""
+        """-1: not this one. Else how many lines of the event were suppressed since one was logged."""
         now = self._clock()
         window = self._windows.get(event)
         if window is None:
