@@ -303,9 +303,6 @@ def _cut(data: bytes, encoding: Encoding, room: int, fill_bits: int | None) -> I
         at = end
 
 
-_CR: Final = 0x0D
-
-
 def _fill_bits(header_octets: int) -> int:
     """Bits between a header and the first septet, which starts at a septet's place (TS 23.040 §9.2.3.24)."""
     return -header_octets * 8 % 7
