@@ -107,14 +107,14 @@ def _message_writer(command_id: int) -> Callable[[Any, int, int], bytes]:
     def write(pdu: SubmitSm | DeliverSm, sequence: int, status: int) -> bytes:
         source = pdu.source
         destination = pdu.destination
-        source_addr = source.addr
-        destination_addr = destination.addr
         service_type = pdu.service_type
         scheduled = pdu.schedule_delivery_time
         validity = pdu.validity_period
         text = pdu.short_message
         tlvs = pdu.tlvs
         try:
+            source_addr = source.addr
+            destination_addr = destination.addr
             if (
                 len(source_addr) > 20
                 or "\0" in source_addr
@@ -138,7 +138,7 @@ def _message_writer(command_id: int) -> Callable[[Any, int, int], bytes]:
             if tlvs:
                 text += _message_tlvs(pdu)
             return _header(16 + len(fields) + len(text), command_id, status, sequence) + fields + text
-        except (KeyError, TypeError, UnicodeEncodeError, struct.error):
+        except (AttributeError, KeyError, TypeError, UnicodeEncodeError, struct.error):
             _refuse(pdu, sequence, status)
 
     return write

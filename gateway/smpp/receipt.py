@@ -113,7 +113,8 @@ _STATS: Final[dict[MessageState, str]] = {
 
 # The form of Appendix B to the letter, which most are.
 _usual_form: Final = re.compile(
-    r"id:([\w.-]+) sub:\d* dlvrd:\d* submit date:(\d*) done date:(\d*) stat:(\w+) err:(\w*)(?: [Tt]ext:(.*))?",
+    r"id:([\w.-]+) sub:\d* dlvrd:\d* submit date:(\d*) done date:(\d*) "
+    r"stat:(\w+) err:(\w*)(?: [Tt]ext:(.*))?",
     re.DOTALL | re.ASCII,
 ).fullmatch
 

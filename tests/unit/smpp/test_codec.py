@@ -1,0 +1,310 @@
+"""PDUs to octets and back."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.smpp import codec
+from gateway.smpp import pdu as p
+from gateway.smpp.codec import RecoverablePduError, UnrecoverablePduError, decode, encode
+from gateway.smpp.fields import LAYOUTS
+from gateway.smpp.pdu import Address, DeliverSm, SubmitSm, SubmitSmResp, Tlv
+
+from .golden import EIGHT, MEANINGS, OCTETS, SEVEN
+
+
+def frame(command_id: int, body: bytes, status: int = 0, sequence: int = 1) -> bytes:
+    return struct.pack(">IIII", 16 + len(body), command_id, status, sequence) + body
+
+
+def test_every_golden_pdu_has_a_meaning_and_every_class_a_golden_pdu() -> None:
+    assert OCTETS.keys() == MEANINGS.keys()
+    seen = {type(pdu) for _, _, pdu in MEANINGS.values()}
+    assert set(LAYOUTS) - seen == {p.BindReceiverResp}
+
+
+@pytest.mark.parametrize("name", OCTETS)
+def test_golden_octets_are_read(name: str) -> None:
+    assert decode(OCTETS[name]) == MEANINGS[name]
+
+
+@pytest.mark.parametrize("name", OCTETS)
+def test_golden_octets_are_written(name: str) -> None:
+    sequence, status, pdu = MEANINGS[name]
+    assert encode(pdu, sequence, status).hex() == OCTETS[name].hex()
+
+
+@pytest.mark.parametrize("cls", LAYOUTS)
+def test_every_pdu_comes_back_as_it_went(cls: type[p.Pdu]) -> None:
+    values: dict[str, object] = {
+        "source": SEVEN,
+        "destination": EIGHT,
+        "esme_addr": EIGHT,
+        "system_id": "id",
+        "password": "pw",
+        "message_id": "mid-1",
+        "short_message": b"\0text\xff",
+        "tlvs": (Tlv(0x1401, b"\0"), Tlv(0x0427, 2), Tlv(0x001E, "é"), Tlv(0x0017, 2**32 - 1)),
+    }
+    pdu = cls(**{name: values[name] for name in cls.__struct_fields__ if name in values})
+    assert decode(encode(pdu, 77)) == (77, 0, pdu)
+
+
+text = st.text(st.characters(min_codepoint=1, max_codepoint=255))
+octet = st.integers(0, 255)
+addresses = st.builds(Address, octet, octet, text.filter(lambda t: len(t) <= 20))
+times = st.one_of(
+    st.just(""), st.text(st.characters(min_codepoint=1, max_codepoint=255), min_size=16, max_size=16)
+)
+tlvs = st.lists(
+    st.one_of(
+        st.builds(Tlv, st.integers(0x1400, 0x3FFF), st.binary(max_size=40)),
+        st.builds(
+            Tlv, st.just(0x001E), st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=64)
+        ),
+        st.builds(Tlv, st.just(0x020C), st.integers(0, 0xFFFF)),
+        # Wrong length for its type: kept as octets.
+        st.builds(Tlv, st.just(0x020C), st.binary(min_size=3, max_size=5)),
+        st.builds(Tlv, st.just(0x0427), st.just(b"")),
+    ),
+    max_size=4,
+).map(tuple)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    cls=st.sampled_from([SubmitSm, DeliverSm]),
+    source=addresses,
+    destination=addresses,
+    short_message=st.binary(max_size=254),
+    octets=st.tuples(octet, octet, octet),
+    service_type=text.filter(lambda t: len(t) <= 5),
+    rest=st.tuples(octet, octet, times, times, octet, octet),
+    tlvs=tlvs,
+    sequence=st.integers(0, 2**32 - 1),
+)
+def test_any_message_comes_back_as_it_went(
+    cls, source, destination, short_message, octets, service_type, rest, tlvs, sequence
+):
+    pdu = cls(source, destination, short_message, *octets, service_type, *rest, tlvs)
+    written = encode(pdu, sequence)
+    assert decode(written) == (sequence, 0, pdu)
+    # The hot path and the table write the same octets.
+    assert written[16:] == codec.write_fields(pdu) + codec.write_tlvs(tlvs)
+
+
+REFUSED = [
+    (SubmitSm(Address(0, 0, "1" * 21), EIGHT), "source addr: 21 characters, at most 20 fit"),
+    (SubmitSm(SEVEN, Address(0, 0, "1" * 21)), "destination addr: 21"),
+    (SubmitSm(Address(0, 0, "1\x002"), EIGHT), "source addr: a NUL"),
+    (SubmitSm(SEVEN, Address(0, 0, "1\x002")), "destination addr: a NUL"),
+    (SubmitSm(SEVEN, Address(0, 0, "naïve ☃")), "destination addr: characters beyond latin-1"),
+    (SubmitSm(Address(256, 0, "1"), EIGHT), "source ton: 256"),
+    (SubmitSm(Address(-1, 0, "1"), EIGHT), "source ton: -1"),
+    (SubmitSm(SEVEN, Address(0, 300, "1")), "destination npi: 300"),
+    (SubmitSm(SEVEN, EIGHT, service_type="123456"), "service_type: 6"),
+    (SubmitSm(SEVEN, EIGHT, service_type="1\0"), "service_type: a NUL"),
+    (SubmitSm(SEVEN, EIGHT, esm_class=256), "esm_class: 256"),
+    (SubmitSm(SEVEN, EIGHT, data_coding=-1), "data_coding: -1"),
+    (SubmitSm(SEVEN, EIGHT, data_coding=None), "data_coding: None"),
+    (SubmitSm(SEVEN, EIGHT, protocol_id=256), "protocol_id"),
+    (SubmitSm(SEVEN, EIGHT, priority_flag=256), "priority_flag"),
+    (SubmitSm(SEVEN, EIGHT, registered_delivery=256), "registered_delivery"),
+    (SubmitSm(SEVEN, EIGHT, replace_if_present_flag=256), "replace_if_present_flag"),
+    (SubmitSm(SEVEN, EIGHT, sm_default_msg_id=256), "sm_default_msg_id"),
+    (SubmitSm(SEVEN, EIGHT, validity_period="0000030000000R"), "validity_period: .* nor of 16"),
+    (SubmitSm(SEVEN, EIGHT, schedule_delivery_time="0" * 17), "schedule_delivery_time"),
+    (SubmitSm(SEVEN, EIGHT, b"x" * 255), "short_message: .*at most 254"),
+    (SubmitSm(SEVEN, EIGHT, "text"), "short_message: bytes"),
+    (SubmitSm(SEVEN, "447700900123"), "destination: str is not an Address"),
+    (SubmitSm(SEVEN, EIGHT, b"x", tlvs=(Tlv(0x0424, b"y"),)), "message_payload: short_message holds"),
+    (SubmitSm(SEVEN, EIGHT, tlvs=(Tlv(0x020E, 256),)), "sar_total_segments: 256"),
+    (SubmitSm(SEVEN, EIGHT, tlvs=(Tlv(0x020E, -1),)), "sar_total_segments: -1"),
+    (SubmitSm(SEVEN, EIGHT, tlvs=(Tlv(0x020E, "2"),)), "sar_total_segments: takes int or bytes, not str"),
+    (SubmitSm(SEVEN, EIGHT, tlvs=(Tlv(0x1400, "2"),)), "TLV 0x1400: takes bytes, not str"),
+    (SubmitSm(SEVEN, EIGHT, tlvs=(Tlv(0x10000, b""),)), "TLV tag 65536"),
+    (SubmitSm(SEVEN, EIGHT, tlvs=(Tlv(0x1400, b"x" * 65536),)), "TLV 0x1400: 65536 octets"),
+    (DeliverSm(SEVEN, EIGHT, tlvs=(Tlv(0x001E, "x" * 65),)), "receipted_message_id: 66 octets, at most 65"),
+    (DeliverSm(SEVEN, EIGHT, tlvs=(Tlv(0x001E, "x\0"),)), "receipted_message_id: a NUL"),
+    (DeliverSm(SEVEN, EIGHT, tlvs=(Tlv(0x001E, "☃"),)), "receipted_message_id: characters"),
+    (DeliverSm(SEVEN, EIGHT, tlvs=(Tlv(0x0423, b"\x03\0\0\0"),)), "network_error_code: 4 octets"),
+    (SubmitSmResp("x" * 65), "message_id: 65 characters, at most 64 fit"),
+    (SubmitSmResp("x\0"), "message_id: a NUL"),
+    (SubmitSmResp("☃"), "message_id: characters"),
+    (p.DeliverSmResp("x" * 65), "message_id: 65"),
+    (p.DataSmResp("x" * 65), "message_id: 65"),
+    (p.BindTransceiver("x" * 16, "p"), "system_id: 16 characters, at most 15 fit"),
+    (p.BindTransceiver("u", "topsecret"), "password: 9 characters, at most 8 fit"),
+    (p.BindTransceiver("u", "p", "x" * 13), "system_type: 13"),
+    (p.BindTransceiver("u", "p", "", 256), "interface_version: 256"),
+    (p.BindTransceiver("u", "p", address_range=Address(0, 0, "x" * 41)), "address_range addr: 41"),
+    (p.BindTransmitterResp("x" * 16), "system_id: 16"),
+    (p.Outbind("u", None), "password: NoneType is not text"),
+    (p.DataSm(Address(0, 0, "x" * 65), EIGHT), "source addr: 65 characters, at most 64 fit"),
+    (p.AlertNotification(SEVEN, Address(0, 0, "x" * 65)), "esme_addr addr: 65"),
+    ("not a PDU", "str is not a PDU"),
+]
+
+
+@pytest.mark.parametrize(("pdu", "message"), REFUSED)
+def test_a_value_that_does_not_fit_is_refused_by_name(pdu: p.Pdu, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        encode(pdu, 1)
+
+
+@pytest.mark.parametrize(
+    "pdu", [SubmitSm(SEVEN, EIGHT), SubmitSmResp(), SubmitSmResp("é"), p.DeliverSmResp(), p.EnquireLink()]
+)
+@pytest.mark.parametrize(("sequence", "status"), [(-1, 0), (2**32, 0), (1, 2**32)])
+def test_a_header_that_does_not_fit_is_refused(pdu: p.Pdu, sequence: int, status: int) -> None:
+    with pytest.raises(ValueError, match=r"sequence_number .* command_status"):
+        encode(pdu, sequence, status)
+
+
+def test_no_secret_in_what_a_refused_bind_says() -> None:
+    with pytest.raises(ValueError) as caught:
+        encode(p.BindTransceiver("user", "marked-secret"), 1)
+    assert "marked" not in str(caught.value)
+
+
+def test_an_error_response_has_no_body() -> None:
+    # §4.1.2, §4.4.2
+    assert encode(SubmitSmResp("id"), 1, 0x45) == frame(0x80000004, b"", 0x45)
+    assert encode(p.BindTransceiverResp("SMSC"), 1, 0x0D) == frame(0x80000009, b"", 0x0D)
+    # §4.6.2 and §4.7.2 say nothing of the kind.
+    assert encode(p.DeliverSmResp(), 1, 0x64) == frame(0x80000005, b"\0", 0x64)
+
+
+DEST = b"\x01\x01" + b"447700900123\0"
+HEAD = b"\0" + DEST + DEST + b"\0" * 9  # all of a message but sm_length
+
+LENIENT = [
+    ("error response with a body", frame(0x80000004, b"123\0", 0x45), SubmitSmResp("123")),
+    ("error response without", frame(0x80000004, b"", 0x45), SubmitSmResp()),
+    ("message_id without terminator", frame(0x80000004, b"123"), SubmitSmResp("123")),
+    ("one octet of message_id without terminator", frame(0x80000004, b"9"), SubmitSmResp("9")),
+    ("over-long message_id", frame(0x80000004, b"x" * 100 + b"\0"), SubmitSmResp("x" * 100)),
+    ("message_id that is not ASCII", frame(0x80000004, b"\xe9\xff\0"), SubmitSmResp("éÿ")),
+    ("half a TLV in a response", frame(0x80000004, b"123\0\x04\x27\0"), SubmitSmResp("123")),
+    ("short TLV in a response", frame(0x80000004, b"123\0\x04\x27\0\x05\x01"), SubmitSmResp("123")),
+    (
+        "good TLV before a short one",
+        frame(0x80000004, b"1\0\x14\0\0\x01a\x14\x01\0\x05b"),
+        SubmitSmResp("1", (Tlv(0x1400, b"a"),)),
+    ),
+    ("deliver_sm_resp without a body", frame(0x80000005, b""), p.DeliverSmResp()),
+    ("bind response without a body", frame(0x80000009, b""), p.BindTransceiverResp()),
+    ("body where none belongs", frame(0x15, b"abc"), p.EnquireLink()),
+    ("generic_nack with a body", frame(0x80000000, b"abc", 3), p.GenericNack()),
+    (
+        "over-long addr and service_type",
+        frame(4, b"longer\0" + b"\0\0" + b"7" * 40 + b"\0" + DEST + b"\0" * 10),
+        SubmitSm(Address(0, 0, "7" * 40), SEVEN, service_type="longer"),
+    ),
+    ("255 octets of text", frame(5, HEAD + b"\xff" + b"x" * 255), DeliverSm(SEVEN, SEVEN, b"x" * 255)),
+    (
+        "wrong length of a known TLV",
+        frame(5, HEAD + b"\0" + b"\x04\x27\0\x02\0\x02"),
+        DeliverSm(SEVEN, SEVEN, tlvs=(Tlv(0x0427, b"\0\x02"),)),
+    ),
+    (
+        "receipted_message_id without terminator",
+        frame(5, HEAD + b"\0" + b"\0\x1e\0\x03abc"),
+        DeliverSm(SEVEN, SEVEN, tlvs=(Tlv(0x001E, "abc"),)),
+    ),
+    (
+        "receipted_message_id with two",
+        frame(5, HEAD + b"\0" + b"\0\x1e\0\x05abc\0\0"),
+        DeliverSm(SEVEN, SEVEN, tlvs=(Tlv(0x001E, "abc"),)),
+    ),
+    (
+        "empty TLV",
+        frame(5, HEAD + b"\0" + b"\x13\x0c\0\0"),
+        DeliverSm(SEVEN, SEVEN, tlvs=(Tlv(0x130C, b""),)),
+    ),
+    (
+        "times of any length",
+        frame(4, b"\0" + DEST + DEST + b"\0\0\0" + b"abc\0" + b"\0" + b"\x01\0\0\0\x01x"),
+        SubmitSm(SEVEN, SEVEN, b"x", registered_delivery=1, schedule_delivery_time="abc"),
+    ),
+    (
+        "only a validity_period",
+        frame(4, b"\0" + DEST + DEST + b"\0\0\0" + b"\0" + b"abc\0" + b"\0\0\x08\0\x01x"),
+        SubmitSm(SEVEN, SEVEN, b"x", data_coding=8, validity_period="abc"),
+    ),
+    (
+        "a payload of 64 KiB",
+        frame(5, HEAD + b"\0" + b"\x04\x24\xff\xff" + b"x" * 65535),
+        DeliverSm(SEVEN, SEVEN, tlvs=(Tlv(0x0424, b"x" * 65535),)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("octets", "pdu"), [case[1:] for case in LENIENT], ids=[case[0] for case in LENIENT])
+def test_what_peers_do_wrong_is_read(octets: bytes, pdu: p.Pdu) -> None:
+    assert decode(octets)[2] == pdu
+
+
+BROKEN = [
+    ("unknown command", frame(0x00010000, b""), 0x03, "unknown command_id 0x00010000"),
+    ("unknown response", frame(0x80000099, b""), 0x03, "unknown command_id 0x80000099"),
+    ("message without a body", frame(4, b""), 0x02, "submit_sm: 0 octets of body"),
+    ("ends in source", frame(4, b"\0\x01\x01447"), 0x02, "submit_sm: 6 octets"),
+    ("ends before ton", frame(5, b"\0"), 0x02, "deliver_sm: 1 octets"),
+    ("ends before sm_length", frame(5, HEAD), 0x02, "end within the mandatory fields"),
+    ("ends in a time", frame(5, HEAD[:-6] + b"2501"), 0x02, "end within the mandatory fields"),
+    ("sm_length past the end", frame(4, HEAD + b"\x05abcd"), 0x01, "sm_length 5, and 4 octets are left"),
+    ("sm_length with nothing", frame(5, HEAD + b"\xff"), 0x01, "sm_length 255, and 0 octets are left"),
+    ("octets left over", frame(5, HEAD + b"\0" + b"abc"), 0xC0, "3 octets left over"),
+    (
+        "short TLV",
+        frame(5, HEAD + b"\0" + b"\x04\x27\0\x02\x01"),
+        0xC0,
+        "message_state: 2 octets announced, 1",
+    ),
+    ("bind without a body", frame(9, b""), 0x02, "bind_transceiver: 0 octets"),
+    ("bind without password", frame(1, b"user\0pass"), 0x02, "bind_receiver: 9 octets"),
+    ("bind without version", frame(2, b"user\0pass\0\0"), 0x02, "bind_transmitter"),
+    ("outbind without password", frame(0x0B, b"user\0"), 0x02, "outbind"),
+    ("data_sm cut off", frame(0x103, b"\0" + DEST + DEST + b"\0"), 0x02, "data_sm"),
+    (
+        "data_sm with a short TLV",
+        frame(0x103, b"\0" + DEST + DEST + b"\0\0\0\x04\x24\0\x09x"),
+        0xC0,
+        "8 are missing",
+    ),
+    ("alert_notification cut off", frame(0x102, DEST + b"\0"), 0x02, "alert_notification"),
+]
+
+
+@pytest.mark.parametrize(
+    ("octets", "status", "detail"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN]
+)
+def test_what_cannot_be_read_says_why(octets: bytes, status: int, detail: str) -> None:
+    with pytest.raises(RecoverablePduError, match=detail) as caught:
+        decode(octets)
+    assert caught.value.status == status
+    assert caught.value.sequence == 1
+    assert caught.value.command_id == int.from_bytes(octets[4:8], "big")
+
+
+@pytest.mark.parametrize("octets", [b"", b"\0" * 15, frame(0x15, b"") + b"x", b"\0\0\0\x20" + b"\0" * 12])
+def test_a_frame_that_is_not_as_long_as_it_says(octets: bytes) -> None:
+    with pytest.raises(UnrecoverablePduError):
+        decode(octets)
+
+
+def test_a_password_is_not_in_an_error() -> None:
+    with pytest.raises(RecoverablePduError) as caught:
+        decode(frame(9, b"user\0marked-secret"))
+    assert "marked" not in str(caught.value)
+
+
+def test_command_names() -> None:
+    assert codec.command_name(0x103) == "data_sm"
+    assert codec.command_name(0x80000015) == "enquire_link_resp"
+    assert codec.command_name(0x99) == "0x00000099"
