@@ -244,6 +244,8 @@ def cache_counters() -> CacheCounters:
     )
 
 
+_SHORTEST: Final = 6
+"""Digits that are too few for a whole international number, which the wire has for short codes only."""
 _TOO_LONG: Final = f"longer than {MAX_WRITTEN} characters"
 _NO_NUMBER: Final = "not a phone number"
 
@@ -261,12 +263,16 @@ _WRITTEN: Final[Callable[[str], re.Match[str] | None]] = re.compile(
 def _read_cached(raw: str, region: str | None) -> PhoneAddress | str:
     """The address, or why it is refused. Refusals are remembered too: they cost as much."""
     text = raw.translate(_MARKS).strip()
+    if not text:
+        return "empty"
     if _WRITTEN(text) is None:
-        return f"{_NO_NUMBER}: it has characters that no number has" if text else "empty"
+        return f"{_NO_NUMBER}: it has characters that no number has"
     if text[:4].lower() == "tel:":
         text = text[4:].lstrip()
     if "+" not in text and "\uff0b" not in text:
         digits = "".join(str(int(char)) for char in text if char.isdecimal())
+        if not digits:
+            return _NO_NUMBER
         if 3 <= len(digits) <= 8 and not digits.startswith("00"):
             return _short(digits, region)
         if region is None:
@@ -317,7 +323,7 @@ def _from_wire_cached(ton: int, addr: str, region: str | None) -> str:
             return addr
         if ton == 1:
             digits = digits.lstrip("0")
-            if len(digits) <= 6:
+            if len(digits) <= _SHORTEST:
                 return text.lstrip("+")
         number = _parse("+" + digits, None)
         return _e164(number) if number is not None else "+" + digits
@@ -325,7 +331,7 @@ def _from_wire_cached(ton: int, addr: str, region: str | None) -> str:
         return addr
     if ton == 2:
         number = _parse(text, region) if region is not None else None
-        return _e164(number) if number is not None and phonenumbers.is_possible_number(number) else text
+        return _e164(number) if _likelihood(number) and number is not None else text
     if 3 <= len(text) <= 8 and not text.startswith("00"):
         found = _short(text, region)
         return text if isinstance(found, str) else found.value
@@ -350,6 +356,8 @@ _MOBILE: Final = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 def _likelihood(number: PhoneNumber | None) -> int:
     """0: no number; 1: possible; 2: valid; 3: valid and of a mobile, which is what people text from."""
     if number is None or not phonenumbers.is_possible_number(number):
+        return 0
+    if len(_e164(number)) <= 1 + _SHORTEST:  # a local number of a plan with very short ones
         return 0
     kind = phonenumbers.number_type(number)
     return 3 if kind in _MOBILE else 2 if kind != PhoneNumberType.UNKNOWN else 1
