@@ -38,18 +38,64 @@ def blast(
 
     Raises TimeoutError when nothing happens for `timeout` seconds, ConnectionError when the sink closes.
     """
-    sock = socket.create_connection((host, port))
+    sock = _bound(host, port, timeout)
     try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.sendall(wire.pdu(wire.BIND_TRANSCEIVER, 1, wire.bind_body("blast")))
-        sock.settimeout(timeout)
-        tail = b""
-        while wire.BIND_TRANSCEIVER | wire.RESPONSE not in [f[2] for f in wire.frames(tail)]:
-            tail += sock.recv(4096)
-        sock.setblocking(False)
         return _flood(sock, messages, window, receipts, timeout)
     finally:
         sock.close()
+
+
+def soak(host: str, port: int, segments: int, *, timeout: float = 60.0) -> float:
+    """Acknowledge deliver_sm's until `segments` of them came; returns how many a second that were.
+
+    Raises TimeoutError when none comes for `timeout` seconds, ConnectionError when the sink closes.
+    """
+    sock = _bound(host, port, timeout)
+    try:
+        sock.settimeout(timeout)
+        began, tail, received = time.monotonic(), b"", 0
+        while received < segments:
+            data = sock.recv(1 << 18)
+            if not data:
+                raise ConnectionError("the sink closed the connection")
+            data = tail + data
+            acks, end = _acknowledge(data)
+            tail = data[end:]
+            received += len(acks)
+            sock.sendall(b"".join(acks))
+        return received / (time.monotonic() - began)
+    finally:
+        sock.close()
+
+
+def _acknowledge(data: bytes) -> tuple[list[bytes], int]:
+    """A deliver_sm_resp for each whole deliver_sm in data, and where the rest of data begins."""
+    acks, end = [], 0
+    for _, end, command, _, number in wire.frames(data):  # noqa: B007
+        if command == wire.DELIVER_SM:
+            acks.append(wire.HEADER.pack(17, wire.DELIVER_SM_RESP, 0, number) + b"\0")
+    return acks, end
+
+
+def _bound(host: str, port: int, timeout: float) -> socket.socket:
+    """A connection that is bound as a transceiver and does not block."""
+    sock = socket.create_connection((host, port), timeout)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(wire.pdu(wire.BIND_TRANSCEIVER, 1, wire.bind_body("blast")))
+        # The header tells how much there is to read, so that no octet of what follows is taken.
+        header = sock.recv(16, socket.MSG_WAITALL)
+        if len(header) < 16:
+            raise ConnectionError("the sink closed the connection")
+        length, command, status, _ = wire.HEADER.unpack(header)
+        if command != wire.BIND_TRANSCEIVER | wire.RESPONSE or status != wire.ROK:
+            raise ConnectionError(f"the bind was answered with command {command:#x}, status {status:#x}")
+        sock.recv(length - 16, socket.MSG_WAITALL)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _flood(sock: socket.socket, messages: int, window: int, receipts: bool, timeout: float) -> BlastResult:

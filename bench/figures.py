@@ -7,6 +7,7 @@ import platform
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -30,7 +31,7 @@ class Percentiles:
             return cls(0, 0.0, 0.0, 0.0, 0.0)
 
         def rank(share: float) -> float:
-            return ordered[max(-(-len(ordered) * share // 1) - 1, 0).__int__()] * 1000
+            return ordered[max(ceil(len(ordered) * share) - 1, 0)] * 1000
 
         return cls(len(ordered), rank(0.50), rank(0.95), rank(0.99), ordered[-1] * 1000)
 
@@ -43,6 +44,15 @@ def cpu_seconds(pid: int) -> float:
     # The name may hold spaces and brackets; utime and stime are the 14th and 15th field, proc(5).
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def thread_seconds(pid: int) -> dict[int, float]:
+    """As cpu_seconds, for each thread by its id; the first thread's id is the process's."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        fields = (task / "stat").read_text().rpartition(")")[2].split()
+        found[int(task.name)] = (int(fields[11]) + int(fields[12])) / _TICK
+    return found
 
 
 def memory_mib(pid: int) -> tuple[float, float]:

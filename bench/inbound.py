@@ -68,6 +68,13 @@ class _Template:
         return out
 
 
+def segments(lines: Sequence[Line], count: int) -> int:
+    """How many segments the first `count` inbound messages of a trace are, played round and round."""
+    lengths = [len(_Template(line).pieces) for line in lines if line.kind == "mo"]
+    rounds, rest = divmod(count, len(lengths))
+    return rounds * sum(lengths) + sum(lengths[:rest])
+
+
 class Inbound:
     """The inbound flow: start() it, then take() what is due.
 

@@ -16,6 +16,7 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Self
 
 from bench import keys, trace
 from bench.client import Connection, Disconnected, Event, Incoming, acknowledge
@@ -30,6 +31,8 @@ _FINAL = frozenset({"delivered", "undelivered", "expired", "failed", "rejected",
 class LoadOptions:
     """What to send. `lines` are of a trace, `messages` of them are played from number `first` on.
 
+    outstanding: requests unanswered at most, where neither rate (messages a second) nor speed is set.
+    speed: the trace's own times are kept, divided by this.
     ref: whether the key goes along as idempotency key.
     subscribe: name of the subscription that takes receipts and inbound messages, None for none.
     app, token: for daemons whose [[apps]] ask for them.
@@ -40,6 +43,7 @@ class LoadOptions:
     messages: int
     outstanding: int = 2000
     rate: float = 0.0
+    speed: float = 0.0
     connections: int = 1
     first: int = 0
     ref: bool = False
@@ -73,7 +77,7 @@ def templates(lines: Sequence[trace.Line], *, ref: bool = False, receipts: bool 
 
 
 class Load:
-    """A run: connect(), then submit_all(), wait_ended(), close(); or step() for a loop of one's own.
+    """A run: `with Load(options) as load:`, then submit_all() and wait_ended(), or step() in a loop.
 
     Messages are told by their number, `first` to `first + messages - 1`; lists and arrays start at `first`.
     """
@@ -110,9 +114,18 @@ class Load:
         )
         self._peers = [line.to for line in options.lines if line.kind == "mt"]
         self._vary = [line.vary and line.to.startswith("+") for line in options.lines if line.kind == "mt"]
+        self._times = [line.at for line in options.lines if line.kind == "mt"]
+        self._paced = bool(options.rate or options.speed)
         self._submitters: list[Connection] = []
         self._subscriber: Connection | None = None
         self.backlog = 0
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def connect(self) -> None:
         """Open the connections, authenticate and subscribe. Raises OSError, RuntimeError when refused."""
@@ -236,8 +249,10 @@ class Load:
         if not left:
             return None
         now = time.monotonic()
-        if options.rate:
-            count = min(int((now - self._began) * options.rate) + 1 - self.next, left, _BURST)
+        if self._paced:
+            count = 0
+            while count < min(left, _BURST) and self._due(self.next + count) <= now:
+                count += 1
         else:
             count = min(options.outstanding - (self.next - self.replies), left, _BURST)
             if count < min(left, _BURST, options.outstanding // 4 or 1):
@@ -245,14 +260,21 @@ class Load:
                 return None
         if count > 0:
             self._queue(count, now)
-        if options.rate:
-            return self._began + self.next / options.rate
-        return now
+        if self.next == options.messages:
+            return None
+        return self._due(self.next) if self._paced else now
+
+    def _due(self, index: int) -> float:
+        """When a message is to be sent, where that does not depend on replies."""
+        if self.options.rate:
+            return self._began + index / self.options.rate
+        passes, place = divmod(index, len(self._times))
+        return self._began + (passes * self._times[-1] + self._times[place]) / self.options.speed
 
     def _queue(self, count: int, now: float) -> None:
         options, first = self.options, self.options.first
         lines, peers, vary = self._templates, self._peers, self._vary
-        size, rate = len(lines), options.rate
+        size = len(lines)
         share = -(-count // len(self._submitters))
         start, end = self.next, self.next + count
         for connection in self._submitters:
@@ -264,7 +286,7 @@ class Load:
                 peer = keys.vary(peers[place], number) if vary[place] else peers[place]
                 values = (index, peer, key, key) if options.ref else (index, peer, key)
                 burst.append(lines[place] % values)
-                self.intended[index] = self._began + index / rate if rate else now
+                self.intended[index] = self._due(index) if self._paced else now
             if burst:
                 start += len(burst)
                 connection.queue("".join(burst).encode())
@@ -321,6 +343,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--outstanding", type=int, default=2000, help="requests unanswered at most")
     parser.add_argument("--rate", type=float, default=0.0, help="a second; 0: as fast as they are accepted")
+    parser.add_argument(
+        "--speed", type=float, default=0.0, help="keep the trace's times, so many times as fast"
+    )
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first message, for further runs")
     parser.add_argument("--ref", action="store_true", help="send an idempotency key with each message")
@@ -329,28 +354,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--token")
     chosen = parser.parse_args(arguments)
     try:
-        load = Load(
-            LoadOptions(
-                socket=chosen.socket,
-                lines=trace.load(chosen.trace),
-                messages=chosen.messages,
-                outstanding=chosen.outstanding,
-                rate=chosen.rate,
-                connections=chosen.connections,
-                first=chosen.first,
-                ref=chosen.ref,
-                subscribe=chosen.subscription or None,
-                app=chosen.app,
-                token=chosen.token,
-            )
-        )
-        load.connect()
+        lines = trace.load(chosen.trace)
+    except trace.TraceError as error:
+        print(f"bench.load: {error}", file=sys.stderr)
+        return 2
+    options = LoadOptions(
+        socket=chosen.socket,
+        lines=lines,
+        messages=chosen.messages,
+        outstanding=chosen.outstanding,
+        rate=chosen.rate,
+        speed=chosen.speed,
+        connections=chosen.connections,
+        first=chosen.first,
+        ref=chosen.ref,
+        subscribe=chosen.subscription or None,
+        app=chosen.app,
+        token=chosen.token,
+    )
+    try:
+        with Load(options) as load:
+            load.submit_all()
+            if chosen.subscription:
+                load.wait_ended()
     except (OSError, RuntimeError, trace.TraceError) as error:
         print(f"bench.load: {error}", file=sys.stderr)
         return 2
-    load.submit_all()
-    if chosen.subscription:
-        load.wait_ended()
     began, last = load.span()
     missing = len(load.missing()) if chosen.subscription else 0
     print(
@@ -368,7 +397,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             }
         )
     )
-    load.close()
     return 1 if missing or load.refused or load.broken else 0
 
 

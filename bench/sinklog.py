@@ -187,8 +187,12 @@ class SinkLog:
         """
         log = cls()
         tails: dict[tuple[int, int], bytes] = defaultdict(bytes)
+        before = 0
         for kind, t, connection, data in blocks(Path(path).read_bytes()):
+            connection += before
             if kind == META:
+                # Another sink goes on with the log, and counts its connections from 1 again.
+                before = max(log.connections, default=0)
                 log.meta = json.loads(data)
             elif kind == OPEN:
                 log.connections[connection] = Connection(connection, t)

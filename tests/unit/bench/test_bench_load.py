@@ -130,14 +130,8 @@ def running(path, **behaviour):
         thread.join(5)
 
 
-@contextmanager
 def loading(daemon, messages, **options):
-    load = Load(LoadOptions(daemon.path, LINES, messages, **options))
-    try:
-        load.connect()
-        yield load
-    finally:
-        load.close()
+    return Load(LoadOptions(daemon.path, LINES, messages, **options))
 
 
 @pytest.mark.parametrize("options", [{}, {"connections": 3}, {"outstanding": 1}, {"rate": 20_000.0}])

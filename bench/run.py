@@ -1,0 +1,340 @@
+"""Measure the real daemon: `python -m bench.run`. bench/README.md says what is measured and how."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import keys, profiler, trace
+from bench.blast import blast, soak
+from bench.daemon import DaemonError, DaemonProcess, Usage, config
+from bench.figures import Percentiles, machine
+from bench.inbound import segments
+from bench.load import Load, LoadOptions
+from bench.reconcile import Reconciliation, inbound, outbound
+from bench.sinklog import SinkLog
+from bench.sinkprocess import SinkError, SinkProcess
+
+RUNS = ("sink", "outbound", "latency", "unicode", "inbound", "subscribed", "backlog")
+_DEFAULT = RUNS[:-1]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line chose."""
+
+    directory: Path
+    messages: int
+    trace: str
+    rate: float
+    latency_rate: float
+    latency_seconds: float
+    outstanding: int
+    connections: int
+    window: int
+    binds: int
+    latency_ms: float
+    backlog: int
+    profile: bool
+    synchronous: str
+
+
+def _cost(before: Usage, after: Usage, messages: int) -> dict[str, float]:
+    """CPU and memory figures of a run, under the names that they are printed with."""
+    cpu = after.cpu - before.cpu
+    return {
+        "cpu_us_per_message": cpu * 1e6 / messages,
+        "cpu_us_first_thread": (after.first_thread - before.first_thread) * 1e6 / messages,
+        "resident_mib": after.resident,
+        "highest_mib": after.highest,
+    }
+
+
+def _rate(count: int, began: float, ended: float) -> float:
+    return count / (ended - began) if ended > began else 0.0
+
+
+def _profiled(settings: Settings, daemon: DaemonProcess, name: str) -> profiler.Profiler | None:
+    if not settings.profile or profiler.find() is None:
+        return None
+    return profiler.Profiler(daemon.pid, settings.directory / f"{name}.folded")
+
+
+def _daemon(settings: Settings, directory: Path, port: int) -> DaemonProcess:
+    directory.mkdir()
+    text = config(
+        directory,
+        port,
+        binds=settings.binds,
+        window=settings.window,
+        sections={"store": {"synchronous": settings.synchronous}},
+    )
+    return DaemonProcess(directory, text)
+
+
+def run_sink(settings: Settings) -> dict[str, Any]:
+    """The sink without a daemon: what it takes from a flood, and sends to one who only acknowledges."""
+    with SinkProcess(log=settings.directory / "alone.log") as sink:
+        cpu = sink.stats()["cpu"]
+        flood = blast(sink.host, sink.port, settings.messages, window=1000)
+        used = sink.stats()["cpu"] - cpu
+        sink.command("inbound", trace_name="inbound", count=settings.messages)
+        soaked = soak(sink.host, sink.port, segments(trace.load("inbound"), settings.messages))
+    return {
+        "submits_with_receipts_per_second": flood.rate,
+        "sink_cpu_us_per_message": used * 1e6 / settings.messages,
+        "inbound_segments_per_second": soaked,
+    }
+
+
+def run_outbound(
+    settings: Settings, name: str, trace_name: str, messages: int, rate: float
+) -> dict[str, Any]:
+    """Messages in at the socket, out at the sink, receipts back in, ends told to a subscription."""
+    directory = settings.directory / name
+    with (
+        SinkProcess(log=settings.directory / f"{name}.log", latency_ms=settings.latency_ms) as sink,
+        _daemon(settings, directory, sink.port) as daemon,
+    ):
+        sink.wait_for(lambda stats: stats["binds"] >= settings.binds)
+        options = LoadOptions(
+            socket=str(daemon.socket),
+            lines=trace.load(trace_name),
+            messages=messages,
+            outstanding=settings.outstanding,
+            rate=rate,
+            connections=settings.connections,
+        )
+        with Load(options) as load:
+            profile = _profiled(settings, daemon, name)
+            before = daemon.usage()
+            load.submit_all()
+            load.wait_ended()
+            if load.broken is not None:
+                raise DaemonError(f"a connection was lost: {load.broken}\n{daemon.log_end()}")
+            stats = sink.wait_for(lambda stats: stats["owed"] == 0, timeout=30.0)
+            after = daemon.usage()
+            profiled = profile.stop() if profile is not None else None
+        stopped = daemon.stop()
+    log = SinkLog.load(settings.directory / f"{name}.log")
+    began, accepted = load.span()
+    arrivals = {key: message.first_seen for key, message in log.messages().items()}
+    wire: list[tuple[float, float]] = []
+    for index, message_id in enumerate(load.ids):
+        seen = arrivals.get(keys.key(keys.MT, index)) if message_id else None
+        if seen is not None:
+            wire.append((seen - load.intended[index], seen - load.accepted_at[index]))
+    return {
+        "messages": messages,
+        "segments": load.segments,
+        "offered_per_second": rate or None,
+        "accepted_per_second": _rate(load.accepted, began, accepted),
+        "submitted_segments_per_second": _rate(stats["submits"], began, stats["last_submit"]),
+        "finished_per_second": _rate(len(load.ended), began, load.last_end),
+        "accept_ms": load.accept_latency(),
+        # Claims of free window slots ride in the transaction of the submit: a segment may be on the wire
+        # before its reply was read, and counts as 0 in the second of these.
+        "request_to_wire_ms": Percentiles.of(total for total, _ in wire),
+        "accept_to_wire_ms": Percentiles.of(max(after_accept, 0.0) for _, after_accept in wire),
+        **_cost(before, after, messages),
+        "stop_seconds": stopped,
+        "reconciliation": outbound(load, log),
+        "profile": profiled,
+    }
+
+
+def run_inbound(settings: Settings, name: str, subscribed: bool) -> dict[str, Any]:
+    """Inbound messages as fast as they are acknowledged; into a subscription, or into the store only."""
+    directory = settings.directory / name
+    lines, count = trace.load("inbound"), settings.messages
+    log_path = settings.directory / f"{name}.log"
+    with (
+        SinkProcess(log=log_path, inbound_window=settings.window) as sink,
+        _daemon(settings, directory, sink.port) as daemon,
+    ):
+        sink.wait_for(lambda stats: stats["binds"] >= settings.binds)
+        options = LoadOptions(str(daemon.socket), lines, 0, subscribe="bench" if subscribed else None)
+        with Load(options) as load:
+            profile = _profiled(settings, daemon, name)
+            before = daemon.usage()
+            began = time.monotonic()
+            sink.command("inbound", trace_name="inbound", count=count)
+            if subscribed:
+                _listen(load, count)
+            stats = sink.wait_for(lambda s: not (s["owed"] or s["mo_remaining"]), timeout=120.0)
+            after = daemon.usage()
+            profiled = profile.stop() if profile is not None else None
+        stopped = daemon.stop()
+    log = SinkLog.load(log_path)
+    ends = [delivery.acked for delivery in log.deliveries if delivery.acked is not None]
+    result: dict[str, Any] = {
+        "messages": count,
+        "segments": stats["mo_acked"],
+        "acknowledged_segments_per_second": _rate(len(ends), began, max(ends, default=0.0)),
+        "acknowledge_ms": Percentiles.of(d.acked - d.t for d in log.deliveries if d.acked is not None),
+    }
+    if subscribed:
+        told = [when for when, _ in load.inbound]
+        result["told_per_second"] = _rate(len(told), began, max(told, default=0.0))
+    events = [event for _, event in load.inbound] if subscribed else None
+    return {
+        **result,
+        **_cost(before, after, count),
+        "stop_seconds": stopped,
+        "reconciliation": inbound(lines, count, log, events),
+        "profile": profiled,
+    }
+
+
+def _listen(load: Load, count: int, stall: float = 30.0) -> None:
+    """Take inbound events until `count` came, or none for `stall` seconds."""
+    since, mark = time.monotonic(), 0
+    while len(load.inbound) < count and load.broken is None:
+        load.step(0.2)
+        if len(load.inbound) != mark:
+            since, mark = time.monotonic(), len(load.inbound)
+        elif time.monotonic() - since > stall:
+            return
+
+
+def run_backlog(settings: Settings, name: str = "backlog") -> dict[str, Any]:
+    """Messages accepted while no carrier is there: memory after ten thousand and after all of them."""
+    with SinkProcess() as sink:
+        port = sink.port
+    result: dict[str, Any] = {"messages": settings.backlog}
+    with _daemon(settings, settings.directory / name, port) as daemon:
+        first = min(10_000, settings.backlog)
+        lines, began, before = trace.load(settings.trace), time.monotonic(), daemon.usage()
+        accepted = 0
+        for start, count in ((0, first), (first, settings.backlog - first)):
+            options = LoadOptions(
+                str(daemon.socket), lines, count, settings.outstanding, first=start, subscribe=None
+            )
+            with Load(options) as load:
+                load.submit_all()
+            accepted += load.accepted
+            if not start:
+                result["resident_mib_at_first"] = daemon.usage().resident
+        result["accepted_per_second"] = _rate(accepted, began, time.monotonic())
+        result |= _cost(before, daemon.usage(), settings.backlog)
+        daemon.kill()
+        result["restart_seconds"] = daemon.start()
+        result["stop_seconds"] = daemon.stop()
+    return result
+
+
+def _print(name: str, result: dict[str, Any]) -> None:
+    print(f"\n{name}")
+    for key, value in result.items():
+        if value is None:
+            continue
+        if isinstance(value, float):
+            value = f"{value:,.1f}"
+        elif isinstance(value, int):
+            value = f"{value:,}"
+        print(f"  {key.replace('_', ' '):34} {value}", flush=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Percentiles):
+        return asdict(value)
+    if isinstance(value, Reconciliation):
+        return {**value.counts, **{name: len(found) for name, found in value.wrong.items()}}
+    return str(value)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `python -m bench.run`."""
+    out = argparse.ArgumentParser(prog="bench.run", description="Measure the daemon against a fast sink.")
+    add = out.add_argument
+    add("--runs", default=",".join(_DEFAULT), help=f"which, of {', '.join(RUNS)} (%(default)s)")
+    add("--messages", type=int, default=100_000, help="in each run but latency and unicode (%(default)s)")
+    add("--trace", default="otp", help="of the outbound and latency runs (%(default)s)")
+    add("--rate", type=float, default=0.0, help="of the outbound run, a second; 0: as fast as accepted")
+    add("--latency-rate", type=float, default=1000.0, help="of the latency run, a second (%(default)s)")
+    add("--latency-seconds", type=float, default=10.0, help="how long it lasts (%(default)s)")
+    add("--outstanding", type=int, default=2000, help="unanswered requests at most (%(default)s)")
+    add("--connections", type=int, default=1, help="to the socket, beside the subscriber's")
+    add("--window", type=int, default=200, help="of each bind, both ways (%(default)s)")
+    add("--binds", type=int, default=1)
+    add("--latency-ms", type=float, default=0.0, help="of the sink's answers")
+    add("--backlog", type=int, default=1_000_000, help="messages of the backlog run")
+    add("--synchronous", choices=("full", "normal"), default="full", help="of the store")
+    add("--profile", action="store_true", help="sample the daemon with py-spy, if it is installed")
+    add("--directory", type=Path, help="where stores and logs go, and stay; default: a temporary one")
+    add("--json", action="store_true", help="print one JSON object instead of tables")
+    return out
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print; 1 when anything was lost, doubled or changed or a process failed, 2 on wrong usage."""
+    chosen = vars(parser().parse_args(arguments))
+    runs, as_json = chosen.pop("runs").split(","), chosen.pop("json")
+    unknown = [name for name in runs if name not in RUNS]
+    if unknown:
+        print(f"bench.run: no run {unknown[0]!r}; there are {', '.join(RUNS)}", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="smsgw-bench-") as temporary:
+        directory = chosen.pop("directory") or Path(temporary)
+        directory.mkdir(parents=True, exist_ok=True)
+        settings = Settings(directory=directory, **chosen)
+        return _main(settings, runs, as_json)
+
+
+def _main(settings: Settings, runs: Sequence[str], as_json: bool) -> int:
+    flows: dict[str, Callable[[], dict[str, Any]]] = {
+        "sink": lambda: run_sink(settings),
+        "outbound": lambda: run_outbound(
+            settings, "outbound", settings.trace, settings.messages, settings.rate
+        ),
+        "latency": lambda: run_outbound(
+            settings,
+            "latency",
+            settings.trace,
+            max(int(settings.latency_rate * settings.latency_seconds), 1),
+            settings.latency_rate,
+        ),
+        "unicode": lambda: run_outbound(
+            settings, "unicode", "unicode", max(settings.messages // 5, 1), settings.rate
+        ),
+        "inbound": lambda: run_inbound(settings, "inbound", False),
+        "subscribed": lambda: run_inbound(settings, "subscribed", True),
+        "backlog": lambda: run_backlog(settings),
+    }
+    about = machine(settings.directory)
+    results: dict[str, Any] = {"machine": about}
+    if not as_json:
+        print("machine: " + ", ".join(f"{name} {value}" for name, value in about.items()))
+        if settings.profile and profiler.find() is None:
+            print(profiler.MISSING)
+    failed = False
+    for name in runs:
+        # The collector's pauses in this process would be measured as the daemon's.
+        gc.collect()
+        gc.disable()
+        try:
+            result = flows[name]()
+        except (DaemonError, SinkError, OSError, TimeoutError, trace.TraceError) as error:
+            result, failed = {"error": f"{type(error).__name__}: {error}"}, True
+        finally:
+            gc.enable()
+        reconciliation = result.get("reconciliation")
+        failed = failed or (isinstance(reconciliation, Reconciliation) and not reconciliation.clean)
+        results[name] = result
+        if not as_json:
+            _print(name, result)
+    if as_json:
+        print(json.dumps(results, default=_plain, indent=1))
+    return int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,94 @@
+"""The runs against a fake gateway: that they measure, and above all that they notice what went wrong."""
+
+import json
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bench import run
+from bench.daemon import ROOT, DaemonError, DaemonProcess, config
+
+FAKE = Path(__file__).parent / "bench_fake_gateway.py"
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    def use(fault=""):
+        env = os.environ | {"FAKE_FAULT": fault, "PYTHONPATH": str(ROOT)}
+        monkeypatch.setattr(
+            run,
+            "DaemonProcess",
+            partial(DaemonProcess, command=(sys.executable, str(FAKE)), env=env, timeout=5.0),
+        )
+
+    return use
+
+
+def measure(capsys, *arguments):
+    status = run.main(["--json", "--messages", "200", *arguments])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def test_a_sound_gateway_passes_every_run(fake, capsys):
+    fake()
+    runs = "sink,outbound,latency,unicode,inbound,subscribed"
+    status, printed = measure(capsys, "--runs", runs, "--latency-seconds", "0.2")
+    assert status == 0, printed
+    outbound = printed["outbound"]
+    assert outbound["accepted_per_second"] > 0
+    assert outbound["cpu_us_per_message"] > 0
+    assert outbound["accept_ms"]["count"] == outbound["request_to_wire_ms"]["count"] == 200
+    assert outbound["reconciliation"]["ended"] == outbound["reconciliation"]["at the sink"] == 200
+    assert printed["latency"]["messages"] == 200
+    assert printed["unicode"]["segments"] > 2 * printed["unicode"]["messages"]
+    assert printed["inbound"]["reconciliation"]["acknowledged"] == 200
+    assert printed["subscribed"]["reconciliation"]["told"] == 200
+    assert printed["machine"]["cores"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "wrong"),
+    [("lose", "lost"), ("double", "doubled"), ("garble", "garbled"), ("unended", "unended")],
+)
+def test_what_goes_wrong_outbound_is_named(fake, capsys, monkeypatch, fault, wrong):
+    fake(fault)
+    wait_ended = run.Load.wait_ended
+    monkeypatch.setattr(run.Load, "wait_ended", lambda load: wait_ended(load, stall=0.5))
+    status, printed = measure(capsys, "--runs", "outbound")
+    assert status == 1
+    assert printed["outbound"]["reconciliation"][wrong] == 1
+
+
+def test_inbound_that_is_not_told_is_lost(fake, capsys, monkeypatch):
+    fake("deaf")
+    monkeypatch.setattr(run, "_listen", partial(run._listen, stall=0.5))
+    status, printed = measure(capsys, "--runs", "subscribed")
+    assert status == 1
+    assert printed["subscribed"]["reconciliation"]["lost"] == 200
+
+
+def test_a_daemon_that_dies_is_an_error_and_not_a_figure(fake, capsys):
+    fake("crash")
+    status, printed = measure(capsys, "--runs", "outbound")
+    assert status == 1
+    assert "error" in printed["outbound"]
+
+
+def test_a_run_that_is_not_there_is_a_usage_error(capsys):
+    assert run.main(["--runs", "fast"]) == 2
+    assert "no run 'fast'" in capsys.readouterr().err
+
+
+def test_a_daemon_that_never_listens_is_told_apart_from_one_that_ends(tmp_path):
+    env = os.environ | {"FAKE_FAULT": "mute", "PYTHONPATH": str(ROOT)}
+    command = (sys.executable, str(FAKE))
+    daemon = DaemonProcess(tmp_path, config(tmp_path, 1), timeout=0.3, command=command, env=env)
+    with pytest.raises(DaemonError, match="did not listen within"):
+        daemon.start()
+    assert not daemon.running
+    daemon = DaemonProcess(tmp_path, "not toml", command=command, env=env | {"FAKE_FAULT": ""})
+    with pytest.raises(DaemonError, match=r"ended with status 1:[^$]*TOMLDecodeError"):
+        daemon.start()
