@@ -10,5 +10,6 @@ from .config import SimulatorConfig
 from .smsc import Simulator
 from .stats import Stats
 from .submits import Submit
+from .terminal import simulate
 
-__all__ = ["Message", "OnAir", "Simulator", "SimulatorConfig", "Stats", "Submit"]
+__all__ = ["Message", "OnAir", "Simulator", "SimulatorConfig", "Stats", "Submit", "simulate"]

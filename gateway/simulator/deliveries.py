@@ -135,8 +135,8 @@ class Deliveries:
         for delivery in (*unanswered, *queue):
             self._place(delivery)
 
-    def answered(self, delivery: Delivery, status: int) -> None:
-        """The response to a deliver_sm."""
+    def answered(self, delivery: Delivery, status: int, *, late: bool = False) -> None:
+        """The response to a deliver_sm; a late one comes when it is to be sent again already."""
         if delivery.done:
             return
         stats = self._stats
@@ -146,6 +146,8 @@ class Deliveries:
             else:
                 stats.inbound_acknowledged += 1
             self._finish(delivery)
+        elif late:
+            return
         elif is_temporary(status):
             stats.deliveries_deferred += 1
             self._later(self.retry_delay, self._place, delivery)

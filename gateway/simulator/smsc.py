@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-import msgspec
 import trio
 
 from gateway.link import Link
@@ -26,6 +25,7 @@ from .config import SimulatorConfig
 from .core import Core
 from .deliveries import Bind
 from .inbound import Inbound
+from .reading import changed
 from .stats import Stats
 from .submits import Submit, Submits
 from .timer import Timer
@@ -104,6 +104,11 @@ class Simulator:
         """Receipts and parts of inbound messages that are due and not acknowledged."""
         return self._core.deliveries.waiting
 
+    @property
+    def conversation(self) -> tuple[str, str] | None:
+        """Whom the ESME wrote to last, and from which number."""
+        return self._core.conversation
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition on the above; it is asked after each thing that happens here."""
         while not condition():
@@ -112,11 +117,12 @@ class Simulator:
     # --- what it is told ---
 
     def configure(self, **changes: Any) -> None:
-        """Change settings while it runs. Raises ValueError, and changes nothing, when they make no sense.
+        """Change settings while it runs. Raises ValueError, and changes nothing, for what is none or makes
+        no sense.
 
         The limits of a session (window, timeouts) and of the log count for what begins later.
         """
-        self._core.config = msgspec.structs.replace(self._core.config, **changes)
+        self._core.config = changed(self._core.config, changes)
         self._apply()
         self._inbound.configured()
 
@@ -176,13 +182,23 @@ class Simulator:
         Port 0 takes a free one. Raises OSError when the address cannot be listened on.
         """
         listeners = await trio.open_tcp_listeners(port, host=host)
+        await self.serve_listeners(listeners, ssl_context, task_status=task_status)
+
+    async def serve_listeners(
+        self,
+        listeners: list[trio.SocketListener],
+        ssl_context: ssl.SSLContext | None = None,
+        *,
+        task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """The same on listeners that are open."""
+        handler = self._converse
+        if ssl_context is not None:
+            handler = partial(self._converse_tls, ssl_context)
         self._inbound.configured()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._timer.run)
             task_status.started(listeners)
-            handler = self._converse
-            if ssl_context is not None:
-                handler = partial(self._converse_tls, ssl_context)
             await trio.serve_listeners(handler, listeners)
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
@@ -248,7 +264,7 @@ class Simulator:
                 elif isinstance(pdu, _Bind):
                     self._bind_asked(bind, event.sequence, pdu, now)
             elif isinstance(event, ResponseReceived):
-                core.deliveries.answered(event.token, event.status)
+                core.deliveries.answered(event.token, event.status, late=event.late)
             elif isinstance(event, RequestExpired):
                 core.deliveries.expired(event.token)
             elif isinstance(event, PduRejected):
@@ -307,3 +323,4 @@ class Simulator:
         deliveries.most = config.max_waiting
         deliveries.retry_delay = config.retry_delay
         deliveries.receipt_on = config.receipt_on
+        self._timer.shuffle = self._core.rng.shuffle if config.out_of_order else None

@@ -22,6 +22,8 @@ class Timer:
         self._count = 0
         self._sleep: trio.CancelScope | None = None
         self._running = trio.Lock()
+        self.shuffle: Callable[[list[Any]], None] | None = None
+        """Brings what is due together into another order."""
 
     @property
     def pending(self) -> int:
@@ -52,6 +54,18 @@ class Timer:
                     await trio.sleep_forever()
                 until = trio.current_time() + GRAIN
                 while heap and heap[0][0] <= until:
-                    _, _, function, argument = heappop(heap)
-                    function(argument)
+                    self._call_due(until)
                 self._after_turn()
+
+    def _call_due(self, until: float) -> None:
+        heap, shuffle = self._heap, self.shuffle
+        if shuffle is None:
+            _, _, function, argument = heappop(heap)
+            function(argument)
+            return
+        due = []
+        while heap and heap[0][0] <= until:
+            due.append(heappop(heap))
+        shuffle(due)
+        for _, _, function, argument in due:
+            function(argument)
