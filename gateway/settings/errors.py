@@ -168,7 +168,7 @@ def expectation(error: ErrorDetails, field: Any) -> str:
         return f"expected {context['expected']}".replace("'", '"')
     if kind == "string_pattern_mismatch":
         return "expected " + _PATTERNS.get(context["pattern"], f"text like {context['pattern']}")
-    if kind == "string_too_long":
+    if kind in ("string_too_long", "too_long"):
         return f"expected at most {context['max_length']} characters"
     if kind == "string_too_short":
         return f"expected at least {context['min_length']} character{'s'[: context['min_length'] != 1]}"

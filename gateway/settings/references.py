@@ -67,7 +67,7 @@ def _carriers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
         carrier = entry.get("carrier")
         if carrier is None:
             if len(known) != 1:
-                count = "several carriers" if known else "no carrier"
+                count = "several carriers" if known else "no carriers"
                 yield Finding(("numbers", index, "carrier"), f"is required, as there are {count}")
         elif isinstance(carrier, str) and carrier not in known:
             yield Finding(
