@@ -163,15 +163,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"bench.sink: {error}", file=sys.stderr)
         return 2
-    sink = Sink(
-        options.host,
-        options.port,
-        behaviour,
-        SinkLogWriter(options.log) if options.log else None,
-        window=options.window,
-        quickack=not options.no_quickack,
-        first_id=options.first_id,
-    )
+    try:
+        log = SinkLogWriter(options.log) if options.log else None
+        sink = Sink(
+            options.host,
+            options.port,
+            behaviour,
+            log,
+            window=options.window,
+            quickack=not options.no_quickack,
+            first_id=options.first_id,
+        )
+    except OSError as error:
+        print(f"bench.sink: {error}", file=sys.stderr)
+        return 2
     sink.inbound.window = options.inbound_window
     if lines:
         sink.inbound.start(lines, options.inbound_count, options.inbound_rate, time.monotonic())

@@ -1,15 +1,19 @@
 """The sink against a foreign ESME: smpplib's Client binds, submits, takes receipts and inbound texts."""
 
+import json
 import socket
+import subprocess
+import sys
 
 import pytest
 from smpplib import consts
 from smpplib.client import Client
+from smpplib.exceptions import ConnectionError as SmppConnectionError
 from smpplib.gsm import make_parts
 
-from bench import keys, wire
+from bench import keys, sinkcommand, wire
 from bench.blast import blast
-from bench.sinkprocess import SinkError, SinkProcess
+from bench.sinkprocess import ROOT, SinkError, SinkProcess
 
 
 class Esme:
@@ -131,6 +135,76 @@ def test_faults_are_the_shares_that_were_asked_for():
         assert set(statuses) == {wire.RTHROTTLED, wire.RSUBMITFAIL}
         assert sink.stats()["refused"] == 40
         esme.close()
+
+
+def test_silence_and_cuts_are_in_the_log_as_unanswered(tmp_path):
+    with SinkProcess(log=tmp_path / "sink.log", faults="cut:1") as sink:
+        esme = Esme(sink)
+        esme.submit("gone #T000001")
+        with pytest.raises(SmppConnectionError):
+            esme.read_until(sent=1)
+        esme.client.disconnect()
+        sink.command("behave", faults="silent:1")
+        esme = Esme(sink)
+        esme.submit("silence #T000002")
+        stats = sink.wait_for(lambda stats: stats["submits"] == 2)
+        assert (stats["silent"], stats["accepted"]) == (2, 0)
+        log = sink.read_log()
+        esme.close()
+    assert [submit.text for submit in log.unanswered()] == ["gone #T000001", "silence #T000002"]
+    assert log.connections[1].reason == "cut by --faults"
+
+
+def test_answers_and_receipts_keep_their_latency(tmp_path):
+    with SinkProcess(log=tmp_path / "sink.log", latency_ms=30, receipt_delay_ms=30) as sink:
+        esme = Esme(sink)
+        esme.submit("slow")
+        esme.read_until(sent=1, messages=1)
+        esme.close()
+        log = sink.read_log()
+    submit, receipt = log.submits[0], log.deliveries[0]
+    assert submit.answered - submit.t >= 0.03
+    assert receipt.t - submit.t >= 0.06
+
+
+def test_a_connection_dropped_on_command_is_closed():
+    with SinkProcess() as sink:
+        esme = Esme(sink, system_id="one")
+        other = Esme(sink, system_id="two")
+        assert sink.command("drop", account="one") == {"dropped": 1}
+        assert sink.stats()["binds"] == 1
+        assert sink.command("drop", account="nobody") == {"dropped": 0}
+        esme.client.disconnect()
+        other.close()
+
+
+def test_commands_come_over_a_unix_socket_too(tmp_path):
+    path = str(tmp_path / "c")
+    command = [sys.executable, "-m", "bench.sink", "--port", "0", "--control", path]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert json.loads(process.stdout.readline())["pid"] == process.pid
+        with socket.socket(socket.AF_UNIX) as control, control.makefile("r") as replies:
+            control.connect(path)
+            control.sendall(b'inbound {"trace_name": "none"}\nstats {}\nst')
+            assert "no trace 'none'" in json.loads(replies.readline())["error"]
+            assert json.loads(replies.readline())["submits"] == 0
+            control.sendall(b"ats\nquit\n")
+            assert json.loads(replies.readline())["ok"] is True
+        assert process.wait(10) == 0
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--faults", "sometimes:1"], "invalid literal"),
+        (["--inbound", "none"], "no trace 'none'"),
+        (["--host", "192.0.2.1"], "Cannot assign requested address"),
+    ],
+)
+def test_a_sink_that_cannot_start_says_why(arguments, problem, capsys):
+    assert sinkcommand.main(["--port", "0", *arguments]) == 2
+    assert problem in capsys.readouterr().err
 
 
 def test_a_receiver_may_not_submit_and_garbage_ends_only_its_own_connection():

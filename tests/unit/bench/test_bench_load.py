@@ -228,6 +228,15 @@ def test_an_open_loop_counts_latency_from_the_intended_time(tmp_path):
         assert all(at >= intended for at, intended in zip(load.accepted_at, load.intended, strict=True))
 
 
+def test_the_times_of_a_trace_are_kept_over_its_rounds(tmp_path):
+    with running(tmp_path / "s") as daemon, loading(daemon, 45, speed=10.0) as load:
+        load.submit_all(stall=5)
+        began, _ = load.span()
+        span = LINES[-1].at
+        expected = [began + (index // 20 * span + LINES[index % 20].at) / 10 for index in range(45)]
+        assert list(load.intended) == pytest.approx(expected)
+
+
 def test_templates_keep_what_a_trace_line_says():
     line = trace.Line(
         "mt", "+12125550100", "Acme", '100% "sure" {key} ü', message_class="marketing", extras={"flash": True}
