@@ -1,0 +1,164 @@
+"""`smsgw check`: is the configuration good, does it fit this machine, what would the daemon do with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.cli.common import ConfigOption, JsonOption, load_settings
+from gateway.cli.errors import USAGE
+from gateway.cli.output import cell, console, emit, inert, printed, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.settings import Carrier, Settings
+
+
+def check(config: ConfigOption = None, as_json: JsonOption = False) -> int:
+    """Check the configuration and this machine.
+
+    Says what the daemon would do with it; exit code 2, with all problems, when it could not work.
+    """
+    from gateway.cli.world import examine
+    from gateway.settings import ConfigError
+
+    try:
+        settings, path = load_settings(config)
+    except ConfigError as error:
+        if as_json:
+            emit({"ok": False, "problems": [_problem(one) for one in error.problems], "warnings": []})
+        else:
+            console(stderr=True).print(inert(str(error), keep="\n"))
+        return USAGE
+    problems, warnings = examine(settings)
+    warnings = [*settings.warnings(), *warnings]
+    if as_json:
+        found = [{"key": key, "expected": text} for key, text in problems]
+        emit({"ok": not problems, "problems": found, "warnings": warnings, **_summary(settings, path)})
+    else:
+        _show(settings, path)
+        for warning in warnings:
+            console().print(inert(f"warning: {warning}"))
+        for key, text in problems:
+            console(stderr=True).print(inert(f"{path or 'environment'}: {key}: {text}"))
+        if not problems:
+            console().print("the configuration is good")
+    return USAGE if problems else 0
+
+
+def _problem(problem: Any) -> dict[str, Any]:
+    """Without the value that was found where it may not be shown, which Problem sees to."""
+    return {
+        "source": problem.place.source,
+        "line": problem.place.line,
+        "column": problem.place.column,
+        "key": problem.key,
+        "expected": problem.expected,
+        "found": problem.found,
+        "nearest": problem.nearest,
+    }
+
+
+def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
+    """What the daemon would do, as JSON; passwords, secrets and tokens are not in it at all."""
+    return {
+        "file": None if path is None else str(path),
+        "default_region": settings.default_region,
+        "store": {"url": settings.store.url, "synchronous": settings.store.synchronous},
+        "socket": {
+            "path": str(settings.socket.path),
+            "mode": settings.socket.mode,
+            "group": settings.socket.group,
+        },
+        "metrics": settings.metrics.bind or None,
+        "carriers": [_carrier(carrier) for carrier in settings.carriers],
+        "numbers": [
+            {"number": number.number, "carrier": number.carrier, "handlers": number.handlers}
+            for number in settings.numbers
+        ],
+        "handlers": [{"name": handler.name, "webhook": handler.webhook} for handler in settings.handlers],
+        "apps": [
+            {
+                "name": app.name,
+                "uid": app.uid,
+                "token": app.token is not None,
+                "numbers": app.numbers,
+                "admin": app.admin,
+                "binary": app.binary,
+            }
+            for app in settings.apps
+        ],
+    }
+
+
+def _carrier(carrier: Carrier) -> dict[str, Any]:
+    return {
+        "name": carrier.name,
+        "hosts": [
+            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in carrier.endpoints
+        ],
+        "tls": carrier.tls,
+        "system_id": carrier.system_id,
+        "bind": carrier.bind,
+        "binds": carrier.binds,
+        "window": carrier.window,
+        "throughput": carrier.throughput,
+        "default_alphabet": carrier.default_alphabet,
+        "long_messages": carrier.long_messages,
+        "in_doubt": carrier.in_doubt,
+        "order": carrier.order,
+        "receipts": carrier.receipts,
+    }
+
+
+def _show(settings: Settings, path: Path | None) -> None:
+    found = _summary(settings, path)
+    about = table("", "")
+    about.show_header = False
+    about.add_row("configuration", cell(found["file"] or "environment"))
+    about.add_row("store", cell(found["store"]["url"]))
+    group = f", group {found['socket']['group']}" if found["socket"]["group"] else ""
+    about.add_row("socket", cell(f"{found['socket']['path']}, mode {found['socket']['mode']}{group}"))
+    about.add_row("metrics", cell(f"http://{found['metrics']}/metrics" if found["metrics"] else "off"))
+    about.add_row("national numbers", cell(found["default_region"] or "refused"))
+    printed(about)
+    if found["carriers"]:
+        columns = ("carrier", "hosts", "tls", "binds", "window", "segments/s", "alphabet", "long messages")
+        carriers = table(*columns, "in doubt", "order", right=("window", "segments/s"))
+        for one in found["carriers"]:
+            carriers.add_row(
+                cell(one["name"]),
+                cell(", ".join(one["hosts"])),
+                cell(one["tls"]),
+                cell(f"{one['binds']} × {one['bind']}"),
+                cell(one["window"]),
+                f"{one['throughput']:g}" if one["throughput"] else "no cap",
+                cell(one["default_alphabet"]),
+                cell(one["long_messages"]),
+                cell(one["in_doubt"]),
+                cell(one["order"]),
+            )
+        console().print()
+        printed(carriers)
+    if found["numbers"]:
+        webhooks = {handler["name"]: handler["webhook"] for handler in found["handlers"]}
+        numbers = table("number", "carrier", "what comes in goes to")
+        for one in found["numbers"]:
+            goals = [f"{name} ({webhooks[name]})" for name in one["handlers"]] or ["subscriptions only"]
+            numbers.add_row(cell(one["number"]), cell(one["carrier"]), cell(", ".join(goals)))
+        console().print()
+        printed(numbers)
+    apps = table("app", "known by", "numbers", "rights")
+    for one in found["apps"]:
+        known = [f"user {uid}" for uid in one["uid"]] + ["token"] * one["token"]
+        apps.add_row(
+            cell(one["name"]),
+            cell(", ".join(known)),
+            cell("all" if one["numbers"] is None else ", ".join(one["numbers"])),
+            cell(", ".join(right for right in ("admin", "binary") if one[right])),
+        )
+    if not found["apps"]:
+        apps.add_row("local", "being able to open the socket", "all", "admin, binary")
+    console().print()
+    printed(apps)
+    console().print()

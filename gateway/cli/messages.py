@@ -1,0 +1,195 @@
+"""`smsgw messages`: search, one message's whole history, and what an operator decides of those in doubt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
+from gateway.cli.output import cell, console, emit, inert, note, printed, table
+from gateway.cli.times import local, moment
+
+_PAGE: Final = 500
+_EMPTY_PAGES: Final = 1000  # pages that found nothing, of 20,000 messages each, after which a search gives up
+
+messages = typer.Typer(help="Search messages; show one; settle those in doubt.")
+
+
+def _moment(text: str | None) -> str | None:
+    try:
+        return None if text is None else moment(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@messages.callback(invoke_without_command=True)
+def search(
+    context: typer.Context,
+    peer: Annotated[str | None, typer.Option(help="The phone at the other end.")] = None,
+    number: Annotated[str | None, typer.Option(help="Our number.")] = None,
+    of_app: Annotated[str | None, typer.Option("--app", help="The app that submitted it.")] = None,
+    state: Annotated[str | None, typer.Option(help="queued, sent, in_doubt, delivered, failed, ...")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why it ended: invalid_destination, ...")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="RFC 3339, local time, or 2h (ago).")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="The same.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, newest first.")] = 50,
+    before: Annotated[
+        str | None, typer.Option(metavar="ID", help="Older than this message: page on.")
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="With the texts.")] = False,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+    app: AppOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Search messages, newest first."""
+    if context.invoked_subcommand is not None:
+        return 0
+    wanted: dict[str, Any] = {
+        "peer": peer,
+        "number": number,
+        "app": of_app,
+        "state": state,
+        "reason": reason,
+        "since": _moment(since),
+        "until": _moment(until),
+    }
+    params = {name: value for name, value in wanted.items() if value is not None}
+    if text:
+        params["text"] = True
+    columns = ("id", "created", "state", "reason", "from", "to", "seg", "carrier", "app")
+    shown = table(*columns, *(("text",) if text else ()), right=("seg",))
+    left, empty, following = limit, 0, before
+    with connect(socket, config, app) as client:
+        while left > 0:
+            page = {} if following is None else {"before": following}
+            found = client.call("messages", **params, **page, limit=min(left, _PAGE))
+            for message in found["messages"]:
+                emit(message) if as_json else _row(shown, message, text)
+            left -= len(found["messages"])
+            empty = 0 if found["messages"] else empty + 1
+            following = found["next"]
+            if following is None or empty > _EMPTY_PAGES:
+                break
+    if not as_json:
+        printed(shown) if shown.row_count else console().print("no message matches")
+    if following is not None:
+        note(f"there may be more: --before {following}")
+    return 0
+
+
+def _row(shown: Any, message: dict[str, Any], text: bool) -> None:
+    shown.add_row(
+        cell(message["id"]),
+        cell(local(message["created_at"])),
+        cell(message["state"]),
+        cell(message["reason"]),
+        cell(message["from"]),
+        cell(message["to"]),
+        cell(message["segments"]),
+        cell(message["carrier"]),
+        cell(message["app"]),
+        *((cell(message.get("text", message.get("data"))),) if text else ()),
+    )
+
+
+@messages.command()
+def show(
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the message.")],
+    text: Annotated[bool, typer.Option("--text", help="With the text.")] = False,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+    app: AppOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Show one message and its history.
+
+    Its segments with the carrier's ids and codes, and the events that told of it.
+    """
+    with connect(socket, config, app) as client:
+        found = client.call("history", id=message_id, text=text)
+    if as_json:
+        emit(found)
+        return 0
+    message = found["message"]
+    shown = table("", "")
+    shown.show_header = False
+    for name, value in message.items():
+        if name == "parts":
+            continue
+        shown.add_row(name, cell(local(value) if name.endswith("_at") else value))
+    printed(shown)
+    columns = (
+        "part",
+        "state",
+        "smsc_message_id",
+        "command_status",
+        "receipt_state",
+        "error_code",
+        "attempts",
+    )
+    parts = table(*columns, "in doubt", "sent", "done", right=("part", "attempts", "in doubt"))
+    for part in message["parts"]:
+        parts.add_row(
+            *(cell(_status(part[name]) if name == "command_status" else part[name]) for name in columns),
+            cell(part["in_doubt"]),
+            cell(local(part["sent_at"])),
+            cell(local(part["done_at"])),
+        )
+    console().print()
+    printed(parts)
+    if found["events"]:
+        events = table("event", "at", "stream", "seq", "told", right=("seq",))
+        for event in found["events"]:
+            payload = event["payload"]
+            events.add_row(
+                cell(event["kind"]),
+                cell(local(event["at"])),
+                f"{cell(event['stream'])} {cell(event['name'])}",
+                cell(event["seq"]),
+                cell(payload.get("state") if isinstance(payload, dict) else None),
+            )
+        console().print()
+        printed(events)
+    return 0
+
+
+def _status(value: Any) -> Any:
+    """A command_status as carriers' papers have it."""
+    return f"0x{value:08X}" if isinstance(value, int) else value
+
+
+@messages.command()
+def resolve(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Messages in doubt.")] = None,
+    carrier: Annotated[
+        str | None, typer.Option(help="All messages of this carrier that are in doubt.")
+    ] = None,
+    resend: Annotated[bool, typer.Option("--resend", help="Send them again: they may come twice.")] = False,
+    fail: Annotated[bool, typer.Option("--fail", help="Give them up: they may have come.")] = False,
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+    app: AppOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Settle messages in doubt.
+
+    They were written to the carrier and never answered; a late answer or receipt settles them too.
+    """
+    if bool(ids) == (carrier is not None):
+        raise typer.BadParameter("give either ids or --carrier")
+    if resend == fail:
+        raise typer.BadParameter("give either --resend or --fail")
+    which: dict[str, Any] = {"ids": ids} if ids else {"carrier": carrier}
+    with connect(socket, config, app) as client:
+        done = client.call("resolve", **which, action="resend" if resend else "fail")
+    if as_json:
+        emit(done)
+    else:
+        count = done["resolved"]
+        what = "to be sent again" if resend else "given up"
+        console().print(inert(f"{count} message{'s'[: count != 1]} {what}"))
+    return 0

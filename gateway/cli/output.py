@@ -1,0 +1,92 @@
+"""What commands print: tables for people, JSON lines for scripts, and texts of strangers made harmless."""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_PIPE_WIDTH = 10_000  # not cut or wrapped where a program reads it
+
+# Control characters (an escape sequence can rewrite a terminal), and the marks that turn the direction of
+# what follows, so that a text could pose as another column.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def inert(text: str, keep: str = "") -> str:
+    """``text`` with every character that could act on a terminal written as its escape, but for ``keep``."""
+
+    def escape(match: re.Match[str]) -> str:
+        char = match[0]
+        return char if char in keep else char.encode("unicode_escape").decode()
+
+    return _UNSAFE.sub(escape, text)
+
+
+def named(char: str) -> str:
+    """A character with its number and name: ``'é' U+00E9 LATIN SMALL LETTER E WITH ACUTE``."""
+    name = unicodedata.name(char, "")
+    return f"'{inert(char)}' U+{ord(char):04X}{' ' if name else ''}{name}"
+
+
+def emit(value: Any) -> None:
+    """One JSON object on a line of its own, at once: another program may be waiting for it."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Something that the user should know and that is not the result: to standard error."""
+    print(inert(text), file=sys.stderr)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Standard output, or standard error. Markup is off: what is printed is data."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _PIPE_WIDTH
+    return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
+
+
+def table(*columns: str, right: Iterable[str] = ()) -> Table:
+    """An empty table with a header line and no frame; ``right`` names the columns of numbers."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    numbers = set(right)
+    for column in columns:
+        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    return made
+
+
+def cell(value: Any) -> str:
+    """A value as a table shows it; nothing is a dash."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return inert(str(value))
+
+
+def printed(made: Table) -> None:
+    """Prints a table; where a program reads, without the blanks that fill its last column."""
+    target = console()
+    if target.is_terminal:
+        target.print(made)
+        return
+    with target.capture() as capture:
+        target.print(made)
+    for line in capture.get().splitlines():
+        print(line.rstrip())

@@ -1,0 +1,496 @@
+"""The commands that talk to the daemon, against one that answers as the test says."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Run
+from .fake_daemon import FakeDaemon, Request, error, result
+
+ID = "019ac5d0-0000-7000-8000-000000000001"
+
+ACCEPTED = {
+    "id": ID,
+    "ref": None,
+    "state": "queued",
+    "segments": 2,
+    "encoding": "ucs2",
+    "from": "+12015550123",
+    "to": "+12015550199",
+    "duplicate": False,
+    "warnings": [],
+}
+
+
+def message(**changes: Any) -> dict[str, Any]:
+    part = {
+        "part": 1,
+        "state": "delivered",
+        "smsc_message_id": "4f2a",
+        "command_status": 0,
+        "receipt_state": "DELIVRD",
+        "error_code": None,
+        "attempts": 1,
+        "in_doubt": 0,
+        "sent_at": "2026-03-01T09:00:00.100Z",
+        "done_at": "2026-03-01T09:00:02.000Z",
+    }
+    return {
+        "id": ID,
+        "app": "local",
+        "ref": None,
+        "from": "+12015550123",
+        "to": "+12015550199",
+        "class": "transactional",
+        "encoding": "gsm7",
+        "state": "delivered",
+        "reason": "delivered",
+        "carrier": "acme",
+        "segments": 1,
+        "created_at": "2026-03-01T09:00:00.000Z",
+        "sent_at": "2026-03-01T09:00:00.100Z",
+        "done_at": "2026-03-01T09:00:02.000Z",
+        "expires_at": "2026-03-03T09:00:00.000Z",
+        "meta": None,
+        "parts": [part],
+    } | changes
+
+
+STATUS = {
+    "version": "0.1.0",
+    "pid": 4242,
+    "uptime": 3700.5,
+    "node": 0,
+    "epoch": 7,
+    "stopping": False,
+    "store": {
+        "url": "sqlite:////var/lib/smsgw/smsgw.db",
+        "healthy": True,
+        "disk_full": False,
+        "wal_bytes": 4_194_304,
+        "free_bytes": 5_368_709_120,
+        "bursts": 100,
+        "rows": 4000,
+    },
+    "carriers": [
+        {
+            "name": "acme",
+            "state": "degraded",
+            "binds": [
+                {
+                    "name": "acme-1",
+                    "kind": "transceiver",
+                    "state": "bound",
+                    "host": "smpp.acme.example:2775",
+                    "since": "2026-03-01T09:00:00.000Z",
+                    "window": 50,
+                    "in_use": 3,
+                    "reconnects": 2,
+                    "last_error": "refused\x1b[31m: \x07bad password",
+                }
+            ],
+            "queued": 12,
+            "ready": 9,
+            "in_flight": 3,
+            "in_doubt": 1,
+            "oldest_seconds": 75.0,
+            "submitted": 1000,
+            "accepted": 990,
+            "failed": 7,
+            "receipts": 950,
+            "inbound": 5,
+            "rate": 12.5,
+        }
+    ],
+    "handlers": [{"name": "crm", "backlog": 4, "dead": 1, "failures": 9, "last_error": "HTTP 500"}],
+    "subscriptions": [{"app": "local", "name": "default", "connected": True, "backlog": 0}],
+    "counts": {"scheduled": 0, "queued": 12, "submitting": 3, "in_doubt": 1},
+    "parked_receipts": 2,
+}
+
+Daemon = Callable[[dict[str, Any]], AbstractContextManager[FakeDaemon]]
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smsgw: Run) -> Daemon:
+    """A daemon with an answer (a result, an error, or what makes one of the request) for each method."""
+    monkeypatch.setenv("SMSGW_SOCKET__PATH", str(tmp_path / "s.sock"))
+
+    def start(answers: dict[str, Any]) -> FakeDaemon:
+        def answer(request: Request) -> list[Any]:
+            given = answers[request["method"]]
+            if callable(given):
+                given = given(request)
+            if isinstance(given, tuple):
+                code, text, data = given
+                return [error(request, code, text, **data)]
+            return [result(request, given)]
+
+        return FakeDaemon(tmp_path / "s.sock", answer)
+
+    return start
+
+
+def test_send_gives_every_option_to_the_daemon(smsgw: Run, daemon: Daemon) -> None:
+    with daemon({"submit": ACCEPTED}) as fake:
+        ran = smsgw(
+            *("send", "+12015550199", "Hi 👋", "--from", "+12015550123", "--class", "direct", "--flash"),
+            *("--encoding", "ucs2", "--validity", "2h", "--at", "2026-03-01T09:00:00Z", "--ref", "order-17"),
+            *("--meta", '{"a": [1]}', "--no-receipt", "--json"),
+        )
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.lines == [ACCEPTED]
+    assert fake.requests[0]["params"] == {
+        "to": "+12015550199",
+        "text": "Hi 👋",
+        "from": "+12015550123",
+        "class": "direct",
+        "encoding": "ucs2",
+        "flash": True,
+        "validity": 7200,
+        "send_at": "2026-03-01T09:00:00.000Z",
+        "ref": "order-17",
+        "meta": {"a": [1]},
+        "receipt": False,
+    }
+
+
+def test_send_says_what_became_of_it(smsgw: Run, daemon: Daemon) -> None:
+    with daemon({"submit": ACCEPTED | {"warnings": ["+12015550199 is not a valid number"]}}) as fake:
+        ran = smsgw("send", "+12015550199", "Hi")
+    assert (ran.code, ran.err) == (0, "warning: +12015550199 is not a valid number\n")
+    assert ran.out == f"{ID}  queued, 2 segments ucs2, from +12015550123 to +12015550199\n"
+    assert set(fake.requests[0]["params"]) == {"to", "text", "class", "encoding"}
+
+
+def test_send_reads_standard_input_without_the_end_of_its_line(
+    smsgw: Run, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("zwei\nZeilen é\n".encode())))
+    with daemon({"submit": ACCEPTED}) as fake:
+        assert smsgw("send", "+12015550199", "-").code == 0
+    assert fake.requests[0]["params"]["text"] == "zwei\nZeilen é"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9")))
+    ran = smsgw("send", "+12015550199", "-")
+    assert ran == (1, "", "smsgw send: standard input is not UTF-8 text: octet 3 of it\n")
+
+
+def test_send_of_binary(smsgw: Run, daemon: Daemon) -> None:
+    with daemon({"submit": ACCEPTED}) as fake:
+        assert smsgw("send", "+12015550199", "00 FF", "--encoding", "binary").code == 0
+    assert fake.requests[0]["params"]["data"] == "00ff"
+    assert "text" not in fake.requests[0]["params"]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "code"),
+    [
+        ("delivered", "delivered", 0),
+        ("sent", None, 0),
+        ("undelivered", "undelivered", 1),
+        ("expired", "expired_unsent", 1),
+        ("failed", "carrier_refused", 1),
+    ],
+)
+def test_send_wait_polls_until_the_end(
+    smsgw: Run, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, state: str, reason: str | None, code: int
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("gateway.cli.send.time.sleep", pauses.append)
+    states = iter([message(state="queued", done_at=None), message(state="submitting", done_at=None)])
+    end = message(state=state, reason=reason)
+    with daemon({"submit": ACCEPTED, "message": lambda request: next(states, end)}) as fake:
+        ran = smsgw("send", "+12015550199", "Hi", "--wait", "--json")
+    assert ran.code == code
+    assert ran.lines == [end]
+    assert [request["method"] for request in fake.requests] == ["submit"] + ["message"] * 3
+    assert len(pauses) == 2
+
+
+def test_send_wait_says_the_end_and_the_carriers_code(smsgw: Run, daemon: Daemon) -> None:
+    end = message(state="undelivered", reason="undelivered")
+    end["parts"][0]["error_code"] = "027"
+    with daemon({"submit": ACCEPTED, "message": end}):
+        ran = smsgw("send", "+12015550199", "Hi", "--wait")
+    assert ran.out.splitlines()[1] == "undelivered (carrier's code 027)"
+
+
+@pytest.mark.parametrize(("state", "code"), [("sent", 0), ("queued", 1), ("in_doubt", 1)])
+def test_send_wait_ends_in_time(smsgw: Run, daemon: Daemon, state: str, code: int) -> None:
+    with daemon({"submit": ACCEPTED, "message": message(state=state, reason=None, done_at=None)}):
+        ran = smsgw("send", "+12015550199", "Hi", "--wait", "--timeout", "0")
+    assert ran.code == code
+    assert f"{state}, not at its end within" in ran.out
+
+
+def test_a_refusal_is_one_sentence(smsgw: Run, daemon: Daemon) -> None:
+    refusal = (-32000, "refused", {"reason": "invalid_to", "field": "to", "detail": "+1555 is too short"})
+    with daemon({"submit": refusal}):
+        ran = smsgw("send", "+1555", "Hi")
+    assert ran == (1, "", "smsgw send: refused: +1555 is too short (invalid_to)\n")
+
+
+def test_try_later_says_when(smsgw: Run, daemon: Daemon) -> None:
+    with daemon({"submit": (-32001, "try later", {"reason": "queue_full", "retry_after": 5})}):
+        ran = smsgw("send", "+12015550199", "Hi")
+    assert ran == (1, "", "smsgw send: try later (queue_full); try again in 5 s\n")
+
+
+def test_a_bad_parameter_is_wrong_usage(smsgw: Run, daemon: Daemon) -> None:
+    with daemon({"messages": (-32602, "unknown state", {"reason": "invalid_params", "field": "state"})}):
+        ran = smsgw("messages", "--state", "asleep")
+    assert ran.code == 2
+    assert ran.err.count("\n") == 1
+
+
+def test_an_app_logs_in_with_the_token_of_the_environment(
+    smsgw: Run, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert smsgw("send", "+12015550199", "Hi", "--as", "crm").code == 1  # nobody listens yet
+    monkeypatch.setenv("SMSGW_TOKEN", "a-token")
+    with daemon({"auth": {}, "submit": ACCEPTED}) as fake:
+        assert smsgw("send", "+12015550199", "Hi", "--as", "crm").code == 0
+    assert fake.requests[0] == {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "auth",
+        "params": {"app": "crm", "token": "a-token"},
+    }
+
+
+def test_an_app_without_a_token_is_told_where_it_goes(smsgw: Run, daemon: Daemon) -> None:
+    with daemon({}):
+        ran = smsgw("status", "--as", "crm")
+    assert (ran.code, ran.err) == (2, "smsgw status: the token of the app is expected in $SMSGW_TOKEN\n")
+
+
+def test_status(smsgw: Run, daemon: Daemon) -> None:
+    with daemon({"status": STATUS}):
+        assert smsgw("status", "--json").lines == [STATUS]
+
+
+def test_status_for_people(smsgw: Run, daemon: Daemon) -> None:
+    with daemon({"status": STATUS}):
+        ran = smsgw("status")
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[0] == "smsgw 0.1.0 up for 1h1m, process 4242, node 0, epoch 7"
+    assert lines[1] == (
+        "store sqlite:////var/lib/smsgw/smsgw.db: healthy, 5 GiB free, log 4 MiB, "
+        "4000 rows in 100 transactions"
+    )
+    words = [line.split() for line in lines]
+    assert ["acme", "degraded", "1000", "990", "7", "950", "5", "12", "3", "1", "1m15s", "12.5"] in words
+    assert any(line[:1] == ["acme/acme-1"] and "3/50" in line for line in words)
+    assert ["crm", "4", "1", "9", "HTTP", "500"] in words
+    assert ["local", "default", "yes", "0"] in words
+    assert "\x1b" not in ran.out  # what a carrier said must not move the cursor
+    assert "\x07" not in ran.out
+
+
+def test_status_of_an_empty_daemon(smsgw: Run, daemon: Daemon) -> None:
+    empty = STATUS | {"carriers": [], "handlers": [], "subscriptions": []}
+    with daemon({"status": empty | {"store": STATUS["store"] | {"healthy": False, "disk_full": True}}}):
+        ran = smsgw("status")
+    assert ran.code == 0
+    assert "CANNOT BE WRITTEN, DISK FULL" in ran.out
+
+
+def test_status_watch_goes_on_until_interrupted(
+    smsgw: Run, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def sleep(pause: float) -> None:
+        pauses.append(pause)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("gateway.cli.status.time.sleep", sleep)
+    with daemon({"status": STATUS}):
+        ran = smsgw("status", "--watch", "--json", "--interval", "0.5")
+    assert (ran.code, ran.err) == (130, "")
+    assert ran.lines == [STATUS] * 3
+    assert pauses == [0.5] * 3
+
+
+def test_messages_pages_on_until_the_limit(smsgw: Run, daemon: Daemon) -> None:
+    def page(request: Request) -> dict[str, Any]:
+        params = request["params"]
+        first = int(params.get("before", "0"))
+        found = [message(id=str(first + n + 1)) for n in range(min(params["limit"], 300))]
+        return {"messages": found, "next": found[-1]["id"]}
+
+    with daemon({"messages": page}) as fake:
+        ran = smsgw(
+            "messages", "--json", "--limit", "700", "--state", "sent", "--app", "crm", "--since", "2h"
+        )
+    assert ran.code == 0
+    assert [one["id"] for one in ran.lines] == [str(n) for n in range(1, 701)]
+    asked = [request["params"] for request in fake.requests]
+    assert [(params["limit"], params.get("before")) for params in asked] == [
+        (500, None),
+        (400, "300"),
+        (100, "600"),
+    ]
+    assert all(params["state"] == "sent" and params["app"] == "crm" for params in asked)
+    assert asked[0]["since"].endswith("Z")
+    assert ran.err == "there may be more: --before 700\n"
+
+
+def test_messages_goes_on_over_a_page_that_found_nothing(smsgw: Run, daemon: Daemon) -> None:
+    pages = iter(
+        [
+            {"messages": [], "next": "b"},
+            {"messages": [message()], "next": "a"},
+            {"messages": [], "next": None},
+        ]
+    )
+    with daemon({"messages": lambda request: next(pages)}):
+        ran = smsgw("messages", "--reason", "deleted")
+    assert (ran.code, ran.err) == (0, "")
+    assert ID in ran.out
+
+
+def test_messages_with_hostile_texts(smsgw: Run, daemon: Daemon) -> None:
+    hostile = message(text="\x1b]0;owned\x07[bold]x[/bold]\r\n\u202eolleh")
+    with daemon({"messages": {"messages": [hostile], "next": None}}):
+        ran = smsgw("messages", "--text")
+    assert ran.code == 0
+    assert r"\x1b]0;owned\x07[bold]x[/bold]\r\n\u202eolleh" in ran.out
+
+
+def test_messages_without_a_match(smsgw: Run, daemon: Daemon) -> None:
+    with daemon({"messages": {"messages": [], "next": None}}):
+        assert smsgw("messages") == (0, "no message matches\n", "")
+        assert smsgw("messages", "--json") == (0, "", "")
+
+
+HISTORY = {
+    "message": message(meta={"order": 17}),
+    "events": [
+        {
+            "stream": 3,
+            "name": "local/default",
+            "seq": 9,
+            "at": "2026-03-01T09:00:02.000Z",
+            "kind": "receipt",
+            "payload": {"state": "delivered"},
+        }
+    ],
+}
+
+
+def test_messages_show(smsgw: Run, daemon: Daemon) -> None:
+    with daemon({"history": HISTORY}) as fake:
+        assert smsgw("messages", "show", ID, "--json").lines == [HISTORY]
+        ran = smsgw("messages", "show", ID, "--text")
+    assert ran.code == 0
+    assert [request["params"] for request in fake.requests] == [
+        {"id": ID, "text": False},
+        {"id": ID, "text": True},
+    ]
+    for shown in (ID, "4f2a", "0x00000000", "DELIVRD", "local/default", "{'order': 17}"):
+        assert shown in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "params", "said"),
+    [
+        (("a", "b", "--resend"), {"ids": ["a", "b"], "action": "resend"}, "2 messages to be sent again\n"),
+        (("--carrier", "acme", "--fail"), {"carrier": "acme", "action": "fail"}, "2 messages given up\n"),
+    ],
+)
+def test_messages_resolve(
+    smsgw: Run, daemon: Daemon, arguments: tuple[str, ...], params: dict[str, Any], said: str
+) -> None:
+    with daemon({"resolve": {"resolved": 2}}) as fake:
+        assert smsgw("messages", "resolve", *arguments) == (0, said, "")
+        assert smsgw("messages", "resolve", *arguments, "--json").lines == [{"resolved": 2}]
+    assert fake.requests[0]["params"] == params
+
+
+def test_reload(smsgw: Run, daemon: Daemon) -> None:
+    done = {"changed": ["carriers.acme.window"], "warnings": ["the password is empty"]}
+    with daemon({"reload": done}):
+        assert smsgw("reload", "--json").lines == [done]
+        assert smsgw("reload").out == "changed: carriers.acme.window\nwarning: the password is empty\n"
+
+
+def test_no_daemon_says_so(smsgw: Run, tmp_path: Path) -> None:
+    ran = smsgw("status", "--socket", str(tmp_path / "none.sock"))
+    assert (ran.code, ran.out) == (1, "")
+    assert "the daemon is not running" in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_the_socket_is_found_by_the_configuration_without_its_secrets(
+    smsgw: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "smsgw.toml"
+    file.write_text('[socket]\npath = "in/here.sock"\n[[carriers]]\npassword = "file:/not/for/you"\n')
+    ran = smsgw("status", "-c", str(file))
+    assert str(tmp_path / "in" / "here.sock") in ran.err
+    monkeypatch.setenv("SMSGW_CONFIG", str(file))
+    assert smsgw("status").err == ran.err
+    monkeypatch.setenv("SMSGW_SOCKET__PATH", "/from/the/environment.sock")
+    assert "/from/the/environment.sock" in smsgw("status").err
+    assert "/from/the/option.sock" in smsgw("status", "--socket", "/from/the/option.sock").err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "No such file"), ("[socket", "is not TOML"), ("[socket]\npath = 5", "socket.path is not a path")],
+)
+def test_a_configuration_that_names_no_socket(
+    smsgw: Run, tmp_path: Path, text: str | None, said: str
+) -> None:
+    file = tmp_path / "smsgw.toml"
+    if text is not None:
+        file.write_text(text)
+    ran = smsgw("status", "-c", str(file))
+    assert ran.code == 2
+    assert said in ran.err
+
+
+def test_a_reader_that_has_enough_is_no_error(daemon: Daemon, tmp_path: Path) -> None:
+    page = {"messages": [message()] * 500, "next": "b"}
+    with daemon({"messages": page}):
+        arguments = ["messages", "--json", "--limit", "100000", "--socket", str(tmp_path / "s.sock")]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+        process.stderr.close()
+        assert (process.wait(30), said) == (1, b"")
+
+
+def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "gateway", "preview", "--json", "x"], capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout.startswith(b'{"encoding":"gsm7"')
+
+
+def test_a_command_that_only_asks_loads_neither_the_settings_nor_the_daemon() -> None:
+    # Start-up is what a script pays for each message that it sends.
+    code = (
+        "import sys; from gateway.cli import main; main(['status', '--socket', '/none']);"
+        "slow = ('gateway.settings', 'phonenumbers', 'trio', 'sqlalchemy', 'httpx');"
+        "print(*(name for name in slow if name in sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert ran.stdout.decode() == "\n"
