@@ -33,7 +33,7 @@ class Reconciliation:
             if name not in ("lost", "doubled", "garbled"):
                 parts.append(f"{name} {len(examples)}")
         text = ", ".join(parts)
-        for name, examples in self.wrong.items():
+        for name, examples in ((name, found) for name, found in self.wrong.items() if found):
             text += f"\n    {name}: {', '.join(examples[:_SHOWN])}{' ...' if len(examples) > _SHOWN else ''}"
         return text
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import keys, profiler, trace
+from bench import keys, profiler, trace, wire
 from bench.blast import blast, soak
 from bench.daemon import DaemonError, DaemonProcess, Usage, config
 from bench.figures import Percentiles, machine
@@ -127,11 +127,11 @@ def run_outbound(
     log = SinkLog.load(settings.directory / f"{name}.log")
     began, accepted = load.span()
     arrivals = {key: message.first_seen for key, message in log.messages().items()}
-    wire: list[tuple[float, float]] = []
+    delays: list[tuple[float, float]] = []
     for index, message_id in enumerate(load.ids):
         seen = arrivals.get(keys.key(keys.MT, index)) if message_id else None
         if seen is not None:
-            wire.append((seen - load.intended[index], seen - load.accepted_at[index]))
+            delays.append((seen - load.intended[index], seen - load.accepted_at[index]))
     return {
         "messages": messages,
         "segments": load.segments,
@@ -142,8 +142,8 @@ def run_outbound(
         "accept_ms": load.accept_latency(),
         # Claims of free window slots ride in the transaction of the submit: a segment may be on the wire
         # before its reply was read, and counts as 0 in the second of these.
-        "request_to_wire_ms": Percentiles.of(total for total, _ in wire),
-        "accept_to_wire_ms": Percentiles.of(max(after_accept, 0.0) for _, after_accept in wire),
+        "request_to_wire_ms": Percentiles.of(total for total, _ in delays),
+        "accept_to_wire_ms": Percentiles.of(max(after_accept, 0.0) for _, after_accept in delays),
         **_cost(before, after, messages),
         "stop_seconds": stopped,
         "reconciliation": outbound(load, log),
@@ -174,12 +174,14 @@ def run_inbound(settings: Settings, name: str, subscribed: bool) -> dict[str, An
             profiled = profile.stop() if profile is not None else None
         stopped = daemon.stop()
     log = SinkLog.load(log_path)
-    ends = [delivery.acked for delivery in log.deliveries if delivery.acked is not None]
+    taken = [(d.t, d.acked) for d in log.deliveries if d.acked is not None and d.status == wire.ROK]
     result: dict[str, Any] = {
         "messages": count,
         "segments": stats["mo_acked"],
-        "acknowledged_segments_per_second": _rate(len(ends), began, max(ends, default=0.0)),
-        "acknowledge_ms": Percentiles.of(d.acked - d.t for d in log.deliveries if d.acked is not None),
+        "acknowledged_segments_per_second": _rate(
+            len(taken), began, max((acked for _, acked in taken), default=0.0)
+        ),
+        "acknowledge_ms": Percentiles.of(acked - sent for sent, acked in taken),
     }
     if subscribed:
         told = [when for when, _ in load.inbound]
