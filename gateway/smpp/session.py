@@ -255,7 +255,7 @@ class Session:
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """Take what was read; the events of all PDUs that are complete with it. Raises nothing."""
         events: list[Event] = []
-        if self._state is SessionState.CLOSED:
+        if self._state is SessionState.CLOSED or not data:
             return events
         fault = ""
         frames: Sequence[bytes]

@@ -66,6 +66,11 @@ _LONGEST: Final[dict[int, int]] = {
 _LONGEST_OF_ALL: Final = 0xFFFF
 
 _HEAD: Final = struct.Struct(">HH").pack
+_INTEGERS: Final = {
+    tag: (struct.Struct({1: ">HHB", 2: ">HHH", 4: ">HHI"}[kind]).pack, kind)
+    for tag, kind in KINDS.items()
+    if kind != C_STRING
+}
 _read_head: Final = struct.Struct(">HH").unpack_from
 
 
@@ -82,6 +87,13 @@ def write_tlvs(tlvs: tuple[Tlv, ...]) -> bytes:
     parts: list[bytes] = []
     for tlv in tlvs:
         tag = tlv.tag
+        if isinstance(tlv.value, int) and tag in _INTEGERS:
+            pack, size = _INTEGERS[tag]
+            try:
+                parts.append(pack(tag, size, tlv.value))
+            except struct.error:
+                raise ValueError(f"{tag_name(tag)}: {tlv.value} does not fit in {size} octets") from None
+            continue
         octets = _value_octets(tag, tlv.value)
         if len(octets) > _LONGEST.get(tag, _LONGEST_OF_ALL):
             raise ValueError(
@@ -99,11 +111,6 @@ def _value_octets(tag: int, value: TlvValue) -> bytes:
     if isinstance(value, bytes):
         return value
     kind = KINDS.get(tag)
-    if isinstance(value, int) and kind:
-        try:
-            return value.to_bytes(kind, "big")
-        except OverflowError:
-            raise ValueError(f"{tag_name(tag)}: {value} does not fit in {kind} octets") from None
     if isinstance(value, str) and kind == C_STRING:
         if "\0" in value:
             raise ValueError(f"{tag_name(tag)}: a NUL within the text")
@@ -137,19 +144,22 @@ def read_tlvs(frame: bytes, position: int, *, lenient: bool = False) -> tuple[Tl
             raise TlvError(f"{end - position} octets left over after the last optional parameter")
         tag, length = _read_head(frame, position)
         position += 4
-        value: TlvValue = frame[position : position + length]
-        position += length
-        if position > end:
+        following = position + length
+        if following > end:
             if lenient:
                 break
-            raise TlvError(f"{tag_name(tag)}: {length} octets announced, {position - end} are missing")
+            raise TlvError(f"{tag_name(tag)}: {length} octets announced, {following - end} are missing")
+        octets = frame[position:following]
+        position = following
         kind = KINDS.get(tag)
-        if kind is not None:
-            if kind == C_STRING:
-                value = str(value, "latin-1").partition("\0")[0]  # type: ignore[arg-type]
-            elif length == kind:
-                value = int.from_bytes(value, "big")  # type: ignore[arg-type]
-        tlvs.append(Tlv(tag, value))
+        if kind is None:
+            tlvs.append(Tlv(tag, octets))
+        elif kind == C_STRING:
+            tlvs.append(Tlv(tag, str(octets, "latin-1").partition("\0")[0]))
+        elif length == kind:
+            tlvs.append(Tlv(tag, octets[0] if kind == 1 else int.from_bytes(octets, "big")))
+        else:
+            tlvs.append(Tlv(tag, octets))
     return tuple(tlvs)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.smpp import codec
 from gateway.smpp import pdu as p
 from gateway.smpp.codec import RecoverablePduError, UnrecoverablePduError, decode, encode
+from gateway.smpp.constants import CommandStatus, EsmClass, MessageState, Npi, Tag, Ton
 from gateway.smpp.fields import LAYOUTS
 from gateway.smpp.pdu import Address, DeliverSm, SubmitSm, SubmitSmResp, Tlv
 
@@ -302,6 +303,18 @@ def test_a_password_is_not_in_an_error() -> None:
     with pytest.raises(RecoverablePduError) as caught:
         decode(frame(9, b"user\0marked-secret"))
     assert "marked" not in str(caught.value)
+
+
+def test_the_names_of_numbers_are_numbers() -> None:
+    named = SubmitSm(
+        Address(Ton.ALPHANUMERIC, Npi.UNKNOWN, "ACME"),
+        SEVEN,
+        esm_class=EsmClass.UDHI,
+        tlvs=(Tlv(Tag.MESSAGE_STATE, MessageState.DELIVERED), Tlv(Tag.SAR_TOTAL_SEGMENTS, 2)),
+    )
+    plain = SubmitSm(Address(5, 0, "ACME"), SEVEN, esm_class=0x40, tlvs=(Tlv(0x0427, 2), Tlv(0x020E, 2)))
+    assert encode(named, 1, CommandStatus.ESME_ROK) == encode(plain, 1)
+    assert decode(encode(named, 1))[2] == plain == named
 
 
 def test_command_names() -> None:

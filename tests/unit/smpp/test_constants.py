@@ -1,0 +1,124 @@
+"""Numbers of the specification, written out here once more: smpplib is not trusted blindly."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.smpp.constants import (
+    CommandId,
+    CommandStatus,
+    EsmClass,
+    MessageState,
+    Npi,
+    RegisteredDelivery,
+    Tag,
+    Ton,
+    is_temporary,
+    status_name,
+    status_text,
+)
+
+# §5.1.2.1
+COMMANDS = {
+    "GENERIC_NACK": 0x80000000,
+    "BIND_RECEIVER": 0x00000001,
+    "BIND_RECEIVER_RESP": 0x80000001,
+    "BIND_TRANSMITTER": 0x00000002,
+    "BIND_TRANSMITTER_RESP": 0x80000002,
+    "SUBMIT_SM": 0x00000004,
+    "SUBMIT_SM_RESP": 0x80000004,
+    "DELIVER_SM": 0x00000005,
+    "DELIVER_SM_RESP": 0x80000005,
+    "UNBIND": 0x00000006,
+    "UNBIND_RESP": 0x80000006,
+    "BIND_TRANSCEIVER": 0x00000009,
+    "BIND_TRANSCEIVER_RESP": 0x80000009,
+    "OUTBIND": 0x0000000B,
+    "ENQUIRE_LINK": 0x00000015,
+    "ENQUIRE_LINK_RESP": 0x80000015,
+    "ALERT_NOTIFICATION": 0x00000102,
+    "DATA_SM": 0x00000103,
+    "DATA_SM_RESP": 0x80000103,
+}
+# §5.1.3; from 0x100 5.0 §4.7.6
+STATUSES = {
+    "ROK": 0x00, "RINVMSGLEN": 0x01, "RINVCMDLEN": 0x02, "RINVCMDID": 0x03, "RINVBNDSTS": 0x04,
+    "RALYBND": 0x05, "RINVPRTFLG": 0x06, "RINVREGDLVFLG": 0x07, "RSYSERR": 0x08, "RINVSRCADR": 0x0A,
+    "RINVDSTADR": 0x0B, "RINVMSGID": 0x0C, "RBINDFAIL": 0x0D, "RINVPASWD": 0x0E, "RINVSYSID": 0x0F,
+    "RCANCELFAIL": 0x11, "RREPLACEFAIL": 0x13, "RMSGQFUL": 0x14, "RINVSERTYP": 0x15, "RINVNUMDESTS": 0x33,
+    "RINVDLNAME": 0x34, "RINVDESTFLAG": 0x40, "RINVSUBREP": 0x42, "RINVESMCLASS": 0x43, "RCNTSUBDL": 0x44,
+    "RSUBMITFAIL": 0x45, "RINVSRCTON": 0x48, "RINVSRCNPI": 0x49, "RINVDSTTON": 0x50, "RINVDSTNPI": 0x51,
+    "RINVSYSTYP": 0x53, "RINVREPFLAG": 0x54, "RINVNUMMSGS": 0x55, "RTHROTTLED": 0x58, "RINVSCHED": 0x61,
+    "RINVEXPIRY": 0x62, "RINVDFTMSGID": 0x63, "RX_T_APPN": 0x64, "RX_P_APPN": 0x65, "RX_R_APPN": 0x66,
+    "RQUERYFAIL": 0x67, "RINVOPTPARSTREAM": 0xC0, "ROPTPARNOTALLWD": 0xC1, "RINVPARLEN": 0xC2,
+    "RMISSINGOPTPARAM": 0xC3, "RINVOPTPARAMVAL": 0xC4, "RDELIVERYFAILURE": 0xFE, "RUNKNOWNERR": 0xFF,
+    "RSERTYPUNAUTH": 0x100, "RPROHIBITED": 0x101, "RSERTYPUNAVAIL": 0x102, "RSERTYPDENIED": 0x103,
+    "RINVDCS": 0x104, "RINVSRCADDRSUBUNIT": 0x105, "RINVDSTADDRSUBUNIT": 0x106,
+}  # fmt: skip
+# §5.3.2; from CONGESTION_STATE 5.0 §4.8.4
+TAGS = {
+    "DEST_ADDR_SUBUNIT": 0x0005, "DEST_NETWORK_TYPE": 0x0006, "DEST_BEARER_TYPE": 0x0007,
+    "DEST_TELEMATICS_ID": 0x0008, "SOURCE_ADDR_SUBUNIT": 0x000D, "SOURCE_NETWORK_TYPE": 0x000E,
+    "SOURCE_BEARER_TYPE": 0x000F, "SOURCE_TELEMATICS_ID": 0x0010, "QOS_TIME_TO_LIVE": 0x0017,
+    "PAYLOAD_TYPE": 0x0019, "ADDITIONAL_STATUS_INFO_TEXT": 0x001D, "RECEIPTED_MESSAGE_ID": 0x001E,
+    "MS_MSG_WAIT_FACILITIES": 0x0030, "PRIVACY_INDICATOR": 0x0201, "SOURCE_SUBADDRESS": 0x0202,
+    "DEST_SUBADDRESS": 0x0203, "USER_MESSAGE_REFERENCE": 0x0204, "USER_RESPONSE_CODE": 0x0205,
+    "SOURCE_PORT": 0x020A, "DESTINATION_PORT": 0x020B, "SAR_MSG_REF_NUM": 0x020C,
+    "LANGUAGE_INDICATOR": 0x020D, "SAR_TOTAL_SEGMENTS": 0x020E, "SAR_SEGMENT_SEQNUM": 0x020F,
+    "SC_INTERFACE_VERSION": 0x0210, "CALLBACK_NUM_PRES_IND": 0x0302, "CALLBACK_NUM_ATAG": 0x0303,
+    "NUMBER_OF_MESSAGES": 0x0304, "CALLBACK_NUM": 0x0381, "DPF_RESULT": 0x0420, "SET_DPF": 0x0421,
+    "MS_AVAILABILITY_STATUS": 0x0422, "NETWORK_ERROR_CODE": 0x0423, "MESSAGE_PAYLOAD": 0x0424,
+    "DELIVERY_FAILURE_REASON": 0x0425, "MORE_MESSAGES_TO_SEND": 0x0426, "MESSAGE_STATE": 0x0427,
+    "USSD_SERVICE_OP": 0x0501, "DISPLAY_TIME": 0x1201, "SMS_SIGNAL": 0x1203, "MS_VALIDITY": 0x1204,
+    "ALERT_ON_MESSAGE_DELIVERY": 0x130C, "ITS_REPLY_TYPE": 0x1380, "ITS_SESSION_INFO": 0x1383,
+    "CONGESTION_STATE": 0x0428, "BILLING_IDENTIFICATION": 0x060B, "SOURCE_NETWORK_ID": 0x060D,
+    "DEST_NETWORK_ID": 0x060E, "SOURCE_NODE_ID": 0x060F, "DEST_NODE_ID": 0x0610,
+    "DEST_ADDR_NP_RESOLUTION": 0x0611, "DEST_ADDR_NP_INFORMATION": 0x0612, "DEST_ADDR_NP_COUNTRY": 0x0613,
+}  # fmt: skip
+
+
+def test_numbers() -> None:
+    assert {command.name: command.value for command in CommandId} == COMMANDS
+    assert {status.name.removeprefix("ESME_"): status.value for status in CommandStatus} == STATUSES
+    assert {tag.name: tag.value for tag in Tag} == TAGS
+    assert [ton.value for ton in Ton] == [0, 1, 2, 3, 4, 5, 6]  # §5.2.5
+    assert [npi.value for npi in Npi] == [0, 1, 3, 4, 6, 8, 9, 10, 14, 18]  # §5.2.6
+    assert [state.name for state in MessageState] == [  # §5.2.28, 5.0 §4.7.15
+        "SCHEDULED",
+        "ENROUTE",
+        "DELIVERED",
+        "EXPIRED",
+        "DELETED",
+        "UNDELIVERABLE",
+        "ACCEPTED",
+        "UNKNOWN",
+        "REJECTED",
+        "SKIPPED",
+    ]
+    assert [state.value for state in MessageState] == list(range(10))
+
+
+def test_bits() -> None:
+    assert EsmClass.MODE_MASK | EsmClass.TYPE_MASK | EsmClass.FEATURE_MASK == 0xFF
+    assert EsmClass.UDHI | EsmClass.REPLY_PATH == EsmClass.FEATURE_MASK
+    for kind in (EsmClass.RECEIPT, EsmClass.DELIVERY_ACK, EsmClass.USER_ACK, EsmClass.INTERMEDIATE):
+        assert kind & EsmClass.TYPE_MASK == kind
+    assert RegisteredDelivery.RECEIPT & RegisteredDelivery.RECEIPT_MASK == 1
+
+
+@pytest.mark.parametrize("status", CommandStatus)
+def test_every_status_has_a_name_and_words(status: CommandStatus) -> None:
+    assert status_name(status) == status.name
+    assert status_text(status)
+    assert "<" not in status_text(status)
+
+
+def test_a_status_that_is_in_no_specification() -> None:
+    assert status_name(0x400) == "0x00000400"
+    assert status_text(0x4FF) == "Carrier's own error 0x000004FF"
+    assert status_text(0x500) == "Unknown status 0x00000500"
+    assert status_text(0xFFFFFFFF) == "Unknown status 0xFFFFFFFF"
+
+
+def test_temporary_statuses() -> None:
+    assert {code for code in range(0x600) if is_temporary(code)} == {0x04, 0x08, 0x14, 0x58, 0x64}
