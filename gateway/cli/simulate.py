@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
@@ -12,82 +11,50 @@ from gateway.cli.errors import USAGE, Failure
 
 
 class Setting(NamedTuple):
-    """An option of the command for a field of SimulatorConfig. ``read`` raises ValueError."""
+    """An option of the command for a field of SimulatorConfig; without a metavar it is a switch."""
 
-    read: Callable[[str], Any] | None  # None: a switch
     metavar: str
     help: str
-
-
-def _seconds(text: str) -> float | tuple[float, float]:
-    low, dash, high = text.partition("-")
-    return (float(low), float(high)) if dash else float(low)
-
-
-def _statuses(text: str) -> tuple[int, ...]:
-    return tuple(_status(word) for word in text.split(","))
-
-
-def _status(text: str) -> int:
-    return int(text, 0)
-
-
-def _weights(text: str) -> dict[str, float]:
-    weights: dict[str, float] = {}
-    for word in text.split(","):
-        state, equals, weight = word.partition("=")
-        weights[state.strip().upper()] = float(weight) if equals else 1.0
-    return weights
-
-
-def _numbers(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _texts(text: str) -> tuple[str, ...]:
-    return tuple(line for line in text.split("|") if line)
 
 
 _ID_FORMS: Final = "decimal|hex|hex_upper|padded"
 _SECONDS: Final = "SECONDS[-SECONDS]"
 
 SETTINGS: Final[dict[str, Setting]] = {
-    "system_id": Setting(str, "TEXT", "The only system_id that may bind; else any may."),
-    "password": Setting(
-        str, "TEXT", "The only password taken; else any is. Others see it in the process list."
-    ),
-    "max_binds": Setting(int, "N", "Binds of one system_id at a time, more get ESME_RALYBND; 0: no limit."),
-    "bind_status": Setting(_status, "STATUS", "command_status that every bind is refused with."),
-    "smsc_id": Setting(str, "TEXT", "system_id in bind responses."),
-    "latency": Setting(_seconds, _SECONDS, "From a submit_sm to its response."),
-    "errors": Setting(float, "SHARE", "Share of submits that are refused, 0 to 1."),
-    "error_statuses": Setting(_statuses, "STATUS,...", "command_status of those, such as 0x58,0x14."),
-    "no_response": Setting(float, "SHARE", "Share of submits that get no response."),
-    "no_response_taken": Setting(None, "", "Whether those are taken all the same."),
-    "throttle": Setting(int, "N", "Submits in a second; more get ESME_RTHROTTLED; 0: no limit."),
-    "id_form": Setting(str, _ID_FORMS, "How message_id is written in a response."),
-    "receipts": Setting(float, "SHARE", "Share of the asked receipts that are sent."),
-    "receipt_delay": Setting(_seconds, _SECONDS, "From the response to the receipt."),
-    "receipt_states": Setting(_weights, "STATE=WEIGHT,...", "Such as DELIVRD=9,UNDELIV=1."),
-    "receipt_id_form": Setting(str, _ID_FORMS, "How the id is written in a receipt."),
-    "receipt_form": Setting(str, "both|tlv|text", "Where a receipt says what it says."),
-    "receipt_on": Setting(str, "same|other|any", "The bind that gets the receipt."),
-    "receipts_before_response": Setting(None, "", "The receipt leaves before the response."),
-    "duplicate_receipts": Setting(float, "SHARE", "Share of receipts that are sent twice."),
-    "out_of_order": Setting(None, "", "What is due together goes in random order."),
-    "mo_rate": Setting(float, "N", "Inbound messages a second, made up."),
-    "mo_texts": Setting(_texts, "TEXT|...", "Their texts."),
-    "mo_peers": Setting(_numbers, "NUMBER,...", "Whom they are from; else whom was written to last."),
-    "mo_numbers": Setting(_numbers, "NUMBER,...", "Whom they are to; else the number that wrote last."),
-    "mo_scheme": Setting(str, "udh8|udh16|sar|payload", "How their parts are tied together."),
-    "alphabet": Setting(str, "gsm7|gsm7_packed|latin1|ascii", "What data_coding 0 means, both ways."),
-    "window": Setting(int, "N", "Unanswered deliver_sm on a bind."),
-    "response_timeout": Setting(float, "SECONDS", "Wait for the answer to a deliver_sm."),
-    "retry_delay": Setting(float, "SECONDS", "Before a deliver_sm is sent again."),
-    "enquire_link": Setting(float, "SECONDS", "Silence before enquire_link; 0: never."),
-    "session_init": Setting(float, "SECONDS", "Wait for the bind; 0: for ever."),
-    "max_waiting": Setting(int, "N", "Receipts and inbound messages kept until acknowledged."),
-    "log_size": Setting(int, "N", "Submits that are remembered."),
+    "system_id": Setting("TEXT", "The only system_id that may bind; else any may."),
+    "password": Setting("TEXT", "The only password taken; else any is. Others see it in the process list."),
+    "max_binds": Setting("N", "Binds of one system_id at a time, more get ESME_RALYBND; 0: no limit."),
+    "bind_status": Setting("STATUS", "command_status that every bind is refused with."),
+    "smsc_id": Setting("TEXT", "system_id in bind responses."),
+    "latency": Setting(_SECONDS, "From a submit_sm to its response."),
+    "errors": Setting("SHARE", "Share of submits that are refused, 0 to 1."),
+    "error_statuses": Setting("STATUS,...", "command_status of those, such as 0x58,0x14."),
+    "no_response": Setting("SHARE", "Share of submits that get no response."),
+    "no_response_taken": Setting("", "Whether those are taken all the same."),
+    "throttle": Setting("N", "Submits in a second; more get ESME_RTHROTTLED; 0: no limit."),
+    "id_form": Setting(_ID_FORMS, "How message_id is written in a response."),
+    "receipts": Setting("SHARE", "Share of the asked receipts that are sent."),
+    "receipt_delay": Setting(_SECONDS, "From the response to the receipt."),
+    "receipt_states": Setting("STATE=WEIGHT,...", "Such as DELIVRD=9,UNDELIV=1."),
+    "receipt_id_form": Setting(_ID_FORMS, "How the id is written in a receipt."),
+    "receipt_form": Setting("both|tlv|text", "Where a receipt says what it says."),
+    "receipt_on": Setting("same|other|any", "The bind that gets the receipt."),
+    "receipts_before_response": Setting("", "The receipt leaves before the response."),
+    "duplicate_receipts": Setting("SHARE", "Share of receipts that are sent twice."),
+    "out_of_order": Setting("", "What is due together goes in random order."),
+    "mo_rate": Setting("N", "Inbound messages a second, made up."),
+    "mo_texts": Setting("TEXT|...", "Their texts."),
+    "mo_peers": Setting("NUMBER,...", "Whom they are from; else whom was written to last."),
+    "mo_numbers": Setting("NUMBER,...", "Whom they are to; else the number that wrote last."),
+    "mo_scheme": Setting("udh8|udh16|sar|payload", "How their parts are tied together."),
+    "alphabet": Setting("gsm7|gsm7_packed|latin1|ascii", "What data_coding 0 means, both ways."),
+    "window": Setting("N", "Unanswered deliver_sm on a bind."),
+    "response_timeout": Setting("SECONDS", "Wait for the answer to a deliver_sm."),
+    "retry_delay": Setting("SECONDS", "Before a deliver_sm is sent again."),
+    "enquire_link": Setting("SECONDS", "Silence before enquire_link; 0: never."),
+    "session_init": Setting("SECONDS", "Wait for the bind; 0: for ever."),
+    "max_waiting": Setting("N", "Receipts and inbound messages kept until acknowledged."),
+    "log_size": Setting("N", "Submits that are remembered."),
 }
 
 
@@ -95,26 +62,20 @@ def _simulate(host: str, port: int, seed: int | None, prompt: bool, **given: Any
     import random
     import sys
 
-    import msgspec
     import trio
 
     from gateway.simulator import SimulatorConfig, simulate
+    from gateway.simulator.reading import changed, read_setting
 
     wanted: dict[str, Any] = {}
-    for name, value in given.items():
-        read = SETTINGS[name].read
-        if value is None:
-            continue
-        try:
-            wanted[name] = value if read is None else read(value)
-        except ValueError:
-            what = f"{value!r} is not {SETTINGS[name].metavar}"
-            raise typer.BadParameter(what, param_hint="--" + name.replace("_", "-")) from None
     try:
-        # convert() checks the words of a choice, which the constructor of a Struct leaves alone.
-        config = msgspec.convert(wanted, SimulatorConfig)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise Failure(str(error), USAGE) from None
+        for name, value in given.items():
+            if value is not None:
+                wanted[name] = value if isinstance(value, bool) else read_setting(name, value)
+        config = changed(SimulatorConfig(), wanted)
+    except ValueError as error:
+        name, _, what = str(error).partition(":")
+        raise Failure(f"--{name.replace('_', '-')}:{what}", USAGE) from None
     rng = random.Random(seed)
     try:
         trio.run(lambda: simulate(config, host, port, prompt=prompt, out=sys.stdout, rng=rng))
@@ -125,7 +86,7 @@ def _simulate(host: str, port: int, seed: int | None, prompt: bool, **given: Any
 
 def _option(name: str, setting: Setting) -> inspect.Parameter:
     flag = "--" + name.replace("_", "-")
-    if setting.read is None:
+    if not setting.metavar:
         kind: Any = Annotated[
             bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=setting.help, show_default=False)
         ]
