@@ -113,8 +113,9 @@ class Console:
             + (f" ({statuses})" if statuses else "")
             + f", {stats.unanswered} left unanswered",
             f"messages {stats.messages} complete, {simulator.incomplete} with parts missing",
-            f"receipts {stats.receipts}: {stats.receipts_acknowledged} acknowledged",
-            f"inbound {stats.inbound}, parts {stats.inbound_parts}: {stats.inbound_acknowledged} acknowledged",
+            f"receipts {stats.receipts}, {stats.receipts_acknowledged} acknowledged",
+            f"inbound {stats.inbound}, parts {stats.inbound_parts}, "
+            f"acknowledged {stats.inbound_acknowledged}",
             f"waiting {simulator.waiting}; deferred {stats.deliveries_deferred}, "
             f"refused {stats.deliveries_refused}, not answered {stats.deliveries_expired}, "
             f"dropped {stats.dropped}",

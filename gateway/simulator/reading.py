@@ -59,7 +59,7 @@ def _read(kind: Any, text: str) -> Any:
 
 
 def changed(config: SimulatorConfig, changes: dict[str, Any]) -> SimulatorConfig:
-    """The settings with changes. Raises ValueError, naming the setting, for what is none or makes no sense."""
+    """The settings with changes. Raises ValueError, naming the setting, where they make no sense."""
     for name, value in changes.items():
         if name not in _TYPES:
             raise ValueError(f"{name}: no such setting")
