@@ -37,6 +37,7 @@ def test_headers(octets: str, elements: list[tuple[int, str]], rest: str) -> Non
         ("0500030102", "header of 6 octets"),
         ("0100", "cut short"),
         ("050004010201", "runs past"),
+        ("04000301020161", "runs past"),  # out of the header, but not out of the message
         ("0500ff010201", "runs past"),
         ("060003010201ff", "cut short"),
     ],
