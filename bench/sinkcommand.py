@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -130,7 +131,10 @@ class _Lines:
             return
         *lines, self._tail = (self._tail + data).split(b"\n")
         for line in filter(None, lines):
-            os.write(self._write, self._control.serve(line.decode()).encode() + b"\n")
+            reply = self._control.serve(line.decode(errors="replace")).encode() + b"\n"
+            # Who does not wait for the reply is still obeyed.
+            with suppress(BrokenPipeError):
+                os.write(self._write, reply)
 
 
 def _listen(sink: Sink, control: Control, path: str) -> socket.socket:
