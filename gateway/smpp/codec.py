@@ -172,9 +172,7 @@ def _write_submit_sm_resp(pdu: SubmitSmResp, sequence: int, status: int) -> byte
     message_id = pdu.message_id
     if pdu.tlvs or len(message_id) > 64 or "\0" in message_id or not message_id.isascii():
         return _write_by_table(pdu, sequence, status)
-    return (
-        _write_header(len(message_id) + 1, SubmitSmResp.command_id, 0, sequence) + message_id.encode() + b"\0"
-    )
+    return _write_header(len(message_id) + 1, SubmitSmResp.command_id, 0, sequence) + message_id.encode() + b"\0"
 
 
 def _write_deliver_sm_resp(pdu: DeliverSmResp, sequence: int, status: int) -> bytes:

@@ -95,12 +95,5 @@ class Closed(msgspec.Struct, frozen=True, gc=False):
 
 
 Event: TypeAlias = (
-    RequestReceived
-    | ResponseReceived
-    | RequestExpired
-    | Bound
-    | BindRefused
-    | UnbindReceived
-    | PduRejected
-    | Closed
+    RequestReceived | ResponseReceived | RequestExpired | Bound | BindRefused | UnbindReceived | PduRejected | Closed
 )

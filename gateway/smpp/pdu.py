@@ -252,9 +252,7 @@ def _octets(value: object) -> str:
 
 BindRequest: TypeAlias = BindTransmitter | BindReceiver | BindTransceiver
 BindResponse: TypeAlias = BindTransmitterResp | BindReceiverResp | BindTransceiverResp
-Request: TypeAlias = (
-    BindRequest | Outbind | Unbind | SubmitSm | DeliverSm | DataSm | EnquireLink | AlertNotification
-)
+Request: TypeAlias = BindRequest | Outbind | Unbind | SubmitSm | DeliverSm | DataSm | EnquireLink | AlertNotification
 Response: TypeAlias = (
     BindResponse | UnbindResp | SubmitSmResp | DeliverSmResp | DataSmResp | EnquireLinkResp | GenericNack
 )

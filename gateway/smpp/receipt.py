@@ -220,9 +220,7 @@ def _read_text(text: str) -> _Said:
     usual = _usual_form(text)
     if usual is not None:
         message_id, submit, done, stat, err, rest = usual.groups()
-        return _Said(
-            message_id, submit or None, done or None, stat, err or None, (rest or "").removeprefix(" "), True
-        )
+        return _Said(message_id, submit or None, done or None, stat, err or None, (rest or "").removeprefix(" "), True)
     return _read_unusual(text)
 
 

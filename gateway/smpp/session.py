@@ -348,9 +348,7 @@ class Session:
                 self._enter(SessionState.OUTBOUND)
             events.append(RequestReceived(sequence, pdu))
 
-    def _control_response(
-        self, sequence: int, status: int, pdu: Pdu, now: float, events: list[Event]
-    ) -> None:
+    def _control_response(self, sequence: int, status: int, pdu: Pdu, now: float, events: list[Event]) -> None:
         entry = self._ledger.control.get(sequence)
         nack = isinstance(pdu, p.GenericNack)
         if entry is None or not (nack or RESPONSE_TO[type(entry[2])] is type(pdu)):

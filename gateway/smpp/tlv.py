@@ -96,9 +96,7 @@ def write_tlvs(tlvs: tuple[Tlv, ...]) -> bytes:
             continue
         octets = _value_octets(tag, tlv.value)
         if len(octets) > _LONGEST.get(tag, _LONGEST_OF_ALL):
-            raise ValueError(
-                f"{tag_name(tag)}: {len(octets)} octets, at most {_LONGEST.get(tag, 0xFFFF)} fit"
-            )
+            raise ValueError(f"{tag_name(tag)}: {len(octets)} octets, at most {_LONGEST.get(tag, 0xFFFF)} fit")
         try:
             parts.append(_HEAD(tag, len(octets)))
         except struct.error:

@@ -101,8 +101,7 @@ MEANINGS: dict[str, tuple[int, int, Pdu]] = {
         DeliverSm(
             Address(1, 1, "44770090012"),
             Address(0, 1, "40404"),
-            b"id:0059113978 sub:001 dlvrd:001 submit date:1002101730 done date:1002101731 stat:DELIVRD "
-            b"err:000 text:hi",
+            b"id:0059113978 sub:001 dlvrd:001 submit date:1002101730 done date:1002101731 stat:DELIVRD err:000 text:hi",
             esm_class=4,
             tlvs=(Tlv(0x001E, "38601fa"), Tlv(0x0427, 2), Tlv(0x0423, b"\x03\0\0")),
         ),

@@ -32,9 +32,7 @@ def sent(session: Session) -> list[tuple[int, int, Pdu]]:
     return [decode(frame) for frame in FrameBuffer().feed(session.data_to_send())]
 
 
-def session(
-    role: Role, state: SessionState, config: SessionConfig | None = None, now: float = 0.0
-) -> Session:
+def session(role: Role, state: SessionState, config: SessionConfig | None = None, now: float = 0.0) -> Session:
     """A session that has come into this state by talking to its peer, with nothing left to send."""
     it = Session(role, config or SessionConfig(), now)
     if state is SessionState.OPEN:

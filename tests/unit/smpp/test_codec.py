@@ -58,15 +58,11 @@ def test_every_pdu_comes_back_as_it_went(cls: type[p.Pdu]) -> None:
 text = st.text(st.characters(min_codepoint=1, max_codepoint=255))
 octet = st.integers(0, 255)
 addresses = st.builds(Address, octet, octet, text.filter(lambda t: len(t) <= 20))
-times = st.one_of(
-    st.just(""), st.text(st.characters(min_codepoint=1, max_codepoint=255), min_size=16, max_size=16)
-)
+times = st.one_of(st.just(""), st.text(st.characters(min_codepoint=1, max_codepoint=255), min_size=16, max_size=16))
 tlvs = st.lists(
     st.one_of(
         st.builds(Tlv, st.integers(0x1400, 0x3FFF), st.binary(max_size=40)),
-        st.builds(
-            Tlv, st.just(0x001E), st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=64)
-        ),
+        st.builds(Tlv, st.just(0x001E), st.text(st.characters(min_codepoint=1, max_codepoint=255), max_size=64)),
         st.builds(Tlv, st.just(0x020C), st.integers(0, 0xFFFF)),
         # Wrong length for its type: kept as octets.
         st.builds(Tlv, st.just(0x020C), st.binary(min_size=3, max_size=5)),

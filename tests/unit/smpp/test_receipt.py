@@ -99,9 +99,7 @@ CLASSES = [
 
 
 @pytest.mark.parametrize(("esm_class", "tlvs", "text", "intermediate"), CLASSES)
-def test_what_is_a_receipt(
-    esm_class: int, tlvs: tuple[Tlv, ...], text: str, intermediate: bool | None
-) -> None:
+def test_what_is_a_receipt(esm_class: int, tlvs: tuple[Tlv, ...], text: str, intermediate: bool | None) -> None:
     receipt = read_receipt(deliver(text, esm_class, *tlvs))
     assert (receipt and receipt.intermediate) == intermediate
     payload = DataSm(A, B, esm_class, tlvs=(*tlvs, Tlv(0x0424, text.encode())))
@@ -137,8 +135,7 @@ FORMS = {
         ("ab", MessageState.DELIVERED, "delivrd", "000", "1005232039", "1005242339", "Hi"),
     ),
     "Text with a capital and a space": (
-        "id:4 sub:001 dlvrd:001 submit date:1006020051 done date:1006020051 stat:DELIVRD err:000 "
-        "Text: Hi you",
+        "id:4 sub:001 dlvrd:001 submit date:1006020051 done date:1006020051 stat:DELIVRD err:000 Text: Hi you",
         ("4", MessageState.DELIVERED, "DELIVRD", "000", "1006020051", "1006020051", "Hi you"),
     ),
     "no spaces in the keys": (
@@ -150,8 +147,7 @@ FORMS = {
         ("5", MessageState.UNDELIVERABLE, "UNDELIV", None, "1005232039", "1005242339", ""),
     ),
     "another order, text in the middle": (
-        "sub:001 id:74e02ee1-4e2f err:000 dlvrd:001 done date:110206193110 submit date:110206193041 "
-        "text: stat:DELIVRD",
+        "sub:001 id:74e02ee1-4e2f err:000 dlvrd:001 done date:110206193110 submit date:110206193041 text: stat:DELIVRD",
         ("74e02ee1-4e2f", MessageState.DELIVERED, "DELIVRD", "000", "110206193041", "110206193110", ""),
     ),
     "an id of letters, digits and dashes": (
@@ -406,9 +402,7 @@ def test_what_is_written_is_read(state: MessageState, with_tlvs: bool) -> None:
         max_size=4,
     ).map(tuple),
 )
-def test_no_octets_make_it_fail(
-    octets: bytes, esm_class: int, data_coding: int, tlvs: tuple[Tlv, ...]
-) -> None:
+def test_no_octets_make_it_fail(octets: bytes, esm_class: int, data_coding: int, tlvs: tuple[Tlv, ...]) -> None:
     pdu = DeliverSm(A, B, octets, esm_class, data_coding, tlvs=tlvs)
     receipt = read_receipt(pdu, text_only=True)
     if receipt is not None:

@@ -196,9 +196,7 @@ def test_data_sm_goes_both_ways_and_is_answered() -> None:
         sequence = one.send_request(p.DataSm(A, B), 0.0, "t")
         assert other.receive_data(one.data_to_send(), 0.0) == [RequestReceived(sequence, p.DataSm(A, B))]
         other.send_response(sequence, p.DataSmResp("id"))
-        assert one.receive_data(other.data_to_send(), 0.0) == [
-            ResponseReceived(sequence, 0, p.DataSmResp("id"), "t")
-        ]
+        assert one.receive_data(other.data_to_send(), 0.0) == [ResponseReceived(sequence, 0, p.DataSmResp("id"), "t")]
 
 
 def test_alert_notification_has_no_answer() -> None:
@@ -206,9 +204,7 @@ def test_alert_notification_has_no_answer() -> None:
     esme = bound()
     sequence = smsc.send_request(p.AlertNotification(A, B), 0.0)
     assert smsc.outstanding == 0
-    assert esme.receive_data(smsc.data_to_send(), 0.0) == [
-        RequestReceived(sequence, p.AlertNotification(A, B))
-    ]
+    assert esme.receive_data(smsc.data_to_send(), 0.0) == [RequestReceived(sequence, p.AlertNotification(A, B))]
     assert esme.unanswered == 0
 
 
@@ -287,9 +283,7 @@ def test_the_window_holds_so_many_and_no_more() -> None:
 def test_one_allocator_for_all_requests() -> None:
     # python-smpplib#187: enquire_link and submit_sm with the same number.
     esme = bound()
-    sequences = [
-        esme.send_request(pdu, 0.0) for pdu in (TEXT, p.EnquireLink(), p.DataSm(A, B), TEXT, p.Unbind())
-    ]
+    sequences = [esme.send_request(pdu, 0.0) for pdu in (TEXT, p.EnquireLink(), p.DataSm(A, B), TEXT, p.Unbind())]
     assert sequences == [2, 3, 4, 5, 6]
 
 
@@ -430,14 +424,8 @@ def test_a_bad_length_ends_the_session_after_what_came_before() -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 16, 1000])
 def test_pieces_of_any_size_make_the_same_events(size: int) -> None:
-    octets = b"".join(
-        encode(MO, sequence) + encode(p.EnquireLink(), 500 + sequence) for sequence in range(20)
-    )
+    octets = b"".join(encode(MO, sequence) + encode(p.EnquireLink(), 500 + sequence) for sequence in range(20))
     esme = bound()
-    events = [
-        event
-        for at in range(0, len(octets), size)
-        for event in esme.receive_data(octets[at : at + size], 0.0)
-    ]
+    events = [event for at in range(0, len(octets), size) for event in esme.receive_data(octets[at : at + size], 0.0)]
     assert events == [RequestReceived(sequence, MO) for sequence in range(20)]
     assert len(sent(esme)) == 20

@@ -120,9 +120,7 @@ def test_enquire_link_is_answered_in_every_bound_state(role: Role, state: Sessio
     assert sent(it) == [(12, 0, p.EnquireLinkResp())]
 
 
-@pytest.mark.parametrize(
-    "octets", ["0000001000010000000000000000004d", "00000011000000210000000000000 04d00"]
-)
+@pytest.mark.parametrize("octets", ["0000001000010000000000000000004d", "00000011000000210000000000000 04d00"])
 def test_an_unknown_command_is_nacked_and_the_session_lives(octets: str) -> None:
     it = session(Role.SMSC, SessionState.BOUND_TRX)
     (event,) = it.receive_data(bytes.fromhex(octets.replace(" ", "")) + encode(p.EnquireLink(), 78), 0.0)
