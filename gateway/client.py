@@ -162,9 +162,7 @@ class Client:
             raise answer
         return answer
 
-    def pipeline(
-        self, requests: Iterable[tuple[str, dict[str, Any]]], *, outstanding: int = OUTSTANDING
-    ) -> list[Any]:
+    def pipeline(self, requests: Iterable[tuple[str, dict[str, Any]]], *, outstanding: int = OUTSTANDING) -> list[Any]:
         """Many requests, at most ``outstanding`` of them unanswered; their results in the same order.
 
         A request that failed has its RpcError in the list instead of a result. ``timeout`` is for each wait
@@ -233,8 +231,7 @@ class Client:
         ready = poll.poll(wait)
         if not ready:
             raise NoAnswerError(
-                f"no answer from the daemon at {self.path} within {self.timeout:g} s; "
-                "is it stopped or overloaded?"
+                f"no answer from the daemon at {self.path} within {self.timeout:g} s; is it stopped or overloaded?"
             )
         (_, events) = ready[0]
         # Reading comes first: the daemon may have said why it hangs up.

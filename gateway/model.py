@@ -151,6 +151,7 @@ REASONS: Final[dict[str, str]] = {
     "too_late": "the message is already on its way or at its end",
     "not_authenticated": "the first request has to be `auth`",
     "auth_failed": "unknown app or wrong token",
+    "invalid_config": "the new configuration is not valid; the old one goes on",
     "replaced": "another connection took over this subscription",
     # try later
     "queue_full": "the stored queue of this carrier and app is at its bound",
@@ -216,6 +217,7 @@ class IdSource:
         if not 0 <= node < 1 << _NODE_BITS:
             raise ValueError(f"node must be 0 to {(1 << _NODE_BITS) - 1}, not {node}")
         self._clock = clock
+        self.node = node
         self._node = node << _COUNTER_BITS
         self._ms = after >> _MS_SHIFT
         # The rest of the highest stored millisecond is left alone.

@@ -192,3 +192,15 @@ class Limits(Section):
         le=604_800,
         description="Wait for missing parts of an inbound message; then it is shown as partial.",
     )
+    subscription_backlog: int = Field(
+        1_000_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Events that wait for an absent app; the oldest beyond it become dead letters.",
+    )
+    subscription_age: Seconds = Field(
+        604_800,
+        ge=60,
+        le=7_776_000,
+        description="Age at which an event for an absent app becomes a dead letter.",
+    )

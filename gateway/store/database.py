@@ -58,9 +58,7 @@ class FileLock:
         except OSError:
             holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(fd)
-            raise StoreError(
-                f"{what} is in use by another smsgw (process {holder}); lock file {self.path}"
-            ) from None
+            raise StoreError(f"{what} is in use by another smsgw (process {holder}); lock file {self.path}") from None
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._fd = fd
@@ -214,8 +212,4 @@ def next_epoch(con: sqlite3.Connection, node: int) -> int:
         " ON CONFLICT (kind, carrier, shard) DO UPDATE SET epoch = epoch + 1, node = excluded.node",
         (node,),
     )
-    return int(
-        con.execute("SELECT epoch FROM lease WHERE kind = 'node' AND carrier = '' AND shard = 0").fetchone()[
-            0
-        ]
-    )
+    return int(con.execute("SELECT epoch FROM lease WHERE kind = 'node' AND carrier = '' AND shard = 0").fetchone()[0])

@@ -196,7 +196,7 @@ class EndOp(Op):
     order: ClassVar[int] = 40
     name: ClassVar[str] = "end"
 
-    def __init__(self, ends: list[End], context: object = None) -> None:
+    def __init__(self, ends: list[End], context: Any = None) -> None:
         super().__init__()
         self.ends = ends
         self.context = context

@@ -132,8 +132,8 @@ DOUBT: Final = Values(
 # An end of a segment; `low` to `high` are the states that it may end from.
 END: Final = Values(
     "WITH v(mid, part, state, at, status, reason, error, receipt_state, low, high) AS (VALUES {values})"
-    " UPDATE segment SET state = v.state, done_at = v.at, status = coalesce(v.status, status), reason = v.reason,"
-    " error = v.error, receipt_state = coalesce(v.receipt_state, receipt_state), due_at = NULL"
+    " UPDATE segment SET state = v.state, done_at = v.at, status = coalesce(v.status, segment.status), reason = v.reason,"
+    " error = v.error, receipt_state = coalesce(v.receipt_state, segment.receipt_state), due_at = NULL"
     " FROM v WHERE message_id = v.mid AND segment.part = v.part AND segment.state BETWEEN v.low AND v.high",
     10,
 )

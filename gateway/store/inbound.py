@@ -104,9 +104,7 @@ def keep(tx: Tx, messages: list[Message]) -> None:
     """Stores inbound messages and tells those whom they are for, in the same transaction."""
     rows: list[Row] = []
     for m in messages:
-        rows.append(
-            (m.id, m.carrier, m.number, m.peer, m.text, m.data, m.encoding, m.parts, int(m.complete), m.extra)
-        )
+        rows.append((m.id, m.carrier, m.number, m.peer, m.text, m.data, m.encoding, m.parts, int(m.complete), m.extra))
         streams = tx.streams.for_inbound(m.number)
         if not streams:
             tx.count("inbound_unrouted")
@@ -134,7 +132,7 @@ class InboundOp(Op):
     order: ClassVar[int] = 70
     name: ClassVar[str] = "inbound"
 
-    def __init__(self, arrivals: list[Arrival], context: object = None) -> None:
+    def __init__(self, arrivals: list[Arrival], context: Any = None) -> None:
         super().__init__()
         self.arrivals = arrivals
         self.context = context
@@ -176,6 +174,7 @@ class _PartExtra(msgspec.Struct, omit_defaults=True):
     elements: tuple[tuple[int, bytes], ...] = ()
     flags: tuple[str, ...] = ()
     extra: str | None = None
+    udh_octets: int = 0
 
 
 _extra_decoder = msgspec.json.Decoder(_PartExtra)
@@ -189,12 +188,16 @@ def _add_parts(tx: Tx, arrivals: list[Arrival]) -> list[Message]:
     for a in arrivals:
         part = a.part
         assert part is not None
-        key = (a.number, a.peer, part.scheme, part.ref, part.total)
+        key: _GroupKey = (a.number, a.peer, part.scheme, part.ref, part.total)
         groups[key] = a
-        extra = _PartExtra(a.alphabet, tuple((e.id, e.data) for e in part.udh_other), part.flags, a.extra)
-        rows.append(
-            (*key, part.seq, a.carrier, tx.now, part.data, part.data_coding, _encoder.encode(extra).decode())
+        extra = _PartExtra(
+            a.alphabet,
+            tuple((e.id, e.data) for e in part.udh_other),
+            part.flags,
+            a.extra,
+            part.udh_octets,
         )
+        rows.append((*key, part.seq, a.carrier, tx.now, part.data, part.data_coding, _encoder.encode(extra).decode()))
     INSERT_MO_PART.run(tx.con, rows)
     done: list[Message] = []
     for key, a in groups.items():
@@ -230,9 +233,7 @@ def _stored_parts(tx: Tx, key: _GroupKey) -> dict[int, tuple[bytes, int, str | N
     return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
 
 
-def _assemble(
-    tx: Tx, key: _GroupKey, stored: dict[int, tuple[bytes, int, str | None, str]], carrier: str
-) -> Message:
+def _assemble(tx: Tx, key: _GroupKey, stored: dict[int, tuple[bytes, int, str | None, str]], carrier: str) -> Message:
     number, peer, scheme, ref, total = key
     parts: dict[int, InboundPart] = {}
     alphabet = "gsm7"
@@ -250,6 +251,7 @@ def _assemble(
             data_coding=data_coding,
             udh_other=tuple(InformationElement(i, d) for i, d in more.elements),
             flags=more.flags,
+            udh_octets=more.udh_octets,
         )
     joined: Assembled = assemble(parts, total, alphabet)  # type: ignore[arg-type]
     return Message(

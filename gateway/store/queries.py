@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.model import CLASSES, IdText, State, id_floor, id_ms, is_final, message_state
-from gateway.store.ends import rfc3339
+from gateway.store.ends import rfc3339 as rfc3339
 
 Row = tuple[Any, ...]
 
@@ -105,14 +105,24 @@ def sent_without_receipt(con: sqlite3.Connection, low: int, high: int) -> int:
     )
 
 
+def states(con: sqlite3.Connection, ids: list[int]) -> dict[int, str]:
+    """The state words of messages."""
+    marks = ",".join("?" * len(ids))
+    found: dict[int, list[tuple[int, int | None]]] = {}
+    for mid, state, done_at in con.execute(
+        f"SELECT message_id, state, done_at FROM segment WHERE message_id IN ({marks}) ORDER BY message_id, part",
+        ids,
+    ):
+        found.setdefault(mid, []).append((state, done_at))
+    return {mid: message_state(segments).word for mid, segments in found.items()}
+
+
 def counts_by_state(con: sqlite3.Connection) -> dict[str, int]:
     """Segments that are at work, by state word: scheduled, queued, submitting, in_doubt."""
     out: dict[str, int] = {}
     for state in (State.SCHEDULED, State.QUEUED, State.SUBMITTING, State.IN_DOUBT):
         # The literal lets SQLite use the partial index of that state.
-        out[state.word] = con.execute(f"SELECT count(*) FROM segment WHERE state = {int(state)}").fetchone()[
-            0
-        ]
+        out[state.word] = con.execute(f"SELECT count(*) FROM segment WHERE state = {int(state)}").fetchone()[0]
     return out
 
 
@@ -126,7 +136,9 @@ def doubtful(con: sqlite3.Connection, carrier: str, limit: int = 500) -> list[tu
 
 # --- messages as users see them ---------------------------------------------------------------------------------------
 
-_MESSAGE: Final = "id, app, number, peer, class, body, meta, ref, encoding, options, scheme, concat_ref, parts, receipt, expires_at"
+_MESSAGE: Final = (
+    "id, app, number, peer, class, body, meta, ref, encoding, options, scheme, concat_ref, parts, receipt, expires_at"
+)
 _SEGMENT: Final = (
     "message_id, part, carrier, state, attempts, in_doubt, due_at, status, reason, error, receipt_state,"
     " smsc_message_id, sent_at, done_at"
@@ -209,9 +221,7 @@ class View:
         ):
             segments.setdefault(segment[0], []).append(segment)
         return {
-            row[0]: self.message(row, segments[row[0]], now, with_text=with_text)
-            for row in rows
-            if row[0] in segments
+            row[0]: self.message(row, segments[row[0]], now, with_text=with_text) for row in rows if row[0] in segments
         }
 
 

@@ -72,22 +72,11 @@ class _Match:
     __slots__ = ("done_at", "facts", "part", "raw", "state")
 
     def __init__(self, row: Row) -> None:
-        (
-            _,
-            self.raw,
-            message_id,
-            self.part,
-            self.state,
-            self.done_at,
-            app,
-            number,
-            peer,
-            ref,
-            parts,
-            asked,
-            meta,
-        ) = row
-        self.facts = Facts(message_id, app, number, peer, ref, parts, asked, meta)
+        self.raw: str = row[1]
+        self.part: int = row[3]
+        self.state: int = row[4]
+        self.done_at: int | None = row[5]
+        self.facts = Facts(row[2], *row[6:])
 
 
 def choose(receipt: ReceiptIn, exact: list[_Match], others: list[_Match]) -> _Match | None:
@@ -117,7 +106,7 @@ class ReceiptOp(Op):
     order: ClassVar[int] = 60
     name: ClassVar[str] = "receipt"
 
-    def __init__(self, receipts: list[ReceiptIn], context: object = None) -> None:
+    def __init__(self, receipts: list[ReceiptIn], context: Any = None) -> None:
         super().__init__()
         self.receipts = receipts
         self.context = context
@@ -143,9 +132,7 @@ def match(tx: Tx, receipts: list[ReceiptIn]) -> tuple[list[tuple[ReceiptIn, _Mat
     for b in (bucket, bucket - 1):
         candidates = _fetch(tx, [(i, b, receipts[i].carrier, fold(receipts[i].raw)) for i in left])
         for i, exact in candidates.items():
-            sure = [
-                m for m in exact if m.raw == receipts[i].raw and same_peer(m.facts.peer, receipts[i].peer)
-            ]
+            sure = [m for m in exact if m.raw == receipts[i].raw and same_peer(m.facts.peer, receipts[i].peer)]
             if sure:
                 found[i] = max(sure, key=lambda m: (m.facts.id, m.part))
         left = [i for i in left if i not in found]

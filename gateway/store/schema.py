@@ -207,9 +207,7 @@ inbound = Table(
     Column("encoding", Text, nullable=False),
     Column("parts", SmallInteger, nullable=False),
     Column("complete", SmallInteger, nullable=False),
-    Column(
-        "extra", Text
-    ),  # JSON: flags, other header elements and TLVs that we do not know, kept for handlers
+    Column("extra", Text),  # JSON: flags, other header elements and TLVs that we do not know, kept for handlers
     Index("inbound_peer", "peer", "id"),
 )
 

@@ -32,7 +32,7 @@ class ClaimOp(Op):
     order: ClassVar[int] = 50
     name: ClassVar[str] = "claim"
 
-    def __init__(self, keys: list[Key], context: object = None) -> None:
+    def __init__(self, keys: list[Key], context: Any = None) -> None:
         super().__init__()
         self.keys = keys
         self.context = context
@@ -51,11 +51,7 @@ class ClaimOp(Op):
             return
         # Some were cancelled, expired or settled while they waited: see which are ours.
         keys = [key for op in ops for key in op.keys]
-        mine = {
-            (mid, part)
-            for mid, part, state, _ in SELECT_SEGMENT.fetch(tx.con, keys)
-            if state == State.SUBMITTING
-        }
+        mine = {(mid, part) for mid, part, state, _ in SELECT_SEGMENT.fetch(tx.con, keys) if state == State.SUBMITTING}
         for op in ops:
             op.claimed = {key for key in op.keys if key in mine}
 
@@ -68,7 +64,7 @@ class UnclaimOp(Op):
     must: ClassVar[bool] = True
     name: ClassVar[str] = "unclaim"
 
-    def __init__(self, keys: list[Key], context: object = None) -> None:
+    def __init__(self, keys: list[Key], context: Any = None) -> None:
         super().__init__()
         self.keys = keys
         self.context = context
@@ -90,7 +86,7 @@ class DoubtOp(Op):
     must: ClassVar[bool] = True
     name: ClassVar[str] = "doubt"
 
-    def __init__(self, keys: list[Key], resend: bool, context: object = None) -> None:
+    def __init__(self, keys: list[Key], resend: bool, context: Any = None) -> None:
         super().__init__()
         self.keys = keys
         self.resend = resend
@@ -114,9 +110,7 @@ class Sent:
 
     __slots__ = ("at", "late", "message_id", "part", "raw", "receipt")
 
-    def __init__(
-        self, message_id: int, part: int, raw: str, at: int, receipt: bool, late: bool = False
-    ) -> None:
+    def __init__(self, message_id: int, part: int, raw: str, at: int, receipt: bool, late: bool = False) -> None:
         self.message_id = message_id
         self.part = part
         self.raw = raw
@@ -136,9 +130,7 @@ class ResponseOp(Op):
     must: ClassVar[bool] = True
     name: ClassVar[str] = "response"
 
-    def __init__(
-        self, carrier: str, sent: list[Sent], refused: list[End], retries: list[Row], context: Any
-    ) -> None:
+    def __init__(self, carrier: str, sent: list[Sent], refused: list[End], retries: list[Row], context: Any) -> None:
         super().__init__()
         self.carrier = carrier
         self.sent = sent

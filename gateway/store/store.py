@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import trio
 
-from gateway.log import get_logger
+from gateway.log import logger
 from gateway.model import Clock, IdSource, IdText, State
 from gateway.store import queries
 from gateway.store.database import Database, checkpoint, install_number, next_epoch
@@ -18,7 +18,9 @@ from gateway.store.streams import Streams
 from gateway.store.tx import Base, Tuning
 from gateway.store.writer import RunSync, Writer
 
-_log = get_logger("store")
+_log = logger(component="store")
+
+_T = TypeVar("_T")
 
 CHECKPOINT_EVERY: Final = 1.0
 CHECKPOINT_FROM: Final = 4 << 20
@@ -104,6 +106,10 @@ class Store:
                 con.execute("ROLLBACK")
             raise
         return found
+
+    def read_now(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
+        """A read in the calling thread, for the start, before anything else runs."""
+        return query(self._con)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Runs until `stop`; an error of the writer ends the daemon."""

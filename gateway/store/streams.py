@@ -114,26 +114,20 @@ class Streams:
         streams = self._by_app.get(app)
         if not streams:
             return ()
-        return tuple(
-            s.id for s in streams if "receipt" in s.events and (s.numbers is None or number in s.numbers)
-        )
+        return tuple(s.id for s in streams if "receipt" in s.events and (s.numbers is None or number in s.numbers))
 
     def for_inbound(self, number: str) -> tuple[int, ...]:
         """Who is told of a message to ``number``: its handlers, and each subscription of an app that may see it."""
         known = self._inbound_cache.get(number)
         if known is not None:
             return known
-        ids = [
-            self._handler_ids[name] for name in self.handlers_of.get(number, ()) if name in self._handler_ids
-        ]
+        ids = [self._handler_ids[name] for name in self.handlers_of.get(number, ()) if name in self._handler_ids]
         for app, streams in self._by_app.items():
             # An app that is no longer configured keeps what it has, and gets nothing new.
             allowed = self.app_numbers.get(app, frozenset())
             if allowed is not None and number not in allowed:
                 continue
-            ids += [
-                s.id for s in streams if "inbound" in s.events and (s.numbers is None or number in s.numbers)
-            ]
+            ids += [s.id for s in streams if "inbound" in s.events and (s.numbers is None or number in s.numbers)]
         found = tuple(ids)
         if len(self._inbound_cache) < 10_000:
             self._inbound_cache[number] = found

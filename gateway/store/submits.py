@@ -101,7 +101,7 @@ class SubmitOp(Op):
     order: ClassVar[int] = 10
     name: ClassVar[str] = "submit"
 
-    def __init__(self, messages: list[NewMessage], context: object = None) -> None:
+    def __init__(self, messages: list[NewMessage], context: Any = None) -> None:
         super().__init__()
         self.messages = messages
         self.context = context

@@ -15,12 +15,12 @@ from typing import Final, TypeVar
 
 import trio
 
-from gateway.log import get_logger
+from gateway.log import logger
 from gateway.model import Clock
 from gateway.store.events import CloseStreamOp, OpenStreamOp
 from gateway.store.tx import Base, Live, Op, Tx
 
-_log = get_logger("store")
+_log = logger(component="store")
 _OpT = TypeVar("_OpT", bound=Op)
 
 RunSync = Callable[[Callable[[], object]], Awaitable[object]]
@@ -130,16 +130,21 @@ class Writer:
         self._idle = self._idle if not self._idle.is_set() else trio.Event()
         self._wake.set()
 
-    async def do(self, op: _OpT) -> _OpT:
+    async def do(self, op: _OpT, on_commit: Callable[[_OpT], None] | None = None) -> _OpT:
         """Puts an operation and waits for its commit; raises what made it fail."""
         done = trio.Event()
         failure: list[Exception] = []
+
+        def commit(committed: _OpT) -> None:
+            if on_commit is not None:
+                on_commit(committed)
+            done.set()
 
         def fail(_: _OpT, error: Exception) -> None:
             failure.append(error)
             done.set()
 
-        self.put(op, lambda _: done.set(), fail)
+        self.put(op, commit, fail)
         await done.wait()
         if failure:
             raise failure[0]

@@ -7,7 +7,6 @@ Revises:
 import sqlalchemy as sa
 from alembic import op
 
-
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -249,9 +248,7 @@ def downgrade() -> None:
         batch_op.drop_index(
             "segment_submitting", sqlite_where=sa.text("state = 2"), postgresql_where=sa.text("state = 2")
         )
-        batch_op.drop_index(
-            "segment_queued", sqlite_where=sa.text("state = 1"), postgresql_where=sa.text("state = 1")
-        )
+        batch_op.drop_index("segment_queued", sqlite_where=sa.text("state = 1"), postgresql_where=sa.text("state = 1"))
         batch_op.drop_index(
             "segment_failed",
             sqlite_where=sa.text("state IN (6, 7, 8, 9)"),
@@ -262,12 +259,8 @@ def downgrade() -> None:
             sqlite_where=sa.text("state IN (0, 1)"),
             postgresql_where=sa.text("state IN (0, 1)"),
         )
-        batch_op.drop_index(
-            "segment_due", sqlite_where=sa.text("state = 0"), postgresql_where=sa.text("state = 0")
-        )
-        batch_op.drop_index(
-            "segment_doubt", sqlite_where=sa.text("state = 4"), postgresql_where=sa.text("state = 4")
-        )
+        batch_op.drop_index("segment_due", sqlite_where=sa.text("state = 0"), postgresql_where=sa.text("state = 0"))
+        batch_op.drop_index("segment_doubt", sqlite_where=sa.text("state = 4"), postgresql_where=sa.text("state = 4"))
 
     op.drop_table("segment")
     op.drop_table("retry")

@@ -1,0 +1,389 @@
+"""One bind of a carrier: connects, binds, holds the session, and comes back after whatever ended it."""
+
+from __future__ import annotations
+
+import errno
+import random
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, Literal
+
+import trio
+
+from gateway.carrier.outgoing import SegmentOut
+from gateway.link import Link
+from gateway.log import logger
+from gateway.smpp.constants import CommandStatus, status_name
+from gateway.smpp.pdu import (
+    Address,
+    BindReceiver,
+    BindTransceiver,
+    BindTransmitter,
+    DataSm,
+    DeliverSm,
+    Pdu,
+    SubmitSm,
+    Unbind,
+)
+from gateway.smpp.session import (
+    BindRefused,
+    Bound,
+    Closed,
+    Event,
+    PduRejected,
+    RequestExpired,
+    RequestReceived,
+    ResponseReceived,
+    Role,
+    Session,
+    SessionConfig,
+    UnbindReceived,
+)
+
+if TYPE_CHECKING:
+    from gateway.carrier.carrier import Carrier
+
+_log = logger(component="carrier")
+
+Kind = Literal["transceiver", "transmitter", "receiver"]
+Connector = Callable[[str, int, str | None], Awaitable[trio.abc.Stream]]
+"""Opens a stream to (host, port) from a local address; TLS is put over it here."""
+
+STABLE_AFTER: Final = 10.0
+"""Seconds that a session has to last before the next reconnect starts again with the shortest wait."""
+MAX_UNANSWERED: Final = 5000
+"""Inbound PDUs of one bind that wait for their commit; then its reading stops."""
+UNBIND_WAIT: Final = 2.0
+
+_REFUSED_CREDENTIALS: Final = frozenset(
+    {
+        CommandStatus.ESME_RINVPASWD,
+        CommandStatus.ESME_RINVSYSID,
+        CommandStatus.ESME_RBINDFAIL,
+        CommandStatus.ESME_RINVSYSTYP,
+        CommandStatus.ESME_RALYBND,
+    }
+)
+_BIND_PDUS: Final[dict[Kind, type[BindTransceiver] | type[BindTransmitter] | type[BindReceiver]]] = {
+    "transceiver": BindTransceiver,
+    "transmitter": BindTransmitter,
+    "receiver": BindReceiver,
+}
+
+
+async def connect_tcp(host: str, port: int, local_address: str | None) -> trio.abc.Stream:
+    """The connector of real life. Trio's SocketStream sets TCP_NODELAY."""
+    return await trio.open_tcp_stream(host, port, local_address=local_address)
+
+
+class Answer:
+    """A response to a submit. ``late``: it came after the request had expired."""
+
+    __slots__ = ("late", "message_id", "segment", "status")
+
+    def __init__(self, segment: SegmentOut, status: int, message_id: str, late: bool) -> None:
+        self.segment = segment
+        self.status = status
+        self.message_id = message_id
+        self.late = late
+
+
+class Bind:
+    """One bind. ``in_use`` counts the segments that were written and whose outcome is not yet on disk.
+
+    A slot of the window is free again when the answer is stored, not when it is read: so at any instant, at most a
+    window of segments can be in doubt after a kill.
+    """
+
+    def __init__(self, carrier: Carrier, name: str, kind: Kind, connector: Connector, rng: random.Random) -> None:
+        self.carrier = carrier
+        self.name = name
+        self.kind = kind
+        self._connector = connector
+        self._rng = rng
+        self.state = "down"
+        self.host = ""
+        self.since = time.time()
+        self.in_use = 0
+        self.unanswered = 0  # inbound PDUs that wait for their commit
+        self.reconnects = 0
+        self.last_error: str | None = None
+        self.session: Session | None = None
+        self.link: Link | None = None
+        self._fresh: list[SegmentOut] = []
+        self._scope: trio.CancelScope | None = None
+        self._endpoint = 0
+        self._refused: int | None = None
+        self._bound_at = 0.0
+
+    # --- sending ------------------------------------------------------------------------------------------------------
+
+    @property
+    def can_send(self) -> bool:
+        """Whether it is bound for submits."""
+        return self.state == "bound" and self.kind != "receiver"
+
+    @property
+    def free(self) -> int:
+        """Free slots of its window."""
+        return self.carrier.settings.window - self.in_use
+
+    def send(self, segment: SegmentOut, pdu: SubmitSm, now: float) -> None:
+        """Puts a submit_sm into the session; `flush` writes. The caller has seen that a slot is free."""
+        assert self.session is not None
+        segment.bind = self
+        segment.written_at = now
+        self.session.send_request(pdu, now, segment)
+        self._fresh.append(segment)
+        self.in_use += 1
+
+    def flush(self) -> None:
+        """Writes what was put in."""
+        if self.link is not None:
+            self.link.flush()
+
+    def respond(self, session: Session, answers: list[tuple[int, Pdu, int]]) -> None:
+        """Answers inbound PDUs (sequence, response, status), unless their session is gone."""
+        if session is not self.session or self.link is None:
+            return
+        self.unanswered -= len(answers)
+        for sequence, pdu, status in answers:
+            session.send_response(sequence, pdu, status)
+        self.link.flush()
+        if self.unanswered < MAX_UNANSWERED // 2:
+            self.link.release()
+
+    # --- holding ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Holds the bind until cancelled or stopped."""
+        wait = 0.0
+        settings = self.carrier.settings
+        delay = settings.reconnect_min
+        while True:
+            if wait:
+                self.state = "refused" if self._refused is not None else "down"
+                with trio.CancelScope() as self._scope:
+                    await trio.sleep(wait)
+                self.reconnects += 1
+            await self.carrier.bind_turn()
+            if self.carrier.stopped():
+                break
+            started = trio.current_time()
+            self._refused = None
+            await self._once()
+            if self.carrier.stopped():
+                break
+            if self._refused is not None and self._refused in _REFUSED_CREDENTIALS:
+                wait = settings.refused_delay * self._rng.uniform(1.0, 1.1)
+                continue
+            if self._bound_at and trio.current_time() - self._bound_at >= STABLE_AFTER:
+                delay = settings.reconnect_min
+            wait = delay * self._rng.uniform(1.0, 1.5)
+            delay = min(delay * 2, settings.reconnect_max)
+            _log.info(
+                "bind_waits",
+                bind=self.name,
+                seconds=round(wait, 1),
+                lasted=round(trio.current_time() - started),
+            )
+        self._set("stopped")
+
+    async def _once(self) -> None:
+        settings = self.carrier.settings
+        endpoints = settings.endpoints
+        host, port = endpoints[self._endpoint % len(endpoints)]
+        self.host = f"{host}:{port}"
+        self._set("connecting")
+        self._bound_at = 0.0
+        try:
+            with trio.fail_after(settings.connect_timeout):
+                stream = await self._connect(host, port)
+        except (OSError, trio.TooSlowError, trio.BrokenResourceError, ssl.SSLError, ValueError) as error:
+            self._failed(_plain(error))
+            self._endpoint += 1
+            return
+        now = trio.current_time()
+        session = Session(
+            Role.ESME,
+            SessionConfig(
+                # The window is kept by this class, where a slot is free once its answer is stored.
+                window=1 << 30,
+                response_timeout=settings.response_timeout,
+                enquire_link=settings.enquire_link,
+            ),
+            now,
+        )
+        self.session = session
+        self._fresh = []
+        self.unanswered = 0
+        link = Link(stream, session, self._on_events, on_taken=self._taken)
+        self.link = link
+        self._set("binding")
+        session.send_request(
+            _BIND_PDUS[self.kind](
+                system_id=settings.system_id,
+                password=settings.password.reveal(),
+                system_type=settings.system_type,
+                interface_version=settings.interface_version,
+                address_range=Address(settings.addr_ton, settings.addr_npi, settings.address_range),
+            ),
+            now,
+        )
+        try:
+            with trio.CancelScope(deadline=now + settings.bind_timeout) as self._scope:
+                await link.run()
+            if self._scope.cancelled_caught and not self.carrier.stopping:
+                self._failed("no answer to the bind")
+        except Exception as error:
+            # A defect of ours or a peer of a kind not thought of: it costs this session, not the daemon.
+            _log.error("bind_error", bind=self.name, error=repr(error), exc_info=True)
+            self._failed(f"internal error: {type(error).__name__}")
+        finally:
+            self._lost(session)
+        if not self._bound_at:
+            self._endpoint += 1
+
+    async def _connect(self, host: str, port: int) -> trio.abc.Stream:
+        settings = self.carrier.settings
+        stream = await self._connector(host, port, settings.local_address)
+        context = self.carrier.tls_context()
+        if context is None:
+            return stream
+        secured = trio.SSLStream(
+            stream, context, server_hostname=settings.tls_server_name or host, https_compatible=True
+        )
+        try:
+            await secured.do_handshake()
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+        return secured
+
+    def _taken(self) -> None:
+        if self._fresh:
+            self._fresh = []
+
+    def _on_events(self, events: list[Event]) -> None:
+        answers: list[Answer] = []
+        arrived: list[tuple[int, DeliverSm | DataSm]] = []
+        expired: list[SegmentOut] = []
+        for event in events:
+            kind = type(event)
+            if kind is ResponseReceived:
+                segment = event.token  # type: ignore[union-attr]
+                if isinstance(segment, SegmentOut):
+                    message_id = getattr(event.pdu, "message_id", "")  # type: ignore[union-attr]
+                    answers.append(Answer(segment, event.status, message_id, event.late))  # type: ignore[union-attr]
+            elif kind is RequestReceived:
+                if isinstance(event.pdu, (DeliverSm, DataSm)):  # type: ignore[union-attr]
+                    arrived.append((event.sequence, event.pdu))  # type: ignore[union-attr]
+                else:
+                    self._other_request(event)  # type: ignore[arg-type]
+            elif kind is RequestExpired:
+                if isinstance(event.token, SegmentOut):  # type: ignore[union-attr]
+                    expired.append(event.token)  # type: ignore[union-attr]
+            else:
+                self._session_event(event)
+        hooks = self.carrier.hooks
+        if answers:
+            hooks.answered(self, answers)
+        if expired:
+            self.last_error = f"{len(expired)} submits without an answer"
+            hooks.unanswered(self, expired)
+        if arrived:
+            self.unanswered += len(arrived)
+            if self.unanswered >= MAX_UNANSWERED and self.link is not None:
+                self.link.hold()
+            assert self.session is not None
+            hooks.arrived(self, self.session, arrived)
+
+    def _other_request(self, event: RequestReceived) -> None:
+        _log.debug("request_ignored", bind=self.name, pdu=type(event.pdu).__name__)
+
+    def _session_event(self, event: Event) -> None:
+        if isinstance(event, Bound):
+            self._bound_at = trio.current_time()
+            self.last_error = None
+            if self._scope is not None:
+                self._scope.deadline = float("inf")
+            self._set("bound")
+            _log.info("bound", bind=self.name, host=self.host, smsc=event.system_id)
+            self.carrier.bound(self)
+        elif isinstance(event, BindRefused):
+            self._refused = event.status
+            text = f"bind refused: {status_name(event.status)} (0x{event.status:02X})"
+            self._failed(text)
+            if self.link is not None:
+                self.link.close()
+        elif isinstance(event, UnbindReceived):
+            self.last_error = "the carrier unbound"
+            _log.info("unbound_by_carrier", bind=self.name)
+        elif isinstance(event, PduRejected):
+            self.carrier.hooks.rejected(self)
+            _log.warning("pdu_rejected", bind=self.name, error=str(event.error))
+        elif isinstance(event, Closed) and not self.carrier.stopping and self._refused is None:
+            self._failed(f"{event.reason}: {event.detail}" if event.detail else event.reason)
+
+    def _failed(self, text: str) -> None:
+        self.last_error = text
+        refused = self._refused is not None and self._refused in _REFUSED_CREDENTIALS
+        (_log.error if refused else _log.warning)("bind_failed", bind=self.name, host=self.host, error=text)
+
+    def _set(self, state: str) -> None:
+        self.state = state
+        self.since = time.time()
+        self.carrier.state_changed(self)
+
+    def _lost(self, session: Session) -> None:
+        """The session is over: what was certainly not written, and what is in doubt."""
+        fresh = {id(s) for s in self._fresh}
+        written: list[SegmentOut] = []
+        unwritten: list[SegmentOut] = []
+        for token in session.outstanding_tokens():
+            if isinstance(token, SegmentOut):
+                (unwritten if id(token) in fresh else written).append(token)
+        self._fresh = []
+        self.session = None
+        self.link = None
+        self.unanswered = 0
+        self._set("down")
+        if written or unwritten:
+            self.carrier.hooks.lost(self, written, unwritten)
+
+    # --- stopping -----------------------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Unbinds politely and ends `run`; the carrier is marked as stopping already."""
+        session, link = self.session, self.link
+        if session is not None and link is not None and self.state == "bound":
+            session.send_request(Unbind(), trio.current_time())
+            link.flush()
+            with trio.move_on_after(UNBIND_WAIT):
+                while self.session is session:
+                    await self.carrier.changed()
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def wake(self) -> None:
+        """Tries at once instead of waiting out a back-off."""
+        if self.state in ("down", "refused") and self._scope is not None:
+            self._scope.cancel()
+
+
+def _plain(error: BaseException) -> str:
+    """An error of connecting in a few words: the first cause that says something."""
+    if isinstance(error, trio.TooSlowError):
+        return "connecting took too long"
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, BaseExceptionGroup) and seen.exceptions:
+            seen = seen.exceptions[0]
+            continue
+        if isinstance(seen, ssl.SSLError):
+            return f"TLS: {seen.reason or seen}"
+        if isinstance(seen, OSError) and seen.errno is not None:
+            return seen.strerror or errno.errorcode.get(seen.errno, str(seen))
+        seen = seen.__cause__
+    return str(error) or type(error).__name__

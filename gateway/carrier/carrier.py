@@ -1,0 +1,332 @@
+"""One carrier: its binds, the claimed segments that wait for a slot, and its pace."""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections import deque
+from typing import Protocol
+
+import trio
+
+from gateway.carrier.bind import Answer, Bind, Connector, Kind, connect_tcp
+from gateway.carrier.outgoing import SegmentOut, relative_time
+from gateway.carrier.pacer import Pacer
+from gateway.log import logger
+from gateway.model import Clock
+from gateway.settings import Carrier as CarrierSettings
+from gateway.smpp.pdu import Address, DataSm, DeliverSm, SubmitSm, Tlv
+from gateway.smpp.session import Session
+from gateway.sms.address import wire_address
+
+_log = logger(component="carrier")
+
+BIND_INTERVAL = 1.0
+"""Seconds between two bind attempts of a carrier, over all its binds: reconnects never hammer."""
+SOURCE_CACHE = 10_000
+
+
+class Hooks(Protocol):
+    """What a carrier calls, all in Trio's thread, none of it blocking."""
+
+    def answered(self, bind: Bind, answers: list[Answer]) -> None:
+        """Responses to submits; each slot is given back with `Carrier.settled` once the outcome is stored."""
+
+    def unanswered(self, bind: Bind, segments: list[SegmentOut]) -> None:
+        """Submits whose response did not come in time: in doubt."""
+
+    def lost(self, bind: Bind, written: list[SegmentOut], unwritten: list[SegmentOut]) -> None:
+        """The session ended: what was perhaps written is in doubt, the rest certainly not sent."""
+
+    def expired(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
+        """Claimed segments whose message's validity ended before a slot was free."""
+
+    def arrived(self, bind: Bind, session: Session, pdus: list[tuple[int, DeliverSm | DataSm]]) -> None:
+        """deliver_sm and data_sm, to be answered with `Bind.respond`."""
+
+    def ready(self, carrier: Carrier) -> None:
+        """There is room to claim more, or a bind came up."""
+
+    def stalled(self, carrier: Carrier) -> None:
+        """No bind can send any more: claims that are not written go back."""
+
+    def rejected(self, bind: Bind) -> None:
+        """A PDU of the other end was answered with an error."""
+
+    def state(self, bind: Bind) -> None:
+        """A bind changed its state."""
+
+    def written(self, carrier: Carrier, segments: int) -> None:
+        """So many submits were handed to sessions."""
+
+
+class Carrier:
+    """The binds of one carrier and what is claimed for them (see `Bind.in_use` for when a slot is free)."""
+
+    def __init__(
+        self,
+        settings: CarrierSettings,
+        hooks: Hooks,
+        *,
+        clock: Clock,
+        connector: Connector = connect_tcp,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.hooks = hooks
+        self.stopping = False
+        self.paused_until = 0.0
+        self.held = False  # by an operator or while stopping: nothing new is written
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._pacer = Pacer(settings.throughput)
+        self._ready: deque[SegmentOut] = deque()
+        self._sources: dict[str, Address] = {}
+        self._changed = trio.Event()
+        self._next_bind = 0.0
+        self._due = float("inf")
+        self._turns: set[trio.CancelScope] = set()
+        self._timer: trio.CancelScope | None = None
+        self._rotation = 0
+        self._context: ssl.SSLContext | None = None
+        self.binds: list[Bind] = []
+        for i in range(1, settings.binds + 1):
+            kinds: list[tuple[Kind, str]]
+            if settings.bind == "pair":
+                kinds = [("transmitter", f"{i}t"), ("receiver", f"{i}r")]
+            else:
+                kinds = [(settings.bind, str(i))]
+            for kind, suffix in kinds:
+                self.binds.append(Bind(self, f"{self.name}/{suffix}", kind, connector, self._rng))
+        self._senders = [b for b in self.binds if b.kind != "receiver"]
+
+    # --- room ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def can_send(self) -> bool:
+        """Whether a bind is up that takes submits."""
+        return any(b.can_send for b in self._senders)
+
+    @property
+    def in_use(self) -> int:
+        """Segments written, whose outcome is not stored yet."""
+        return sum(b.in_use for b in self.binds)
+
+    @property
+    def claims_waiting(self) -> int:
+        """Claimed segments that wait for a slot or their pace."""
+        return len(self._ready)
+
+    def room(self) -> int:
+        """How many more segments may be claimed: claimed and unanswered stay within twice the window of the binds."""
+        if self.held or self.stopping or trio.current_time() < self.paused_until:
+            return 0
+        total = used = 0
+        for b in self._senders:
+            used += b.in_use
+            if b.can_send:
+                total += self.settings.window
+        return max(0, 2 * total - used - len(self._ready))
+
+    # --- sending ------------------------------------------------------------------------------------------------------
+
+    def push(self, segments: list[SegmentOut]) -> None:
+        """Takes claimed segments; they are written in this order as slots come free."""
+        self._ready.extend(segments)
+        self.pump()
+
+    def pump(self) -> None:
+        """Writes what there is a slot and a pace for, in one write per bind."""
+        ready = self._ready
+        if not ready or self.held or self.stopping:
+            return
+        now = trio.current_time()
+        if now < self.paused_until:
+            self._pump_at(self.paused_until)
+            return
+        senders = [b for b in self._senders if b.can_send and b.in_use < self.settings.window]
+        if not senders:
+            if not self.can_send:
+                self.hooks.stalled(self)
+            return
+        now_ms = self._clock.now_ms()
+        pacer = self._pacer
+        written = 0
+        expired: list[SegmentOut] = []
+        turn = self._rotation
+        while ready and senders:
+            if ready[0].message.expires_at <= now_ms:
+                expired.append(ready.popleft())
+                continue
+            if not pacer.allow(now):
+                self._pump_at(pacer.next_at)
+                break
+            turn += 1
+            bind = senders[turn % len(senders)]
+            segment = ready.popleft()
+            bind.send(segment, self._pdu(segment, now_ms), now)
+            written += 1
+            if bind.in_use >= self.settings.window:
+                senders.remove(bind)
+        self._rotation = turn
+        for b in self._senders:
+            b.flush()
+        if written:
+            self.hooks.written(self, written)
+        if expired:
+            self.hooks.expired(self, expired)
+
+    def _pdu(self, segment: SegmentOut, now_ms: int) -> SubmitSm:
+        m = segment.message
+        body = m.bodies[segment.part - 1]
+        settings = self.settings
+        source = self._sources.get(m.number)
+        if source is None:
+            source = self.address(m.number, settings.source_ton, settings.source_npi)
+            if len(self._sources) < SOURCE_CACHE:
+                self._sources[m.number] = source
+        tlvs = m.tlvs
+        if body.tlvs:
+            tlvs = tuple(Tlv(tag, value) for tag, value in body.tlvs) + tlvs
+        return SubmitSm(
+            source=source,
+            destination=self.address(m.peer, settings.dest_ton, settings.dest_npi),
+            short_message=body.short_message,
+            esm_class=body.esm_class,
+            data_coding=body.data_coding,
+            registered_delivery=1 if m.receipt else 0,
+            service_type=settings.service_type,
+            validity_period=relative_time((m.expires_at - now_ms) / 1000) if m.validity else "",
+            tlvs=tlvs,
+        )
+
+    @staticmethod
+    def address(value: str, ton: int | None, npi: int | None) -> Address:
+        """An address as it goes on the wire: TON and NPI by its kind, unless the settings say otherwise."""
+        kind_ton, kind_npi, text = wire_address(value)
+        return Address(kind_ton if ton is None else ton, kind_npi if npi is None else npi, text)
+
+    def settled(self, bind: Bind, segments: int) -> None:
+        """The outcome of so many segments of a bind is stored: their slots are free."""
+        bind.in_use -= segments
+
+    def take_back(self) -> list[SegmentOut]:
+        """Takes the claimed segments that are not written out of its hands."""
+        out = list(self._ready)
+        self._ready.clear()
+        return out
+
+    def pause(self, seconds: float) -> float:
+        """Nothing is written for so long, for instance after ESME_RTHROTTLED; returns the seconds this adds."""
+        now = trio.current_time()
+        until = max(self.paused_until, now + seconds)
+        added = until - max(self.paused_until, now)
+        self.paused_until = until
+        self._pump_at(until)
+        return added
+
+    def retry_soon(self, seconds: float) -> None:
+        """Looks for something to claim again after so long."""
+        self._pump_at(trio.current_time() + seconds)
+
+    def _pump_at(self, when: float) -> None:
+        if when < self._due:
+            self._due = when
+            if self._timer is not None:
+                self._timer.deadline = when
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Holds the binds until `stop`; binds share the time between attempts."""
+        async with trio.open_nursery() as nursery:
+            for bind in self.binds:
+                nursery.start_soon(bind.run)
+            nursery.start_soon(self._tick)
+            task_status.started()
+            while not (self.stopping and all(b.state == "stopped" for b in self.binds)):
+                await self.changed()
+            nursery.cancel_scope.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            with trio.CancelScope(deadline=self._due) as self._timer:
+                await trio.sleep_forever()
+            self._timer = None
+            self._due = float("inf")
+            self.pump()
+            self.hooks.ready(self)
+
+    def stopped(self) -> bool:
+        """Whether `stop` was called; a call, since it changes while others wait."""
+        return self.stopping
+
+    async def bind_turn(self) -> None:
+        """Waits for this carrier's turn to try a bind."""
+        now = trio.current_time()
+        at = max(now, self._next_bind)
+        self._next_bind = at + BIND_INTERVAL
+        with trio.CancelScope() as scope:
+            self._turns.add(scope)
+            try:
+                await trio.sleep_until(at)
+            finally:
+                self._turns.discard(scope)
+
+    def bound(self, bind: Bind) -> None:
+        """A bind came up."""
+        self._notify()
+        self.pump()
+        self.hooks.ready(self)
+
+    async def changed(self) -> None:
+        """Waits for the next change of state of a bind."""
+        await self._changed.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def state_changed(self, bind: Bind) -> None:
+        """Called by a bind whenever its state changes."""
+        self._notify()
+        self.hooks.state(bind)
+        if bind.state == "down" and not self.can_send and self._ready:
+            self.hooks.stalled(self)
+
+    async def stop(self) -> None:
+        """Unbinds everywhere and ends `run`; the caller has waited for answers before."""
+        self.stopping = True
+        async with trio.open_nursery() as nursery:
+            for bind in self.binds:
+                nursery.start_soon(bind.stop)
+            for scope in list(self._turns):
+                scope.cancel()
+        self._notify()
+
+    @property
+    def state(self) -> str:
+        """``up`` (all binds), ``degraded`` (some), ``paused`` or ``down``, as status shows it."""
+        up = sum(b.state == "bound" for b in self.binds)
+        if up == 0:
+            return "down"
+        if self.held:
+            return "paused"
+        return "up" if up == len(self.binds) else "degraded"
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """The TLS settings as a context, made once; None without TLS. Raises OSError or ssl.SSLError on bad files."""
+        settings = self.settings
+        if not settings.tls:
+            return None
+        if self._context is None:
+            context = ssl.create_default_context(cafile=str(settings.tls_ca) if settings.tls_ca else None)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if not settings.tls_verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            if settings.tls_cert:
+                context.load_cert_chain(str(settings.tls_cert), str(settings.tls_key) if settings.tls_key else None)
+            self._context = context
+        return self._context

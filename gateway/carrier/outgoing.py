@@ -1,0 +1,102 @@
+"""A message on its way out, and its segments as the carrier's queue and binds pass them on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.smpp.pdu import Tlv
+from gateway.sms.segment import SegmentBody
+
+if TYPE_CHECKING:
+    from gateway.carrier.bind import Bind
+
+
+class Outgoing:
+    """A message that is queued in memory, claimed or on the wire.
+
+    ``waiting`` are the numbers of its parts that are queued, ``open`` how many are claimed and without a recorded
+    answer. Times are ms since 1970.
+    """
+
+    __slots__ = (
+        "app",
+        "attempts",
+        "bodies",
+        "carrier",
+        "due_at",
+        "expires_at",
+        "id",
+        "lane",
+        "number",
+        "open",
+        "parts",
+        "peer",
+        "placed",
+        "rank",
+        "receipt",
+        "tlvs",
+        "validity",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: int,
+        app: str,
+        number: str,
+        peer: str,
+        carrier: str,
+        lane: int,
+        rank: int,
+        parts: int,
+        receipt: bool,
+        expires_at: int,
+        validity: bool,
+        tlvs: tuple[Tlv, ...],
+        bodies: tuple[SegmentBody, ...],
+        waiting: list[int],
+        due_at: int = 0,
+        attempts: int = 0,
+    ) -> None:
+        self.id = id
+        self.app = app
+        self.number = number
+        self.peer = peer
+        self.carrier = carrier
+        self.lane = lane
+        self.rank = rank
+        self.parts = parts
+        self.receipt = receipt
+        self.expires_at = expires_at
+        self.validity = validity  # whether the app asked for one: it is then told to the carrier as well
+        self.tlvs = tlvs
+        self.bodies = bodies
+        self.waiting = waiting
+        self.open = 0
+        self.placed = False  # whether its waiting parts are in a queue in memory
+        self.due_at = due_at
+        self.attempts = attempts
+
+
+class SegmentOut:
+    """One claimed segment: what the session gives back with the response, so nothing has to be looked up."""
+
+    __slots__ = ("bind", "message", "part", "written_at")
+
+    def __init__(self, message: Outgoing, part: int) -> None:
+        self.message = message
+        self.part = part
+        self.bind: Bind | None = None
+        self.written_at = 0.0
+
+
+def relative_time(seconds: float) -> str:
+    """A validity_period relative to the SMSC's clock: ``YYMMDDhhmmss000R`` (SMPP 3.4 §7.1.1.2)."""
+    left = max(1, int(seconds))
+    days, left = divmod(left, 86_400)
+    hours, left = divmod(left, 3600)
+    minutes, left = divmod(left, 60)
+    # Days of two digits: months of 30 days for what is longer, as the format has no other way.
+    months, days = divmod(days, 30)
+    return f"00{min(months, 99):02d}{days:02d}{hours:02d}{minutes:02d}{left:02d}000R"

@@ -1,0 +1,400 @@
+"""The daemon: assembles store, flows, carriers and doors in one nursery tree; signals, readiness, reload and stop.
+
+Order of stop: doors, claims, up to five seconds for answers, unbind, flush, and the writer last.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+
+from gateway import log
+from gateway.carrier.bind import Connector, connect_tcp
+from gateway.carrier.carrier import Carrier
+from gateway.doors.methods import Methods
+from gateway.doors.metrics_page import MetricsPage
+from gateway.doors.socket import SocketServer, listen
+from gateway.handlers.webhook import Webhook
+from gateway.inbound import Inbound
+from gateway.metrics import Metrics
+from gateway.model import Clock
+from gateway.outbound.outbound import Outbound
+from gateway.outbound.request import App, Refusal
+from gateway.outbound.sweeper import Sweeper
+from gateway.outbox import Outbox
+from gateway.sdnotify import Notifier
+from gateway.settings import Carrier as CarrierSettings
+from gateway.settings import ConfigError, Settings, load
+from gateway.status import Status
+from gateway.store.database import FileLock, StoreError
+from gateway.store.store import Store
+from gateway.store.streams import HANDLER
+from gateway.store.tx import Tuning
+
+_log = log.logger(component="daemon")
+
+ANSWERS_WAIT: Final = 5.0
+SWITCH_INTERVAL: Final = 1e-4
+"""Seconds after which a thread gives way: the writer's thread and Trio's would else wait 5 ms for one another."""
+DISK_LOOK: Final = 15
+"""Seconds between two readings of what only the database knows, for the gauges."""
+
+
+class Daemon:
+    """Everything between the start and the end of one run."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        path: Path | None = None,
+        store: Store | None = None,
+        connector: Connector = connect_tcp,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.settings = settings
+        self.path = path
+        self.metrics = Metrics()
+        limits = settings.limits
+        self.store = store or Store(
+            settings.store.url,
+            clock=Clock(),
+            node=settings.store.node,
+            synchronous=settings.store.synchronous,
+            max_rows=limits.burst_rows,
+            max_octets=limits.burst_bytes,
+            min_free_disk=settings.store.min_free_disk << 20,
+            wal_limit=settings.store.wal_limit << 20,
+        )
+        self._connector = connector
+        self._rng = rng or random.Random()
+        self.store.writer.on_counts = self.metrics.counts
+        self.store.writer.stats.on_burst = self._burst
+        self.outbound = Outbound(settings, self.store, self.metrics)
+        self.inbound = Inbound(settings, self.store, self.metrics)
+        self.outbound.on_arrived = self.inbound.arrived
+        self.sweeper = Sweeper(self.outbound, settings)
+        self.outbox = Outbox(self.store, self.metrics, settings)
+        self.handlers: dict[str, Webhook] = {}
+        self._handler_scopes: dict[str, trio.CancelScope] = {}
+        self.status = Status(self.store, self.outbound, self.outbox, self.metrics, self.handlers)
+        self.methods = Methods(
+            self.store,
+            self.outbound,
+            self.outbox,
+            status=self.status.read,
+            reload=self.reload,
+            no_receipt_after=lambda: self.settings.limits.no_receipt_after,
+            region=lambda: self.settings.default_region,
+        )
+        self.server = SocketServer(self.methods, settings)
+        self.status.server = self.server
+        self._notifier = Notifier()
+        self._socket_lock = FileLock(Path(f"{settings.socket.path}.lock"))
+        self._stop = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._reloading = trio.Lock()
+        self._configure(settings)
+
+    def _burst(self, seconds: float, rows: int) -> None:
+        self.metrics.transaction.labels().observe((seconds,))
+        self.metrics.burst.labels().observe((float(rows),))
+
+    def _configure(self, settings: Settings) -> None:
+        """What can change while running, apart from carriers and handlers."""
+        self.settings = settings
+        limits = settings.limits
+        writer = self.store.writer
+        writer.max_rows, writer.max_octets = limits.burst_rows, limits.burst_bytes
+        writer.min_free_disk = settings.store.min_free_disk << 20
+        writer.wal_limit = settings.store.wal_limit << 20
+        writer.base.tuning = Tuning(limits.parked_receipts, int(limits.receipt_age * 1000))
+        self.outbound.configure(settings)
+        self.inbound.configure(settings)
+        self.sweeper.configure(settings)
+        self.outbox.configure(settings)
+        self.server.configure(settings)
+        app_numbers: dict[str, frozenset[str] | None] = {
+            app.name: frozenset(app.numbers) if app.numbers is not None else None for app in settings.apps
+        }
+        app_numbers.setdefault("operator", None)
+        if not settings.apps:
+            app_numbers["local"] = None
+        self.store.streams.configure(
+            app_numbers, {value: number.handlers for value, number in settings.numbers_by_value.items()}
+        )
+        for value in settings.numbers_by_value:
+            self.metrics.inbound.labels(value)
+        self.metrics.inbound.labels("other")
+        for name in app_numbers:
+            self.metrics.app_accepted.labels(name)
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Asks the daemon to stop; `serve` returns when it has."""
+        self._stop.set()
+
+    async def serve(self, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED) -> None:
+        """Runs until `stop` or a signal. Raises StoreError when socket or metrics cannot listen."""
+        found = self.store.recover({c.name: c.in_doubt == "resend" for c in self.settings.carriers})
+        for carrier, segments in found.items():
+            self.metrics.carrier(carrier).in_doubt.inc(segments)
+            _log.warning("in_doubt_after_restart", carrier=carrier, segments=segments)
+        self.outbound.recover()
+        try:
+            listener = listen(self.settings.socket, self._socket_lock)
+            try:
+                await self._run(listener, task_status)
+            finally:
+                listener.socket.close()
+                Path(self.settings.socket.path).unlink(missing_ok=True)
+        finally:
+            self._socket_lock.release()
+            self.store.close()
+
+    async def _run(self, listener: trio.SocketListener, task_status: trio.TaskStatus[Daemon]) -> None:
+        async with trio.open_nursery() as outer:
+            await outer.start(self.store.run)
+            async with trio.open_nursery() as nursery, self._metrics_page(nursery):
+                self._nursery = nursery
+                doors = trio.CancelScope()
+                nursery.start_soon(self._doors, doors, listener)
+                for task in (self.outbound.load, self.sweeper.run, self.outbox.sweep):
+                    await nursery.start(task)
+                nursery.start_soon(self.outbound.answer_duplicates)
+                nursery.start_soon(self._second)
+                for handler in self.settings.handlers:
+                    await self._start_handler(handler.name)
+                for settings in self.settings.carriers:
+                    await self._start_carrier(settings)
+                gc.collect()
+                gc.freeze()
+                self._notifier.ready(f"{len(self.settings.carriers)} carriers")
+                _log.info("ready", socket=str(self.settings.socket.path), epoch=self.store.epoch)
+                task_status.started(self)
+                await self._stop.wait()
+                await self._wind_down(doors)
+                nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                await self.store.writer.flush()
+            self.store.stop()
+        _log.info("stopped")
+        log.flush()
+
+    async def _doors(self, scope: trio.CancelScope, listener: trio.SocketListener) -> None:
+        with scope:
+            await self.server.serve(listener)
+
+    @asynccontextmanager
+    async def _metrics_page(self, nursery: trio.Nursery) -> AsyncIterator[None]:
+        address = self.settings.metrics.address
+        if address is None:
+            yield
+            return
+        host, port = address
+        try:
+            listeners = await trio.open_tcp_listeners(port, host=host)
+        except OSError as error:
+            raise StoreError(f"metrics.bind: cannot listen on {host}:{port}: {error.strerror or error}") from None
+        nursery.start_soon(MetricsPage(self.metrics.registry).serve, listeners)
+        yield
+
+    async def _second(self) -> None:
+        """Once a second: the watchdog of systemd, rates; now and then what only the database knows."""
+        ticks = 0
+        while True:
+            self._notifier.watchdog()
+            self.status.sample()
+            if ticks % DISK_LOOK == 0:
+                try:
+                    await self.status.look_at_disk()
+                except Exception as error:
+                    _log.warning("status_not_read", error=repr(error))
+            ticks += 1
+            await trio.sleep(1)
+
+    async def _start_carrier(self, settings: CarrierSettings) -> None:
+        assert self._nursery is not None
+        carrier = Carrier(settings, self.outbound, clock=self.store.clock, connector=self._connector, rng=self._rng)
+        self.outbound.add_carrier(carrier)
+        await self._nursery.start(carrier.run)
+
+    async def _start_handler(self, name: str) -> None:
+        assert self._nursery is not None
+        feed = await self.outbox.open(HANDLER, "", name)
+        handler = self.settings.handlers_by_name[name]
+        webhook = Webhook(handler, feed, self.outbox, self.metrics, self.store.clock)
+        self.handlers[name] = webhook
+        scope = self._handler_scopes[name] = trio.CancelScope()
+
+        async def run(task_status: trio.TaskStatus[None]) -> None:
+            with scope:
+                await webhook.run(task_status)
+
+        await self._nursery.start(run)
+
+    # --- stopping -----------------------------------------------------------------------------------------------------
+
+    async def _wind_down(self, doors: trio.CancelScope) -> None:
+        self._notifier.stopping()
+        _log.info("stopping")
+        self.outbound.stopping = True
+        carriers = list(self.outbound.carriers.values())
+        for carrier in carriers:
+            carrier.held = True
+            self.outbound.stalled(carrier)
+        # What was taken in is stored and answered before the doors close.
+        await self.store.writer.flush()
+        doors.cancel()
+        with trio.move_on_after(ANSWERS_WAIT):
+            while any(c.in_use or c.claims_waiting for c in carriers):
+                await self.store.writer.flush()
+                await trio.sleep(0.02)
+        async with trio.open_nursery() as nursery:
+            for carrier in carriers:
+                nursery.start_soon(carrier.stop)
+        await self.store.writer.flush()
+
+    # --- reloading ----------------------------------------------------------------------------------------------------
+
+    async def reload(self) -> dict[str, Any]:
+        """Reads the configuration again; a bad file leaves the old one running. Raises Refusal."""
+        async with self._reloading:
+            self._notifier.reloading()
+            try:
+                return await self._reload()
+            finally:
+                self._notifier.ready()
+
+    async def _reload(self) -> dict[str, Any]:
+        try:
+            new = await trio.to_thread.run_sync(partial(load, self.path))
+        except ConfigError as error:
+            _log.error("reload_failed", error=str(error))
+            raise Refusal("invalid_config", str(error)) from None
+        old = self.settings
+        changed: list[str] = []
+        warnings = list(new.warnings())
+        for name in ("url", "synchronous", "node"):
+            if getattr(old.store, name) != getattr(new.store, name):
+                warnings.append(f"store.{name} takes effect at the next start")
+        if old.socket.path != new.socket.path or old.socket.mode != new.socket.mode:
+            warnings.append("socket.path and socket.mode take effect at the next start")
+        if old.metrics != new.metrics:
+            warnings.append("metrics.bind takes effect at the next start")
+        if old.log != new.log:
+            log.configure(new.log)
+            changed.append("log")
+        for section in ("default_region", "limits", "numbers", "apps", "handlers"):
+            if getattr(old, section) != getattr(new, section):
+                changed.append(section)
+        self._configure(new)
+        await self._swap_handlers(old, new)
+        for name in await self._swap_carriers(old, new):
+            changed.append(f"carriers.{name}")
+        _log.info("reloaded", changed=changed)
+        return {"changed": changed, "warnings": warnings}
+
+    async def _swap_handlers(self, old: Settings, new: Settings) -> None:
+        for handler in old.handlers:
+            if new.handlers_by_name.get(handler.name) != handler:
+                self._handler_scopes.pop(handler.name).cancel()
+                self.handlers.pop(handler.name, None)
+        for handler in new.handlers:
+            if handler.name not in self.handlers:
+                await self._start_handler(handler.name)
+
+    async def _swap_carriers(self, old: Settings, new: Settings) -> list[str]:
+        changed = [c.name for c in old.carriers if new.carriers_by_name.get(c.name) != c]
+        for name in changed:
+            carrier = self.outbound.carriers[name]
+            carrier.held = True
+            self.outbound.stalled(carrier)
+            with trio.move_on_after(ANSWERS_WAIT):
+                while carrier.in_use or carrier.claims_waiting:
+                    await trio.sleep(0.02)
+            await carrier.stop()
+            self.outbound.remove_carrier(name)
+        for settings in new.carriers:
+            if settings.name not in self.outbound.carriers:
+                await self._start_carrier(settings)
+                self.outbound.wake(settings.name)
+                if settings.name not in changed:
+                    changed.append(settings.name)
+        return changed
+
+
+async def serve(
+    settings: Settings,
+    *,
+    config_path: Path | None = None,
+    task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Runs a daemon in the caller's nursery, without signals; `Daemon.stop` ends it."""
+    await Daemon(settings, path=config_path).serve(task_status)
+
+
+def run(settings: Settings, path: Path | None) -> int:
+    """`smsgw run`: the daemon as a process. Returns the exit code."""
+    log.configure(settings.log)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    started = time.monotonic()
+    for warning in settings.warnings():
+        _log.warning("config", warning=warning)
+    try:
+        daemon = Daemon(settings, path=path)
+        trio.run(_with_signals, daemon)
+    except StoreError as error:
+        _log.error("cannot_start", error=str(error))
+        print(f"smsgw: {error}", file=sys.stderr)
+        return 1
+    except BaseExceptionGroup as group:
+        store_errors, others = group.split(StoreError)
+        if others is None and store_errors is not None:
+            first = _first(store_errors)
+            _log.error("cannot_start", error=str(first))
+            print(f"smsgw: {first}", file=sys.stderr)
+            return 1
+        _log.critical("died", seconds=round(time.monotonic() - started), exc_info=True)
+        return 1
+    return 0
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _with_signals(daemon: Daemon) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_obey, daemon, signals)
+            await daemon.serve()
+            nursery.cancel_scope.cancel()
+
+
+async def _obey(daemon: Daemon, signals: AsyncIterator[int]) -> None:
+    async for number in signals:
+        if number == signal.SIGHUP:
+            try:
+                await daemon.reload()
+            except Refusal:
+                pass  # logged; the old configuration goes on
+        else:
+            daemon.stop()
+
+
+__all__ = ["App", "Daemon", "run", "serve"]

@@ -1,0 +1,166 @@
+"""JSON-RPC 2.0 on the wire: one object a line, errors with a reason, the nearest known name for an unknown member."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from gateway.model import REASONS
+from gateway.outbound.request import Refusal
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+REFUSED: Final = -32000
+TRY_LATER: Final = -32001
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+
+
+class Request:
+    """One line from an application. Without an id it is a notification, and gets no reply."""
+
+    __slots__ = ("id", "method", "params")
+
+    def __init__(self, method: str, id: bytes | None, params: msgspec.Raw) -> None:
+        self.method = method
+        self.id = id  # as it was written, and goes back
+        self.params = params
+
+
+class _Line(msgspec.Struct):
+    method: str
+    jsonrpc: str = "2.0"
+    id: msgspec.Raw = msgspec.Raw(b"null")
+    params: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_lines: Final = msgspec.json.Decoder(_Line)
+_encoder: Final = msgspec.json.Encoder()
+_decoders: dict[type, msgspec.json.Decoder[Any]] = {}
+
+
+class ErrorData(msgspec.Struct, omit_defaults=True):
+    """``data`` of an error; ``reason`` is always one of the documented list."""
+
+    reason: str
+    field: str | None = None
+    retry_after: float | None = None
+    detail: str | None = None
+
+
+class RpcFault(Exception):
+    """An error of the protocol itself; ``fatal`` ones end the connection."""
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        reason: str = "invalid_params",
+        field: str | None = None,
+        fatal: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.field = field
+        self.fatal = fatal
+
+
+def read_request(line: bytes) -> Request:
+    """The request in a line. Raises RpcFault: not JSON is fatal, an object that is no request names its fault."""
+    try:
+        wire = _lines.decode(line)
+    except msgspec.ValidationError as error:
+        if line.lstrip()[:1] == b"[":
+            raise RpcFault(
+                INVALID_REQUEST, "batch arrays are not taken: send the requests one to a line", reason="invalid_params"
+            ) from None
+        raise RpcFault(INVALID_REQUEST, f"not a request: {_plain(error)}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise RpcFault(PARSE_ERROR, "not a line of JSON", fatal=True) from None
+    if wire.jsonrpc != "2.0":
+        raise RpcFault(INVALID_REQUEST, 'jsonrpc is "2.0"', field="jsonrpc")
+    id = bytes(wire.id)
+    if id[:1] not in b'"-0123456789n':
+        raise RpcFault(INVALID_REQUEST, "id is a string or a number", field="id")
+    return Request(wire.method, id if id != b"null" else None, wire.params)
+
+
+def read_params(raw: msgspec.Raw, kind: type[_T]) -> _T:
+    """The parameters of a method. Raises RpcFault naming the member that is wrong, and the nearest known one."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    try:
+        return decoder.decode(raw)  # type: ignore[no-any-return]
+    except msgspec.ValidationError as error:
+        field, message = _explain(str(error), kind)
+        raise RpcFault(INVALID_PARAMS, message, field=field) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RpcFault(INVALID_PARAMS, f"params: {error}") from None
+
+
+def _explain(text: str, kind: type[msgspec.Struct]) -> tuple[str | None, str]:
+    unknown = re.search(r"unknown field `(.*?)`", text)
+    if unknown:
+        name = unknown[1]
+        return name, f"unknown member {name!r}{nearest(name, kind.__struct_encode_fields__)}"
+    missing = re.search(r"missing required field `(.*?)`", text)
+    if missing:
+        return missing[1], f"{missing[1]} is required"
+    at = re.search(r" - at `\$\.?(.*?)`", text)
+    if at:
+        return at[1], f"{at[1]}: {text[: at.start()].replace('`', '')}"
+    if "got `array`" in text:
+        return None, "params are given by name, as an object"
+    return None, text.replace("`", "")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint at the nearest known name, or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _plain(error: Exception) -> str:
+    return str(error).replace("`", "").replace(" - at $", "")
+
+
+def result(id: bytes, value: object) -> bytes:
+    """A reply."""
+    return b'{"jsonrpc":"2.0","id":' + id + b',"result":' + _encoder.encode(value) + b"}\n"
+
+
+def refusal(id: bytes | None, error: Refusal) -> bytes:
+    """A refusal as a reply: -32001 when it is worth trying again, else -32000; bad parameters are -32602."""
+    if error.retry_after is not None:
+        code = TRY_LATER
+    elif error.reason == "invalid_params":
+        code = INVALID_PARAMS
+    else:
+        code = REFUSED
+    data = ErrorData(error.reason, error.field, error.retry_after, error.detail)
+    return _error(id, code, REASONS[error.reason], data)
+
+
+def fault(id: bytes | None, error: RpcFault) -> bytes:
+    """A fault of the protocol as a reply."""
+    return _error(id, error.code, str(error), ErrorData(error.reason, error.field))
+
+
+def _error(id: bytes | None, code: int, message: str, data: ErrorData) -> bytes:
+    known = id if id is not None else b"null"
+    body = _encoder.encode({"code": code, "message": message, "data": data})
+    return b'{"jsonrpc":"2.0","id":' + known + b',"error":' + body + b"}\n"
+
+
+def notification(method: str, params: bytes) -> bytes:
+    """A notification with ready-made parameters."""
+    return b'{"jsonrpc":"2.0","method":"' + method.encode() + b'","params":' + params + b"}\n"

@@ -1,0 +1,447 @@
+"""The local socket: a unix stream socket, one JSON object a line, pipelined.
+
+A connection reads what there is, hands all its submits on as one burst, and goes on reading; replies leave together
+after the commit. Nothing is spawned for a message.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import hmac
+import os
+import socket as sockets
+import stat
+import struct
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import trio
+
+from gateway.doors import rpc
+from gateway.doors.methods import Methods
+from gateway.doors.rpc import Request, RpcFault
+from gateway.doors.subscriptions import Subscription, Subscriptions
+from gateway.log import logger
+from gateway.outbound.outbound import Outcome
+from gateway.outbound.request import Accepted, App, Refusal, Submit
+from gateway.outbox import Feed
+from gateway.settings import Settings
+from gateway.settings import Socket as SocketSettings
+from gateway.store.database import FileLock, StoreError
+
+_log = logger(component="socket")
+
+RECEIVE: Final = 262_144
+BURST: Final = 1000
+"""Requests that are handled before other tasks get their turn."""
+SLOW_METHODS: Final = 100
+"""Requests other than submit and ack that a connection may have waiting."""
+AUTH_DELAY: Final = 1.0
+FAREWELL: Final = 2.0
+
+
+class AckParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``ack``: single events, or everything up to one."""
+
+    event_ids: list[str] | None = None
+    up_to: str | None = None
+
+
+class AuthParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``auth``."""
+
+    app: str
+    token: str
+
+
+class Connection:
+    """One application's connection."""
+
+    def __init__(self, server: SocketServer, stream: trio.SocketStream, app: App | None, peer: str) -> None:
+        self.server = server
+        self.stream = stream
+        self._app = app
+        self.peer = peer
+        self.subscriptions: dict[int, Subscription] = {}
+        self._out: list[bytes] = []
+        self._out_octets = 0
+        self._unanswered = 0
+        self._wake = trio.Event()
+        self._room = trio.Event()
+        self._ended = False
+        self._last_words = False
+        self._slow_send, self._slow_receive = trio.open_memory_channel[Request](SLOW_METHODS)
+        self._nursery: trio.Nursery | None = None
+        self._limits = server.limits
+
+    @property
+    def app(self) -> App:
+        """Whose connection it is; known once it is authenticated."""
+        assert self._app is not None
+        return self._app
+
+    # --- output -------------------------------------------------------------------------------------------------------
+
+    def send(self, line: bytes) -> None:
+        """Adds a line to the output."""
+        if self._ended:
+            return
+        self._out.append(line)
+        self._out_octets += len(line)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    @property
+    def _crowded(self) -> bool:
+        return self._unanswered >= self._limits.max_unanswered or self._out_octets >= self._limits.max_output
+
+    async def output_room(self) -> None:
+        """Waits while the application does not read what it is sent."""
+        while self._out_octets >= self._limits.max_output // 2:
+            self._room = trio.Event()
+            await self._room.wait()
+
+    async def _write(self) -> None:
+        while True:
+            if not self._out:
+                if self._last_words:
+                    return
+                self._wake = trio.Event()
+                await self._wake.wait()
+                continue
+            data = b"".join(self._out)
+            self._out.clear()
+            await self.stream.send_all(data)
+            self._out_octets -= len(data)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        if not self._room.is_set():
+            self._room.set()
+
+    # --- input --------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serves the connection until either end closes it."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self._slowly)
+                nursery.start_soon(self._write_until_closed)
+                await self._read()
+                # Replies to what was read are still given, as long as the application listens.
+                with trio.move_on_after(FAREWELL):
+                    while self._unanswered:
+                        self._room = trio.Event()
+                        await self._room.wait()
+                    self._last_words = True
+                    self._wake.set()
+                    while self._out:
+                        self._room = trio.Event()
+                        await self._room.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            self._ended = True
+            for subscription in self.subscriptions.values():
+                self.server.subscriptions.gone(subscription)
+            await trio.aclose_forcefully(self.stream)
+
+    async def _write_until_closed(self) -> None:
+        try:
+            await self._write()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            assert self._nursery is not None
+            self._nursery.cancel_scope.cancel()
+
+    async def _read(self) -> None:
+        buffer = bytearray()
+        max_line = self._limits.max_line
+        while True:
+            while self._crowded:
+                self._room = trio.Event()
+                await self._room.wait()
+            if self.server.methods.store.writer.full:
+                await self.server.methods.store.writer.room()
+            try:
+                data = await self.stream.receive_some(RECEIVE)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+            if not data:
+                return
+            start = len(buffer)
+            buffer += data
+            end = buffer.rfind(b"\n", start)
+            if end < 0:
+                if len(buffer) > max_line:
+                    self._too_long()
+                    return
+                continue
+            lines = bytes(memoryview(buffer)[:end]).split(b"\n")
+            del buffer[: end + 1]
+            if len(buffer) > max_line:
+                self._too_long()
+                return
+            for i in range(0, len(lines), BURST):
+                if i:
+                    await trio.lowlevel.checkpoint()
+                if not await self._handle(lines[i : i + BURST], max_line):
+                    return
+
+    def _too_long(self) -> None:
+        limit = self._limits.max_line
+        self.send(rpc.fault(None, RpcFault(rpc.PARSE_ERROR, f"a line has at most {limit} octets", fatal=True)))
+
+    async def _handle(self, lines: list[bytes], max_line: int) -> bool:
+        """Handles a burst of lines; returns False when the connection is to end."""
+        submits: list[Submit] = []
+        ids: list[bytes | None] = []
+        for line in lines:
+            if not line.strip():
+                continue
+            if len(line) > max_line:
+                self._submit(submits, ids)
+                self._too_long()
+                return False
+            request: Request | None = None
+            try:
+                request = rpc.read_request(line)
+                method = request.method
+                if method == "submit" and self._app is not None:
+                    submits.append(rpc.read_params(request.params, Submit))
+                    ids.append(request.id)
+                elif method == "ack" and self._app is not None:
+                    self._ack(request)
+                elif self._app is None or method == "auth":
+                    self._submit(submits, ids)
+                    submits, ids = [], []
+                    await self._authenticate(request)
+                else:
+                    # What an app submitted before it asks is there when it is answered.
+                    self._submit(submits, ids)
+                    submits, ids = [], []
+                    await self._pass_on(request)
+            except RpcFault as error:
+                self._submit(submits, ids)
+                submits, ids = [], []
+                if request is None or request.id is not None:
+                    self.send(rpc.fault(request.id if request is not None else None, error))
+                if error.fatal:
+                    return False
+            except Refusal as error:
+                if request is not None and request.id is not None:
+                    self.send(rpc.refusal(request.id, error))
+        self._submit(submits, ids)
+        return True
+
+    def _submit(self, submits: list[Submit], ids: list[bytes | None]) -> None:
+        if not submits:
+            return
+        self._unanswered += len(submits)
+
+        def done(outcomes: list[Outcome]) -> None:
+            self._unanswered -= len(outcomes)
+            out: list[bytes] = []
+            for id, outcome in zip(ids, outcomes, strict=True):
+                if id is None:
+                    continue
+                out.append(rpc.result(id, outcome) if isinstance(outcome, Accepted) else rpc.refusal(id, outcome))
+            if out:
+                self.send(b"".join(out))
+            self._make_room()
+
+        self.server.methods.outbound.submit(self.app, submits, done)
+
+    def _ack(self, request: Request) -> None:
+        params = rpc.read_params(request.params, AckParams)
+        if (params.event_ids is None) == (params.up_to is None):
+            raise Refusal("invalid_params", "event_ids or up_to", field="event_ids")
+        if params.up_to is not None:
+            feed, seq = self._event(params.up_to, "up_to")
+            feed.finish_up_to(seq)
+            self.subscriptions[feed.info.id].acked()
+        else:
+            by_feed: dict[int, list[int]] = {}
+            for event_id in params.event_ids or ():
+                feed, seq = self._event(event_id, "event_ids")
+                by_feed.setdefault(feed.info.id, []).append(seq)
+            for stream, seqs in by_feed.items():
+                subscription = self.subscriptions[stream]
+                subscription.feed.finish(seq for seq in seqs if seq <= subscription.feed.position)
+                subscription.acked()
+        if request.id is not None:
+            self.send(rpc.result(request.id, {}))
+
+    def _event(self, event_id: str, field: str) -> tuple[Feed, int]:
+        stream, _, seq = event_id.partition("-")
+        subscription = self.subscriptions.get(int(stream)) if stream.isdecimal() and len(stream) < 19 else None
+        if subscription is None or not seq.isdecimal() or len(seq) > 18:
+            raise Refusal("not_found", "no event of a subscription of this connection", field=field)
+        return subscription.feed, int(seq)
+
+    async def _authenticate(self, request: Request) -> None:
+        if request.method != "auth":
+            raise Refusal("not_authenticated")
+        params = rpc.read_params(request.params, AuthParams)
+        app = self.server.by_token(params.app, params.token)
+        if app is None:
+            # Slow for who guesses, and the same for a wrong name and a wrong token.
+            await trio.sleep(AUTH_DELAY)
+            _log.warning("auth_failed", peer=self.peer)
+            raise Refusal("auth_failed")
+        self._app = app
+        if request.id is not None:
+            self.send(rpc.result(request.id, {"app": app.name}))
+
+    # --- the other methods --------------------------------------------------------------------------------------------
+
+    async def _pass_on(self, request: Request) -> None:
+        if request.method not in self.server.methods.table:
+            near = rpc.nearest(request.method, [*self.server.methods.table, "submit", "ack", "auth"])
+            raise RpcFault(rpc.METHOD_NOT_FOUND, f"no method {request.method!r}{near}", field="method")
+        self._unanswered += 1
+        await self._slow_send.send(request)
+
+    async def _slowly(self) -> None:
+        table = self.server.methods.table
+        async for request in self._slow_receive:
+            kind, method = table[request.method]
+            line: bytes | None = None
+            try:
+                value = await method(self, rpc.read_params(request.params, kind))
+                line = rpc.result(request.id, value) if request.id is not None else None
+            except RpcFault as error:
+                line = rpc.fault(request.id, error)
+            except Refusal as error:
+                line = rpc.refusal(request.id, error)
+            except Exception as error:
+                _log.error("method_failed", method=request.method, error=repr(error), exc_info=True)
+                line = rpc.refusal(request.id, Refusal("store_unavailable", retry_after=1))
+            self._unanswered -= 1
+            if line is not None and request.id is not None:
+                self.send(line)
+            self._make_room()
+
+    def subscribed(self, feed: Feed, max_unacked: int) -> None:
+        """Starts to pump a feed to this connection; its reply leaves first."""
+        subscription = Subscription(self, feed, max_unacked)
+        self.server.subscriptions.take_over(subscription)
+        self.subscriptions[feed.info.id] = subscription
+        assert self._nursery is not None
+        self._nursery.start_soon(subscription.run)
+
+
+class SocketServer:
+    """Listens, and knows which connection is whose."""
+
+    def __init__(self, methods: Methods, settings: Settings) -> None:
+        self.methods = methods
+        self.subscriptions = Subscriptions()
+        self.connections = 0
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Takes over new settings; connections keep the rights that they have."""
+        self.limits: SocketSettings = settings.socket
+        self._apps = {
+            app.name: (
+                App(
+                    app.name,
+                    frozenset(app.numbers) if app.numbers is not None else None,
+                    admin=app.admin,
+                    binary=app.binary,
+                ),
+                app.token.reveal() if app.token is not None else None,
+                frozenset(app.uid),
+            )
+            for app in settings.apps
+        }
+
+    def by_token(self, name: str, token: str) -> App | None:
+        """The app of that name, if the token is its own."""
+        app, expected, _ = self._apps.get(name, (None, None, frozenset()))
+        # Compared also where there is no such app, so that the time tells nothing.
+        right = hmac.compare_digest((expected or "\0").encode(), token.encode())
+        return app if right and expected is not None else None
+
+    def by_uid(self, uid: int) -> App | None:
+        """The app of a user. Without ``[[apps]]`` everyone is ``local``; root and our own user are operators (until they
+        authenticate as an app): they can read the database anyway."""
+        if not self._apps:
+            return App("local", None, admin=True, binary=True)
+        for app, _, uids in self._apps.values():
+            if uid in uids:
+                return app
+        if uid in (0, os.geteuid()):
+            return App("operator", None, admin=True, binary=True)
+        return None
+
+    async def serve(self, listener: trio.SocketListener) -> None:
+        """Accepts connections until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await trio.serve_listeners(self._one, [listener], handler_nursery=nursery)
+
+    async def _one(self, stream: trio.SocketStream) -> None:
+        credentials = stream.socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, struct.calcsize("3i"))
+        pid, uid, _ = struct.unpack("3i", credentials)
+        self.connections += 1
+        connection = Connection(self, stream, self.by_uid(uid), f"pid {pid} uid {uid}")
+        try:
+            await connection.run()
+        except Exception as error:
+            _log.error("connection_failed", peer=connection.peer, error=repr(error), exc_info=True)
+        finally:
+            self.connections -= 1
+
+
+def listen(settings: SocketSettings, lock: FileLock | None = None) -> trio.SocketListener:
+    """Listens on the socket; a stale one is taken over, one with a daemon behind it is not.
+
+    The lock beside the socket is held by the running daemon, so that nobody takes over what is in use. Raises StoreError.
+    """
+    path = Path(settings.path)
+    if not path.parent.is_dir():
+        raise StoreError(f"socket.path: the directory {path.parent} does not exist")
+    if len(os.fsencode(path)) > 107:
+        raise StoreError(f"socket.path: {path} is longer than the 107 octets that the system allows")
+    if lock is not None:
+        lock.acquire(f"the socket {path}")
+    _remove_stale(path)
+    sock = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+    # Made without rights for anyone else, then opened as configured: there is no moment in which it is too open.
+    before = os.umask(0o177)
+    try:
+        sock.bind(str(path))
+    except OSError as error:
+        sock.close()
+        raise StoreError(f"socket.path: cannot listen on {path}: {error.strerror}") from None
+    finally:
+        os.umask(before)
+    if settings.group is not None:
+        os.chown(path, -1, grp.getgrnam(settings.group).gr_gid)
+    os.chmod(path, settings.mode_bits)
+    sock.listen(128)
+    sock.setblocking(False)
+    return trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise StoreError(f"socket.path: {path} exists and is not a socket")
+    probe = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
+    try:
+        probe.settimeout(1)
+        probe.connect(str(path))
+    except OSError as error:
+        if error.errno not in (errno.ECONNREFUSED, errno.ENOENT):
+            raise StoreError(f"socket.path: {path} cannot be taken over: {error.strerror or error}") from None
+    else:
+        raise StoreError(f"socket.path: another process listens on {path}")
+    finally:
+        probe.close()
+    path.unlink(missing_ok=True)

@@ -1,0 +1,186 @@
+"""MO: deliver_sm and data_sm into the store, and their answers after the commit.
+
+What cannot be stored just now is answered with a temporary error, so that the carrier keeps it and tries again.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import msgspec
+
+from gateway.carrier.bind import Bind
+from gateway.carrier.carrier import Carrier
+from gateway.log import logger
+from gateway.metrics import Metrics
+from gateway.model import RECEIPT_STATES, State
+from gateway.settings import Settings
+from gateway.smpp.constants import CommandStatus, MessageState, Tag
+from gateway.smpp.pdu import Address, DataSm, DataSmResp, DeliverSm, DeliverSmResp, Pdu
+from gateway.smpp.receipt import Receipt, read_receipt
+from gateway.smpp.session import Session
+from gateway.sms.address import from_wire
+from gateway.sms.reassembly import decode_text, read_part
+from gateway.store.inbound import Arrival, InboundOp
+from gateway.store.receipts import ReceiptIn, ReceiptOp
+from gateway.store.store import Store
+
+_log = logger(component="inbound")
+
+_REASONS: Final[dict[MessageState, str]] = {
+    MessageState.DELIVERED: "delivered",
+    MessageState.EXPIRED: "expired_at_carrier",
+    MessageState.DELETED: "deleted",
+    MessageState.UNDELIVERABLE: "undelivered",
+    MessageState.REJECTED: "rejected_by_carrier",
+    MessageState.SKIPPED: "undelivered",
+}
+_KNOWN_TLVS: Final = frozenset(
+    {Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM, Tag.MESSAGE_PAYLOAD}
+)
+_DELIVER_RESP: Final = DeliverSmResp()
+_DATA_RESP: Final = DataSmResp()
+_encoder: Final = msgspec.json.Encoder()
+_Context = tuple[Bind, Session, list[tuple[int, Pdu]]]
+"""Whom to answer: the bind, the session that the PDUs came in, and a sequence number and response for each."""
+
+
+class Inbound:
+    """The MO flow of all carriers."""
+
+    def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
+        self._store = store
+        self._metrics = metrics
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Takes over new settings."""
+        self._region = settings.default_region
+        # Carriers write our numbers with and without + and with any TON: the digits say which it is.
+        self._ours = {value.lstrip("+"): value for value in settings.numbers_by_value}
+
+    def arrived(self, bind: Bind, session: Session, pdus: list[tuple[int, DeliverSm | DataSm]]) -> None:
+        """The PDUs of one read of a bind: one operation for receipts, one for messages."""
+        carrier = bind.carrier
+        now = self._store.clock.now_ms()
+        receipts: list[ReceiptIn] = []
+        receipt_answers: list[tuple[int, Pdu]] = []
+        arrivals: list[Arrival] = []
+        arrival_answers: list[tuple[int, Pdu]] = []
+        text_receipts = carrier.settings.text_receipts
+        for sequence, pdu in pdus:
+            answer = _DELIVER_RESP if isinstance(pdu, DeliverSm) else _DATA_RESP
+            receipt = read_receipt(pdu, text_only=text_receipts)
+            if receipt is not None and receipt.id:
+                receipts.append(self._receipt(carrier, receipt, pdu, now))
+                receipt_answers.append((sequence, answer))
+            else:
+                arrivals.append(self._arrival(carrier, pdu, now))
+                arrival_answers.append((sequence, answer))
+        writer = self._store.writer
+        if receipts:
+            writer.put(ReceiptOp(receipts, (bind, session, receipt_answers)), self._receipts_stored, self._receipts_refused)
+        if arrivals:
+            writer.put(InboundOp(arrivals, (bind, session, arrival_answers)), self._messages_stored, self._messages_refused)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def _receipt(self, carrier: Carrier, receipt: Receipt, pdu: DeliverSm | DataSm, now: int) -> ReceiptIn:
+        state = None
+        if receipt.state is not None and not receipt.intermediate:
+            state = RECEIPT_STATES.get(receipt.state)
+        return ReceiptIn(
+            carrier=carrier.name,
+            raw=receipt.id,
+            peer=self._address(pdu.source),
+            state=int(state) if state is not None else None,
+            receipt_state=int(receipt.state) if receipt.state is not None else None,
+            reason=_REASONS.get(receipt.state) if receipt.state is not None else None,
+            error=receipt.error,
+            at=now,
+        )
+
+    def _arrival(self, carrier: Carrier, pdu: DeliverSm | DataSm, now: int) -> Arrival:
+        alphabet = carrier.settings.inbound_alphabet or carrier.settings.default_alphabet
+        short_message = pdu.short_message if isinstance(pdu, DeliverSm) else b""
+        part = read_part(short_message, pdu.esm_class, pdu.data_coding, [(t.tag, t.value) for t in pdu.tlvs])
+        number = self._ours.get(pdu.destination.addr.lstrip("+")) or self._address(pdu.destination)
+        peer = self._address(pdu.source)
+        unknown = {
+            f"0x{t.tag:04X}": t.value.hex() if isinstance(t.value, bytes) else t.value
+            for t in pdu.tlvs
+            if t.tag not in _KNOWN_TLVS
+        }
+        if part.scheme != "single":
+            extra = _encoder.encode({"tlvs": unknown}).decode() if unknown else None
+            return Arrival(
+                carrier=carrier.name,
+                number=number,
+                peer=peer,
+                at=now,
+                text=None,
+                data=part.data,
+                encoding="",
+                extra=extra,
+                part=part,
+                alphabet=alphabet,
+            )
+        decoded = decode_text(part.data, part.data_coding, alphabet)
+        more: dict[str, object] = {}
+        flags = part.flags + decoded.flags
+        if flags:
+            more["flags"] = flags
+        if part.udh_other:
+            more["udh"] = [(e.id, e.data.hex()) for e in part.udh_other]
+        if unknown:
+            more["tlvs"] = unknown
+        return Arrival(
+            carrier=carrier.name,
+            number=number,
+            peer=peer,
+            at=now,
+            text=decoded.text,
+            data=part.data if decoded.text is None else None,
+            encoding=decoded.encoding,
+            extra=_encoder.encode(more).decode() if more else None,
+        )
+
+    def _address(self, address: Address) -> str:
+        return from_wire(address.ton, address.npi, address.addr, self._region)
+
+    # --- answering ----------------------------------------------------------------------------------------------------
+
+    def _receipts_stored(self, op: ReceiptOp) -> None:
+        bind, session, answers = cast(_Context, op.context)
+        counts: dict[str, int] = {}
+        for r in op.receipts:
+            word = State(r.state).word if r.state is not None else "no_change"
+            counts[word] = counts.get(word, 0) + 1
+        metrics = self._metrics.carrier(bind.carrier.name)
+        for word, count in counts.items():
+            metrics.receipts(word, count)
+        bind.respond(session, [(sequence, pdu, 0) for sequence, pdu in answers])
+
+    def _messages_stored(self, op: InboundOp) -> None:
+        bind, session, answers = cast(_Context, op.context)
+        self._metrics.carrier(bind.carrier.name).inbound.inc(len(answers))
+        counts: dict[str, int] = {}
+        for a in op.arrivals:
+            number = a.number if a.number.lstrip("+") in self._ours else "other"
+            counts[number] = counts.get(number, 0) + 1
+        for number, count in counts.items():
+            self._metrics.inbound.labels(number).inc(count)
+        bind.respond(session, [(sequence, pdu, 0) for sequence, pdu in answers])
+
+    def _receipts_refused(self, op: ReceiptOp, error: Exception) -> None:
+        self._refuse(op.context, error)
+
+    def _messages_refused(self, op: InboundOp, error: Exception) -> None:
+        self._refuse(op.context, error)
+
+    def _refuse(self, context: _Context, error: Exception) -> None:
+        bind, session, answers = context
+        self._metrics.carrier(bind.carrier.name).inbound_failed.inc(len(answers))
+        _log.warning("inbound_refused", bind=bind.name, count=len(answers), error=str(error))
+        status = CommandStatus.ESME_RX_T_APPN
+        bind.respond(session, [(sequence, pdu, status) for sequence, pdu in answers])

@@ -1,0 +1,250 @@
+"""Prometheus metrics: one table of names, label values resolved once, and counting in bursts.
+
+Label values come from the configuration, never from a message. Everything exists from the first start, so that rate()
+works from the first event on. Nothing here is called for each message: flows count a burst at a time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from gateway.smpp.constants import CommandStatus
+
+LATENCY: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+RECEIPT_TIME: Final = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 21600.0, 86400.0)
+BURST: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
+
+
+class Histogram(Collector):
+    """A histogram that takes a burst of values with no lock: all counting is in Trio's thread or under the writer's."""
+
+    def __init__(self, name: str, text: str, label: str | None, bounds: tuple[float, ...]) -> None:
+        self.name = name
+        self._text = text
+        self._label = label
+        self._bounds = bounds
+        self._series: dict[str, _Series] = {}
+
+    def labels(self, value: str = "") -> _Series:
+        """The series of a label value."""
+        series = self._series.get(value)
+        if series is None:
+            series = self._series[value] = _Series(self._bounds)
+        return series
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """For the registry."""
+        family = HistogramMetricFamily(self.name, self._text, labels=[self._label] if self._label else [])
+        for value, series in self._series.items():
+            total = 0
+            buckets: list[tuple[str, float]] = []
+            for bound, count in zip((*self._bounds, float("inf")), series.counts, strict=True):
+                total += count
+                buckets.append(("+Inf" if bound == float("inf") else repr(bound), total))
+            family.add_metric([value] if self._label else [], buckets, sum_value=series.total)
+        yield family
+
+
+class _Series:
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, values: Iterable[float]) -> None:
+        """Counts a burst of values."""
+        counts, bounds = self.counts, self._bounds
+        for value in values:
+            counts[bisect_left(bounds, value)] += 1
+            self.total += value
+
+
+class Live(Collector):
+    """Gauges that are read from the daemon's state when the page is asked for."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
+        self.name = name
+        self._text = text
+        self._labels = labels
+        self.read: Callable[[], Iterable[tuple[tuple[str, ...], float]]] = tuple
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """For the registry."""
+        family = GaugeMetricFamily(self.name, self._text, labels=self._labels)
+        for values, number in self.read():
+            family.add_metric(values, number)
+        yield family
+
+
+class CarrierMetrics:
+    """The series of one carrier."""
+
+    def __init__(self, metrics: Metrics, name: str) -> None:
+        self.submitted = metrics.submitted.labels(name)
+        self.accepted = metrics.accepted.labels(name)
+        self.late = metrics.late.labels(name)
+        self.in_doubt = metrics.in_doubt.labels(name)
+        self.inbound_failed = metrics.inbound_failed.labels(name)
+        self.reconnects = metrics.reconnects.labels(name)
+        self.rejected_pdus = metrics.rejected_pdus.labels(name)
+        self.throttled = metrics.throttled.labels(name)
+        self.submit_latency = metrics.submit_latency.labels(name)
+        self.inbound = metrics.carrier_inbound.labels(name)
+        self._metrics = metrics
+        self._name = name
+        for state in ("delivered", "undelivered", "expired", "no_change"):
+            metrics.receipts.labels(name, state)
+
+    def failed(self, status: int, count: int = 1) -> None:
+        """Segments refused with a command_status, by its name; what has no name is one value."""
+        try:
+            name = CommandStatus(status).name
+        except ValueError:
+            name = "other"
+        self._metrics.failed.labels(self._name, name).inc(count)
+
+    def receipts(self, state: str, count: int = 1) -> None:
+        """Receipts by the state that they lead to."""
+        self._metrics.receipts.labels(self._name, state).inc(count)
+
+
+class Metrics:
+    """All metrics of a daemon, in a registry of their own."""
+
+    def __init__(self) -> None:
+        r = self.registry = CollectorRegistry()
+        carrier = ["carrier"]
+        self.submitted = Counter("smsgw_segments_submitted", "Segments written to a carrier.", carrier, registry=r)
+        self.accepted = Counter("smsgw_segments_accepted", "Segments that a carrier accepted.", carrier, registry=r)
+        self.failed = Counter(
+            "smsgw_segments_failed",
+            "Answers to segments other than ESME_ROK, temporary ones included.",
+            ["carrier", "status"],
+            registry=r,
+        )
+        self.in_doubt = Counter(
+            "smsgw_segments_in_doubt", "Segments written whose answer did not come.", carrier, registry=r
+        )
+        self.late = Counter("smsgw_late_responses", "Answers that came after their time.", carrier, registry=r)
+        self.receipts = Counter(
+            "smsgw_receipts", "Receipts by the state that they lead to.", ["carrier", "state"], registry=r
+        )
+        self.receipt_outcomes = Counter(
+            "smsgw_receipts_handled",
+            "What became of receipts: matched, matched_by_form, matched_late, parked, unparked, parked_evicted, "
+            "duplicate, contradiction, no_change.",
+            ["outcome"],
+            registry=r,
+        )
+        for outcome in RECEIPT_OUTCOMES:
+            self.receipt_outcomes.labels(outcome)
+        self.throttled = Counter(
+            "smsgw_throttled_seconds",
+            "Seconds for which a carrier was paused by ESME_RTHROTTLED.",
+            carrier,
+            registry=r,
+        )
+        self.reconnects = Counter("smsgw_reconnects", "Bind attempts after the first.", carrier, registry=r)
+        self.rejected_pdus = Counter(
+            "smsgw_pdus_rejected", "PDUs of a carrier that were answered with an error.", carrier, registry=r
+        )
+        self.carrier_inbound = Counter(
+            "smsgw_carrier_inbound", "Inbound message segments from a carrier, stored.", carrier, registry=r
+        )
+        self.inbound_failed = Counter(
+            "smsgw_inbound_refused", "deliver_sm answered with a temporary error.", carrier, registry=r
+        )
+        self.inbound = Counter("smsgw_inbound_segments", "Inbound segments by number.", ["number"], registry=r)
+        self.inbound_other = Counter(
+            "smsgw_inbound", "Inbound messages: unrouted, partial, part_duplicate.", ["outcome"], registry=r
+        )
+        for outcome in INBOUND_OUTCOMES:
+            self.inbound_other.labels(outcome)
+        self.app_accepted = Counter("smsgw_app_accepted", "Messages accepted from an app.", ["app"], registry=r)
+        self.app_refused = Counter("smsgw_app_refused", "Requests refused, by reason.", ["app", "reason"], registry=r)
+        self.ended = Counter("smsgw_messages_ended", "Messages that came to their end.", ["state"], registry=r)
+        for state in ("sent", "delivered", "undelivered", "expired", "failed", "rejected", "cancelled"):
+            self.ended.labels(state)
+        self.overdue = Counter("smsgw_receipts_overdue", "Messages flagged no_receipt.", registry=r)
+        self.deliveries = Counter("smsgw_handler_deliveries", "Events delivered by a handler.", ["handler"], registry=r)
+        self.delivery_failures = Counter(
+            "smsgw_handler_failures", "Deliveries of a handler that failed.", ["handler"], registry=r
+        )
+        self.dead_letters = Counter("smsgw_dead_letters", "Events set aside undelivered.", ["stream"], registry=r)
+        self.store_failures = Counter("smsgw_store_failures", "Bursts that the database refused.", registry=r)
+        self.unsendable = Counter(
+            "smsgw_messages_set_aside", "Stored messages that cannot be put on the air.", registry=r
+        )
+        self.submit_latency = Histogram(
+            "smsgw_submit_latency_seconds", "From submit_sm written to its response.", "carrier", LATENCY
+        )
+        self.receipt_time = Histogram(
+            "smsgw_receipt_time_seconds", "From the response to the receipt.", "carrier", RECEIPT_TIME
+        )
+        self.transaction = Histogram(
+            "smsgw_store_transaction_seconds", "Time of a transaction, sync to disk included.", None, LATENCY
+        )
+        self.burst = Histogram("smsgw_store_burst_rows", "Rows written by a transaction.", None, BURST)
+        self.window = Live("smsgw_window_in_use", "Segments written and not yet recorded.", ("carrier",))
+        self.queue = Live("smsgw_queue_segments", "Unsent segments by carrier.", ("carrier",))
+        self.oldest = Live("smsgw_queue_oldest_seconds", "Age of the oldest unsent message.", ("carrier",))
+        self.bind_up = Live("smsgw_bind_up", "1 where the bind is bound.", ("carrier", "bind"))
+        self.alarm = Live(
+            "smsgw_bind_refused",
+            "1 where the carrier refuses the credentials of the bind.",
+            ("carrier", "bind"),
+        )
+        self.backlog = Live("smsgw_stream_backlog", "Events that wait for an app or handler.", ("kind", "name"))
+        self.store_state = Live("smsgw_store_healthy", "1 where the last transaction went through.", ())
+        self.disk_full = Live("smsgw_disk_full", "1 where free disk is below the floor.", ())
+        self.wal = Live("smsgw_store_wal_bytes", "Octets in the write-ahead log.", ())
+        self.parked = Live("smsgw_parked_receipts", "Receipts that wait for their message.", ())
+        self.connections = Live("smsgw_socket_connections", "Connections to the local socket.", ())
+        self.log_lines = Live("smsgw_log_lines_dropped", "Log lines suppressed or lost.", ("cause",))
+        for collector in vars(self).values():
+            if isinstance(collector, (Histogram, Live)):
+                r.register(collector)
+        self.transaction.labels()
+        self.burst.labels()
+        self._carriers: dict[str, CarrierMetrics] = {}
+
+    def carrier(self, name: str) -> CarrierMetrics:
+        """The series of a carrier, all there from the first call."""
+        found = self._carriers.get(name)
+        if found is None:
+            found = self._carriers[name] = CarrierMetrics(self, name)
+            self.receipt_time.labels(name)
+        return found
+
+    def counts(self, counts: dict[str, int]) -> None:
+        """What a transaction counted (`Tx.count`)."""
+        for name, by in counts.items():
+            kind, _, rest = name.partition(":")
+            if kind == "ended":
+                self.ended.labels(rest).inc(by)
+            elif name.startswith("receipt_"):
+                self.receipt_outcomes.labels(name[8:]).inc(by)
+            elif name.startswith("inbound_"):
+                self.inbound_other.labels(name[8:]).inc(by)
+
+
+RECEIPT_OUTCOMES: Final = (
+    "matched",
+    "matched_by_form",
+    "matched_late",
+    "parked",
+    "unparked",
+    "parked_evicted",
+    "duplicate",
+    "contradiction",
+    "no_change",
+)
+INBOUND_OUTCOMES: Final = ("unrouted", "partial", "part_duplicate")

@@ -1,0 +1,316 @@
+"""From a request to a message that can be stored: addresses, sender, route, encoding, segments. Pure but for its caches."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, cast
+
+import msgspec
+
+from gateway.carrier.outgoing import Outgoing
+from gateway.model import CLASSES, LANES, IdSource, State
+from gateway.outbound.request import App, Refusal, Submit
+from gateway.settings import Carrier, Settings
+from gateway.smpp.pdu import Tlv
+from gateway.sms.address import AddressError, normalise, normalise_sender
+from gateway.sms.segment import SegmentBody, SegmentPlan, TooLongError, UnencodableError, plan, render
+from gateway.sms.udh import UdhError
+from gateway.store.queries import Row
+from gateway.store.submits import NewMessage
+
+MAX_REF: Final = 128
+MAX_META: Final = 16_384
+LONGEST_VALIDITY: Final = 14 * 86_400.0
+LATEST_SEND: Final = 366 * 86_400.0
+
+
+class Options(msgspec.Struct, omit_defaults=True):
+    """What of a message is seldom there; stored as JSON, None when all is as usual."""
+
+    alphabet: str = "gsm7"
+    flash: bool = False
+    udh: bytes = b""
+    tlvs: tuple[tuple[int, bytes], ...] = ()
+    validity: bool = False
+
+
+_options_encoder: Final = msgspec.json.Encoder()
+_options_decoder: Final = msgspec.json.Decoder(Options)
+_json: Final = msgspec.json.Encoder(order="sorted")
+_USUAL: Final = Options()
+
+
+class Prepared:
+    """A request that may be stored: the row to be, and the message as the queue takes it."""
+
+    __slots__ = ("outgoing", "request", "row", "segments", "warnings")
+
+    def __init__(self, row: NewMessage, outgoing: Outgoing, request: Submit, segments: int) -> None:
+        self.row = row
+        self.outgoing = outgoing
+        self.request = request
+        self.segments = segments  # on the air, also where the carrier does the cutting
+        self.warnings: list[str] = []
+
+
+class Preparer:
+    """Makes messages of requests by the settings of the moment."""
+
+    def __init__(self, settings: Settings, ids: IdSource, rng: random.Random | None = None) -> None:
+        self._ids = ids
+        self._refs = itertools.count((rng or random.Random()).randrange(1 << 16))
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Takes over new settings."""
+        self._settings = settings
+        self._region = settings.default_region
+        self._max_segments = settings.limits.max_segments
+        self._validity = settings.limits.default_validity
+        sole = settings.carriers[0].name if len(settings.carriers) == 1 else None
+        self._carrier_of: dict[str, Carrier | None] = {
+            value: settings.carriers_by_name.get(number.carrier or sole or "")
+            for value, number in settings.numbers_by_value.items()
+        }
+        self._senders: dict[str, str] = {}
+
+    def prepare(self, app: App, request: Submit, now_ms: int) -> Prepared:
+        """The message of a request. Raises Refusal."""
+        try:
+            peer = normalise(request.to, self._region).value
+        except AddressError as error:
+            raise Refusal("invalid_to", str(error), field="to") from None
+        number = self._sender(app, request.from_)
+        carrier = self._carrier_of[number]
+        if carrier is None:
+            raise Refusal("no_route", field="from")
+        klass = CLASSES.index(request.class_)
+        if not 0 <= request.priority <= 9:
+            raise Refusal("invalid_params", "priority is 0 to 9", field="priority")
+        if request.ref is not None and not 0 < len(request.ref) <= MAX_REF:
+            raise Refusal("invalid_params", f"ref has 1 to {MAX_REF} characters", field="ref")
+        meta = None
+        if request.meta is not None:
+            meta = _json.encode(request.meta).decode()
+            if len(meta) > MAX_META:
+                raise Refusal("invalid_params", f"meta has at most {MAX_META} octets of JSON", field="meta")
+        planned, body, options = self._plan(app, request, carrier)
+        ref = next(self._refs) & 0xFFFF if planned.parts > 1 else 0
+        due_at, expires_at = self._times(request, now_ms)
+        receipt = request.receipt and carrier.receipts
+        rank = 9 - request.priority
+        lane = LANES[klass]
+        message_id = self._ids.next()
+        row = NewMessage(
+            id=message_id,
+            app=app.name,
+            number=number,
+            peer=peer,
+            klass=klass,
+            body=body,
+            meta=meta,
+            ref=request.ref,
+            digest=digest(request) if request.ref is not None else b"",
+            encoding=planned.encoding,
+            options=None if options == _USUAL else _options_encoder.encode(options).decode(),
+            scheme=planned.scheme,
+            concat_ref=ref,
+            parts=planned.parts,
+            receipt=receipt,
+            expires_at=expires_at,
+            carrier=carrier.name,
+            lane=lane,
+            rank=rank,
+            shard=shard(number, peer),
+            state=State.QUEUED if due_at is None else State.SCHEDULED,
+            due_at=due_at,
+        )
+        bodies = planned.render(ref)
+        row.parts = len(bodies)
+        outgoing = Outgoing(
+            id=message_id,
+            app=app.name,
+            number=number,
+            peer=peer,
+            carrier=carrier.name,
+            lane=lane,
+            rank=rank,
+            parts=len(bodies),
+            receipt=receipt,
+            expires_at=expires_at,
+            validity=options.validity,
+            tlvs=tuple(Tlv(tag, value) for tag, value in options.tlvs),
+            bodies=bodies,
+            waiting=list(range(1, len(bodies) + 1)),
+        )
+        return Prepared(row, outgoing, request, planned.parts)
+
+    def _sender(self, app: App, wanted: str | None) -> str:
+        if wanted is None:
+            allowed = app.numbers if app.numbers is not None else self._carrier_of.keys()
+            if len(allowed) != 1:
+                raise Refusal("no_sender", field="from")
+            return next(iter(allowed))
+        number = self._senders.get(wanted)
+        if number is None:
+            try:
+                number = normalise_sender(wanted, self._region).value
+            except AddressError as error:
+                raise Refusal("invalid_from", str(error), field="from") from None
+            if number not in self._carrier_of:
+                raise Refusal("invalid_from", "not one of the configured numbers", field="from")
+            if len(self._senders) < 10_000:
+                self._senders[wanted] = number
+        if app.numbers is not None and number not in app.numbers:
+            # The same words as for a number that does not exist: an app learns nothing of others' numbers.
+            raise Refusal("invalid_from", "not one of the configured numbers", field="from")
+        return number
+
+    def _plan(self, app: App, request: Submit, carrier: Carrier) -> tuple[SegmentPlan, bytes, Options]:
+        content: str | bytes
+        if request.data is not None:
+            if request.text is not None:
+                raise Refusal("invalid_params", "text or data, not both", field="data")
+            if not app.binary:
+                raise Refusal("not_allowed", "binary messages need a right", field="data")
+            if request.encoding not in ("auto", "binary"):
+                raise Refusal("invalid_params", "data goes as binary", field="encoding")
+            content = _hex(request.data, "data")
+        elif request.text is None:
+            raise Refusal("empty", "text or data is needed", field="text")
+        else:
+            if request.encoding == "binary":
+                raise Refusal("invalid_params", "binary needs data, not text", field="encoding")
+            content = request.text
+        udh = b""
+        if request.udh is not None:
+            if not app.binary:
+                raise Refusal("not_allowed", "a user data header needs a right", field="udh")
+            udh = _hex(request.udh, "udh")
+        if not content and not udh:
+            raise Refusal("empty", field="text")
+        options = _USUAL
+        if udh or request.flash or request.tlvs or request.validity is not None or carrier.default_alphabet != "gsm7":
+            options = Options(
+                alphabet=carrier.default_alphabet,
+                flash=request.flash,
+                udh=udh,
+                tlvs=_tlvs(request.tlvs) if request.tlvs else (),
+                validity=request.validity is not None,
+            )
+        try:
+            planned = plan(
+                content,
+                encoding=request.encoding,
+                scheme=carrier.long_messages,
+                alphabet=carrier.default_alphabet,
+                udh=udh,
+                flash=request.flash,
+                max_parts=self._max_segments,
+            )
+        except UnencodableError as error:
+            raise Refusal("unencodable", str(error), field="text") from None
+        except TooLongError as error:
+            raise Refusal("too_long", str(error), field="text") from None
+        except UdhError as error:
+            raise Refusal("invalid_params", str(error), field="udh") from None
+        except ValueError as error:
+            raise Refusal("invalid_params", str(error), field="text") from None
+        return planned, content if isinstance(content, bytes) else content.encode(), options
+
+    def _times(self, request: Submit, now_ms: int) -> tuple[int | None, int]:
+        """When it is due (None: now) and when it expires; validity counts from when it is due."""
+        due_at: int | None = None
+        if request.send_at is not None:
+            try:
+                moment = datetime.fromisoformat(request.send_at)
+            except ValueError:
+                raise Refusal("invalid_params", "send_at is a time as in RFC 3339", field="send_at") from None
+            if moment.tzinfo is None:
+                raise Refusal("invalid_params", "send_at needs a zone, such as Z or +02:00", field="send_at")
+            due_at = int(moment.timestamp() * 1000)
+            if due_at > now_ms + LATEST_SEND * 1000:
+                raise Refusal("invalid_params", "send_at is at most a year ahead", field="send_at")
+            if due_at <= now_ms:
+                due_at = None
+        validity = self._validity
+        if request.validity is not None:
+            if not 1 <= request.validity <= LONGEST_VALIDITY:
+                raise Refusal("invalid_params", f"validity is 1 to {int(LONGEST_VALIDITY)} seconds", field="validity")
+            validity = request.validity
+        return due_at, (due_at or now_ms) + int(validity * 1000)
+
+
+def digest(request: Submit) -> bytes:
+    """What two requests with the same ``ref`` must agree in."""
+    return hashlib.blake2b(_json.encode(request), digest_size=16).digest()
+
+
+def shard(number: str, peer: str) -> int:
+    """The shard of a pair, 0 to 63, the same on every node and in every run."""
+    return zlib.crc32(f"{number} {peer}".encode()) & 63
+
+
+def restore(row: Row, segments: list[Row]) -> Outgoing:
+    """The message of a stored row (`QUEUED_COLUMNS`) with its queued segments; octets come out as the first time.
+
+    Raises ValueError when the row cannot be put on the air any more.
+    """
+    mid, app, number, peer, _, body, encoding, packed, scheme, ref, parts, receipt, expires_at = row
+    options = _options_decoder.decode(packed) if packed else _USUAL
+    content: str | bytes = body if encoding == "binary" else body.decode()
+    bodies: tuple[SegmentBody, ...] = render(
+        content,
+        encoding=encoding,
+        scheme=scheme,
+        alphabet=cast(Any, options.alphabet),
+        udh=options.udh,
+        flash=options.flash,
+        ref=ref,
+    )
+    if len(bodies) != parts:
+        raise ValueError(f"the stored message has {parts} parts, its text makes {len(bodies)}")
+    first = segments[0]
+    return Outgoing(
+        id=mid,
+        app=app,
+        number=number,
+        peer=peer,
+        carrier=first[4],
+        lane=first[5],
+        rank=first[6],
+        parts=parts,
+        receipt=bool(receipt),
+        expires_at=expires_at,
+        validity=options.validity,
+        tlvs=tuple(Tlv(tag, value) for tag, value in options.tlvs),
+        bodies=bodies,
+        waiting=[s[0] for s in segments],
+        due_at=max(s[1] or 0 for s in segments),
+        attempts=max(s[2] for s in segments),
+    )
+
+
+def _hex(text: str, field: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise Refusal("invalid_params", f"{field} is octets in hexadecimal", field=field) from None
+
+
+def _tlvs(given: Mapping[str, str]) -> tuple[tuple[int, bytes], ...]:
+    out: list[tuple[int, bytes]] = []
+    for name, value in given.items():
+        try:
+            tag = int(name, 0)
+        except ValueError:
+            tag = -1
+        if not 0 < tag <= 0xFFFF:
+            raise Refusal("invalid_params", f"tlvs: {name!r} is no tag (0x0001 to 0xFFFF)", field="tlvs")
+        out.append((tag, _hex(value, "tlvs")))
+    return tuple(out)

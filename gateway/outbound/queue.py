@@ -1,0 +1,250 @@
+"""The queue of one carrier in memory: a bounded look-ahead over what the database holds.
+
+Two lanes; within a lane apps take turns (deficit round robin, counted in segments); within an app by priority, then in
+order of arrival. Of each app and priority at most ``look_ahead`` messages are held here; the others are on disk only,
+and are loaded as these go out. Between a number and a peer one message at a time is on its way, so that texts arrive
+in the order in which they were written.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from gateway.carrier.outgoing import Outgoing
+from gateway.store.queries import QueueUnit
+
+QUANTUM: Final = 8
+"""Segments that an app may send in its turn."""
+
+UnitKey = tuple[int, str, int]
+Pair = tuple[str, str]
+
+
+class Unit:
+    """Messages of one app and priority in one lane. ``complete``: everything stored of it is in memory."""
+
+    __slots__ = ("aside", "complete", "items", "key", "last", "loading", "spilled")
+
+    def __init__(self, key: UnitKey) -> None:
+        self.key = key
+        self.items: deque[Outgoing] = deque()
+        self.aside = 0  # popped, and waiting for their pair
+        self.complete = True
+        self.last = 0  # up to this id the database was read
+        self.loading = False
+        self.spilled = False  # something was left on disk while a page was being read
+
+
+class _Turns:
+    """The apps of a lane that have something to send, in turn."""
+
+    __slots__ = ("deficit", "order", "units")
+
+    def __init__(self) -> None:
+        self.order: deque[str] = deque()
+        self.deficit: dict[str, int] = {}
+        self.units: dict[str, list[Unit]] = {}  # by app, best rank first
+
+
+class CarrierQueue:
+    """What waits for one carrier. ``known`` holds every message of this carrier that is in memory, by id."""
+
+    def __init__(self, carrier: str, look_ahead: int, *, ordered: bool) -> None:
+        self.carrier = carrier
+        self.look_ahead = look_ahead
+        self.ordered = ordered
+        self.known: dict[int, Outgoing] = {}
+        self.reserved = 0  # segments whose claim is being stored
+        self.stored: dict[str, int] = {}  # unsent segments by app, on disk and in memory
+        self._urgent: deque[Outgoing] = deque()  # they hold their pair already
+        self._units: dict[UnitKey, Unit] = {}
+        self._lanes = (_Turns(), _Turns())
+        self._busy: dict[Pair, deque[Outgoing] | None] = {}
+
+    # --- coming in ----------------------------------------------------------------------------------------------------
+
+    def unit(self, lane: int, app: str, rank: int) -> Unit:
+        """The unit of an app, lane and rank, made when it is new."""
+        key = (lane, app, rank)
+        unit = self._units.get(key)
+        if unit is None:
+            unit = self._units[key] = Unit(key)
+            units = self._lanes[lane].units.setdefault(app, [])
+            units.append(unit)
+            units.sort(key=lambda u: u.key[2])
+        return unit
+
+    def add(self, item: Outgoing) -> None:
+        """A message that was just stored as queued, later than all before it in its unit."""
+        unit = self.unit(item.lane, item.app, item.rank)
+        if not unit.complete or len(unit.items) + unit.aside >= self.look_ahead:
+            unit.complete = False
+            unit.spilled = True
+            if not unit.last:
+                unit.last = max((m.id for m in unit.items), default=item.id - 1)
+            return
+        unit.last = item.id
+        self._append(unit, item)
+
+    def _append(self, unit: Unit, item: Outgoing) -> None:
+        self.known[item.id] = item
+        item.placed = True
+        unit.items.append(item)
+        self._has_something(unit)
+
+    def _has_something(self, unit: Unit) -> None:
+        lane, app, _ = unit.key
+        turns = self._lanes[lane]
+        if app not in turns.deficit:
+            turns.deficit[app] = 0
+            turns.order.append(app)
+
+    def on_disk(self, unit_key: QueueUnit) -> None:
+        """There are stored messages of a unit that are not in memory, for instance after a start."""
+        unit = self.unit(unit_key.lane, unit_key.app, unit_key.rank)
+        unit.complete = False
+        unit.last = 0
+
+    def loaded(self, unit: Unit, items: list[Outgoing], *, last: int | None) -> list[Outgoing]:
+        """Takes a page read from the database; ``last`` is the id it went to, None if it was the last page.
+
+        Returns the messages whose time has not come (they wait elsewhere); what is in memory already is passed over.
+        """
+        unit.loading = False
+        later: list[Outgoing] = []
+        for item in items:
+            if item.id in self.known:
+                continue
+            if item.due_at:
+                self.known[item.id] = item
+                if self.ordered:
+                    self._busy.setdefault((item.number, item.peer), None)
+                later.append(item)
+            else:
+                self._append(unit, item)
+        if last is not None:
+            unit.last = last
+        elif not unit.spilled:
+            unit.complete = True
+            if items:
+                unit.last = items[-1].id
+        elif items:
+            unit.last = items[-1].id
+        return later
+
+    def wants_page(self) -> list[Unit]:
+        """Units of which the next page should be read now."""
+        half = self.look_ahead // 2
+        return [u for u in self._units.values() if not u.complete and not u.loading and len(u.items) + u.aside <= half]
+
+    def again(self, item: Outgoing, *, first: bool = False) -> None:
+        """A message whose claim came back: it keeps its pair and goes before all that waits."""
+        self.known[item.id] = item
+        if self.ordered and (item.number, item.peer) not in self._busy:
+            self._busy[item.number, item.peer] = None
+        item.placed = True
+        if first:
+            self._urgent.appendleft(item)
+        else:
+            self._urgent.append(item)
+
+    # --- going out ----------------------------------------------------------------------------------------------------
+
+    def passes(self, lane: int, number: str, peer: str) -> bool:
+        """Whether a new message may go past the queue: nothing waits before it, and its pair is free."""
+        if self._urgent or (self.ordered and (number, peer) in self._busy):
+            return False
+        if self._lanes[0].order or (lane == 1 and self._lanes[1].order):
+            return False
+        return all(u.complete for u in self._units.values() if u.key[0] <= lane)
+
+    def hold_pair(self, item: Outgoing) -> None:
+        """Marks the pair of a message that goes out directly."""
+        self.known[item.id] = item
+        if self.ordered:
+            self._busy[item.number, item.peer] = None
+
+    def take(self, budget: int) -> list[tuple[Outgoing, list[int]]]:
+        """Messages to claim next with the parts of each, at most ``budget`` segments in all.
+
+        A message larger than what is left of the budget goes in pieces; its rest stays in front.
+        """
+        out: list[tuple[Outgoing, list[int]]] = []
+        while budget > 0 and self._urgent:
+            item = self._urgent.popleft()
+            budget -= self._claim(item, budget, out)
+        for turns in self._lanes:
+            while budget > 0 and turns.order:
+                budget = self._turn(turns, budget, out)
+        return out
+
+    def _turn(self, turns: _Turns, budget: int, out: list[tuple[Outgoing, list[int]]]) -> int:
+        """One app's turn."""
+        app = turns.order[0]
+        turns.deficit[app] += QUANTUM
+        while budget > 0:
+            unit = next((u for u in turns.units[app] if u.items), None)
+            if unit is None:
+                # Nothing in memory: an app without anything keeps no credit.
+                turns.order.popleft()
+                del turns.deficit[app]
+                return budget
+            item = unit.items[0]
+            if len(item.waiting) > turns.deficit[app]:
+                turns.order.rotate(-1)
+                return budget
+            unit.items.popleft()
+            if self.ordered:
+                pair = (item.number, item.peer)
+                if pair in self._busy:
+                    others = self._busy[pair]
+                    if others is None:
+                        others = self._busy[pair] = deque()
+                    others.append(item)
+                    unit.aside += 1
+                    continue
+                self._busy[pair] = None
+            turns.deficit[app] -= len(item.waiting)
+            budget -= self._claim(item, budget, out)
+        return budget
+
+    def _claim(self, item: Outgoing, budget: int, out: list[tuple[Outgoing, list[int]]]) -> int:
+        parts = item.waiting[:budget]
+        item.waiting = item.waiting[budget:]
+        item.placed = bool(item.waiting)
+        if item.waiting:
+            self._urgent.appendleft(item)
+        if parts:
+            out.append((item, parts))
+        return len(parts)
+
+    def finished(self, item: Outgoing) -> None:
+        """Nothing of this message is open or waiting: its pair is free for the next."""
+        self.known.pop(item.id, None)
+        if not self.ordered:
+            return
+        pair = (item.number, item.peer)
+        others = self._busy.get(pair)
+        if others:
+            following = others.popleft()
+            unit = self._units[following.lane, following.app, following.rank]
+            unit.aside -= 1
+            following.placed = True
+            self._urgent.append(following)
+        else:
+            self._busy.pop(pair, None)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything in memory could be claimed."""
+        return bool(self._urgent or self._lanes[0].order or self._lanes[1].order)
+
+    @property
+    def queued(self) -> int:
+        """Unsent segments, on disk and in memory."""
+        return sum(self.stored.values())
+
+    def count(self, app: str, segments: int) -> None:
+        """Counts segments that came to wait (or, negative, no longer do)."""
+        self.stored[app] = max(0, self.stored.get(app, 0) + segments)

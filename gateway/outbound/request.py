@@ -1,0 +1,73 @@
+"""What an application asks to be sent, who it is, and what it gets back."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from gateway.model import REASONS
+
+
+class Submit(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Parameters of ``submit``; every door makes this of what it is given (DESIGN of the local socket)."""
+
+    to: str
+    text: str | None = None
+    data: str | None = None  # hex
+    from_: str | None = msgspec.field(name="from", default=None)
+    class_: Literal["transactional", "direct", "marketing"] = msgspec.field(name="class", default="transactional")
+    encoding: Literal["auto", "gsm7", "ucs2", "latin1", "binary"] = "auto"
+    flash: bool = False
+    udh: str | None = None  # hex, with its length octet
+    tlvs: dict[str, str] | None = None  # tag ("0x1400" or decimal) -> value in hex
+    validity: float | None = None  # seconds
+    send_at: str | None = None  # RFC 3339
+    priority: int = 0  # 0 to 9
+    ref: str | None = None
+    receipt: bool = True
+    meta: dict[str, Any] | None = None
+
+
+class App:
+    """An application as a door knows it: its rights. ``numbers`` None: all."""
+
+    __slots__ = ("admin", "binary", "name", "numbers")
+
+    def __init__(self, name: str, numbers: frozenset[str] | None, *, admin: bool = False, binary: bool = False) -> None:
+        self.name = name
+        self.numbers = numbers
+        self.admin = admin
+        self.binary = binary
+
+
+class Accepted(msgspec.Struct):
+    """What ``submit`` returns once the message is stored."""
+
+    id: str
+    ref: str | None
+    state: str
+    segments: int
+    encoding: str
+    from_: str = msgspec.field(name="from")
+    to: str
+    duplicate: bool
+    warnings: list[str]
+
+
+class Refusal(Exception):
+    """A refusal with a reason of `REASONS`. ``retry_after`` (seconds) means: not now, but later."""
+
+    def __init__(
+        self,
+        reason: str,
+        detail: str | None = None,
+        *,
+        field: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(detail or REASONS[reason])
+        self.reason = reason
+        self.detail = detail
+        self.field = field
+        self.retry_after = retry_after

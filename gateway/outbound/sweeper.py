@@ -1,0 +1,160 @@
+"""What time does to messages: retries and schedules that come due, validity that ends, receipts that do not come."""
+
+from __future__ import annotations
+
+import heapq
+from functools import partial
+from typing import Any, ClassVar, Final
+
+import trio
+
+from gateway.carrier.outgoing import Outgoing
+from gateway.log import logger
+from gateway.model import State, id_floor
+from gateway.outbound.outbound import Outbound
+from gateway.settings import Settings
+from gateway.store import queries
+from gateway.store.ends import End, EndOp
+from gateway.store.inbound import GiveUpPartsOp
+from gateway.store.resolve import DueOp
+from gateway.store.tx import Op, Tx
+
+_log = logger(component="outbound")
+
+PAGE: Final = 500
+EXPIRY_EVERY: Final = 5.0
+SLOW_EVERY: Final = 60.0
+COMPLETE_KEPT_MS: Final = 3_600_000
+"""How long the mark of a complete long message stays, for late copies of its parts."""
+
+
+class AgeParkedOp(Op):
+    """Parked receipts older than ``before`` (ms) go, counted."""
+
+    __slots__ = ("before",)
+    order: ClassVar[int] = 90
+    name: ClassVar[str] = "age_parked"
+
+    def __init__(self, before: int) -> None:
+        super().__init__()
+        self.before = before
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return PAGE, 0
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        for op in ops:
+            gone = tx.con.execute(
+                "DELETE FROM parked_receipt WHERE id IN (SELECT id FROM parked_receipt WHERE id < ? LIMIT ?)",
+                (id_floor(op.before), PAGE),
+            ).rowcount
+            tx.parked -= gone
+            tx.count("receipt_parked_evicted", gone)
+
+
+class Sweeper:
+    """Looks at what is due every second, at validity every five, at the rest every minute."""
+
+    def __init__(self, outbound: Outbound, settings: Settings) -> None:
+        self._outbound = outbound
+        self._store = outbound.store
+        self._settings = settings
+        self._delayed: list[tuple[int, int, Outgoing]] = []
+        self._swept = self._store.clock.now_ms() - int(settings.limits.no_receipt_after * 1000)
+        outbound.later = self.later
+
+    def configure(self, settings: Settings) -> None:
+        """Takes over new settings."""
+        self._settings = settings
+
+    def later(self, item: Outgoing) -> None:
+        """A message whose retry waits for its time; until then its pair is held."""
+        item.placed = True
+        heapq.heappush(self._delayed, (item.due_at, item.id, item))
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """A task of the daemon."""
+        task_status.started()
+        now = trio.current_time()
+        next_expiry, next_slow = now + EXPIRY_EVERY, now
+        while True:
+            try:
+                self._retries()
+                await self._scheduled()
+                now = trio.current_time()
+                if now >= next_expiry:
+                    next_expiry = now + EXPIRY_EVERY
+                    await self._validity()
+                if now >= next_slow:
+                    next_slow = now + SLOW_EVERY
+                    await self._slow()
+            except Exception as error:
+                # The database's trouble, most of all: it is reported by the writer, and passes.
+                _log.warning("sweep_failed", error=repr(error))
+            await trio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        if not self._delayed:
+            return 1.0
+        return min(1.0, max(0.01, (self._delayed[0][0] - self._store.clock.now_ms()) / 1000))
+
+    def _retries(self) -> None:
+        now = self._store.clock.now_ms()
+        names: set[str] = set()
+        while self._delayed and self._delayed[0][0] <= now:
+            item = heapq.heappop(self._delayed)[2]
+            item.placed = False
+            if item.waiting:
+                self._outbound.queue(item.carrier).again(item)
+                names.add(item.carrier)
+        for name in names:
+            self._outbound.refill(name)
+
+    async def _scheduled(self) -> None:
+        store = self._store
+        while True:
+            ids = await store.reader.read(partial(queries.due_scheduled, now=store.clock.now_ms(), limit=PAGE))
+            if not ids:
+                return
+            await store.writer.do(DueOp(ids))
+            found = await store.reader.read(partial(queries.queued_by_id, ids=ids))
+            self._outbound.admit(self._outbound.restore(found))
+            if len(ids) < PAGE:
+                return
+
+    async def _validity(self) -> None:
+        store = self._store
+        while True:
+            found = await store.reader.read(partial(queries.expired_unsent, now=store.clock.now_ms(), limit=PAGE))
+            if not found:
+                return
+            ends = [End(mid, part, State.EXPIRED, "expired_unsent", low=0, high=1) for mid, part in found]
+            await store.writer.do(EndOp(ends))
+            if len(found) < PAGE:
+                return
+
+    async def _slow(self) -> None:
+        store, limits = self._store, self._settings.limits
+        now = store.clock.now_ms()
+        high = now - int(limits.no_receipt_after * 1000)
+        overdue = await store.reader.read(partial(queries.sent_without_receipt, low=self._swept, high=high))
+        self._swept = high
+        if overdue:
+            self._outbound.metrics.overdue.inc(overdue)
+            _log.warning("receipts_overdue", messages=overdue)
+        await store.writer.do(AgeParkedOp(now - int(limits.parked_age * 1000)))
+        while True:
+            op = GiveUpPartsOp(now - int(limits.reassembly_age * 1000), now - COMPLETE_KEPT_MS)
+            await store.writer.do(op)
+            if op.given_up < GiveUpPartsOp.at_once:
+                break
+        units = await store.reader.read(queries.queue_units)
+        counted: dict[str, dict[str, int]] = {}
+        for unit, segments in units:
+            of_carrier = counted.setdefault(unit.carrier, {})
+            of_carrier[unit.app] = of_carrier.get(unit.app, 0) + segments
+        for name, queue in self._outbound.queues.items():
+            # What was ended on disk alone is not seen by the queue: the count is set right now and then.
+            queue.stored = counted.get(name, {})

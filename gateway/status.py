@@ -1,0 +1,213 @@
+"""What `status` shows, and the gauges of the metrics: one reading of the daemon's state for both."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+from gateway.doors.socket import SocketServer
+from gateway.handlers.webhook import Webhook
+from gateway.log import counters as log_counters
+from gateway.metrics import Metrics
+from gateway.outbound.outbound import Outbound
+from gateway.outbound.request import App
+from gateway.outbox import Outbox
+from gateway.store import queries
+from gateway.store.store import Store
+from gateway.store.streams import HANDLER
+
+RATE_SPAN: Final = 10
+"""Seconds over which rates are shown."""
+
+
+class Status:
+    """Reads the parts of the daemon."""
+
+    def __init__(
+        self,
+        store: Store,
+        outbound: Outbound,
+        outbox: Outbox,
+        metrics: Metrics,
+        handlers: Mapping[str, Webhook],
+    ) -> None:
+        self._store = store
+        self._outbound = outbound
+        self._outbox = outbox
+        self._metrics = metrics
+        self._handlers = handlers
+        self._started = time.monotonic()
+        self._samples: deque[dict[str, float]] = deque(maxlen=RATE_SPAN + 1)
+        self.server: SocketServer | None = None
+        self.oldest: dict[str, int] = {}
+        self._connect_gauges()
+
+    def sample(self) -> None:
+        """Called once a second, for the rates."""
+        self._samples.append({name: self._submitted(name) for name in self._outbound.carriers})
+
+    async def look_at_disk(self) -> None:
+        """Reads from the database what gauges show; now and then."""
+        self.oldest = await self._store.reader.read(queries.queued_oldest)
+
+    def _submitted(self, name: str) -> float:
+        return _value(self._metrics.carrier(name).submitted)
+
+    def _rate(self, name: str) -> float:
+        if len(self._samples) < 2:
+            return 0.0
+        first, last = self._samples[0], self._samples[-1]
+        return round((last.get(name, 0.0) - first.get(name, 0.0)) / (len(self._samples) - 1), 1)
+
+    # --- status -------------------------------------------------------------------------------------------------------
+
+    async def read(self, app: App) -> dict[str, Any]:
+        """All of it for an operator; an app sees how its own messages can be sent, and its subscriptions."""
+        counts = await self._store.reader.read(queries.counts_by_state)
+        self.oldest = await self._store.reader.read(queries.queued_oldest)
+        shown: dict[str, Any] = {
+            "version": version("smsgw"),
+            "uptime": round(time.monotonic() - self._started, 1),
+            "stopping": self._outbound.stopping,
+            "carriers": [self._carrier(name, app.admin) for name in self._outbound.carriers],
+            "subscriptions": self._subscriptions(None if app.admin else app.name),
+        }
+        if app.admin:
+            writer, database = self._store.writer, self._store.database
+            shown |= {
+                "pid": os.getpid(),
+                "node": self._store.ids.node,
+                "epoch": self._store.epoch,
+                "store": {
+                    "url": database.url,
+                    "healthy": writer.healthy,
+                    "disk_full": writer.disk_full,
+                    "wal_bytes": database.wal_size(),
+                    "free_bytes": database.free_disk(),
+                    "bursts": writer.stats.bursts,
+                    "rows": writer.stats.rows,
+                },
+                "handlers": self._handler_rows(),
+                "counts": counts,
+                "parked_receipts": writer.base.parked,
+            }
+        return shown
+
+    def _carrier(self, name: str, full: bool) -> dict[str, Any]:
+        carrier = self._outbound.carriers[name]
+        queue = self._outbound.queues[name]
+        metrics = self._metrics.carrier(name)
+        oldest = self.oldest.get(name)
+        shown: dict[str, Any] = {"name": name, "state": carrier.state, "queued": queue.queued}
+        if not full:
+            return shown
+        return shown | {
+            "ready": carrier.claims_waiting,
+            "in_flight": carrier.in_use,
+            "oldest_seconds": round((self._store.clock.now_ms() - oldest) / 1000, 1) if oldest is not None else None,
+            "submitted": int(_value(metrics.submitted)),
+            "accepted": int(_value(metrics.accepted)),
+            "failed": int(self._failed(name)),
+            "in_doubt": int(_value(metrics.in_doubt)),
+            "receipts": int(self._labelled(self._metrics.receipts, name)),
+            "inbound": int(_value(metrics.inbound)),
+            "rate": self._rate(name),
+            "binds": [
+                {
+                    "name": b.name,
+                    "kind": b.kind,
+                    "state": b.state,
+                    "host": b.host,
+                    "since": queries.rfc3339(int(b.since * 1000)),
+                    "window": carrier.settings.window if b.kind != "receiver" else 0,
+                    "in_use": b.in_use,
+                    "reconnects": b.reconnects,
+                    "last_error": b.last_error,
+                }
+                for b in carrier.binds
+            ],
+        }
+
+    def _failed(self, name: str) -> float:
+        return self._labelled(self._metrics.failed, name)
+
+    @staticmethod
+    def _labelled(counter: Any, name: str) -> float:
+        return sum(
+            float(sample.value)
+            for family in counter.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total") and sample.labels.get("carrier") == name
+        )
+
+    def _subscriptions(self, app: str | None) -> list[dict[str, Any]]:
+        return [
+            {
+                "app": feed.info.app,
+                "name": feed.info.name,
+                "connected": self.server is not None and self.server.subscriptions.connected(feed.info.id),
+                "backlog": feed.backlog,
+            }
+            for feed in self._outbox.feeds.values()
+            if feed.info.kind != HANDLER and (app is None or feed.info.app == app)
+        ]
+
+    def _handler_rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for feed in self._outbox.feeds.values():
+            if feed.info.kind == HANDLER:
+                webhook = self._handlers.get(feed.info.name)
+                rows.append(
+                    {
+                        "name": feed.info.name,
+                        "configured": webhook is not None,
+                        "backlog": feed.backlog,
+                        "dead": feed.dead,
+                        "failures": webhook.failures if webhook is not None else 0,
+                        "last_error": webhook.last_error if webhook is not None else None,
+                    }
+                )
+        return rows
+
+    # --- gauges -------------------------------------------------------------------------------------------------------
+
+    def _connect_gauges(self) -> None:
+        m, outbound, store = self._metrics, self._outbound, self._store
+        m.window.read = lambda: [((c.name,), c.in_use) for c in outbound.carriers.values()]
+        m.queue.read = lambda: [((name,), queue.queued) for name, queue in outbound.queues.items()]
+        m.oldest.read = self._ages
+        m.bind_up.read = lambda: [
+            ((c.name, b.name), float(b.state == "bound")) for c in outbound.carriers.values() for b in c.binds
+        ]
+        m.alarm.read = lambda: [
+            ((c.name, b.name), float(b.state == "refused")) for c in outbound.carriers.values() for b in c.binds
+        ]
+        m.backlog.read = lambda: [
+            (("handler", f.info.name) if f.info.kind == HANDLER else ("subscription", f"{f.info.app}/{f.info.name}"),
+             f.backlog)
+            for f in self._outbox.feeds.values()
+        ]  # fmt: skip
+        m.store_state.read = lambda: [((), float(store.writer.healthy))]
+        m.disk_full.read = lambda: [((), float(store.writer.disk_full))]
+        m.wal.read = lambda: [((), store.database.wal_size())]
+        m.parked.read = lambda: [((), store.writer.base.parked)]
+        m.connections.read = lambda: [((), self.server.connections if self.server is not None else 0)]
+        m.log_lines.read = lambda: [
+            (("suppressed",), log_counters().suppressed),
+            (("lost",), log_counters().lost),
+        ]
+
+    def _ages(self) -> Iterable[tuple[tuple[str, ...], float]]:
+        now = self._store.clock.now_ms()
+        return [
+            ((name,), max(0.0, (now - self.oldest[name]) / 1000) if name in self.oldest else 0.0)
+            for name in self._outbound.carriers
+        ]
+
+
+def _value(counter: Any) -> float:
+    return float(counter._value.get())
