@@ -20,7 +20,7 @@ from gateway.smpp.pdu import Address, DataSm, DataSmResp, DeliverSm, DeliverSmRe
 from gateway.smpp.receipt import Receipt, read_receipt
 from gateway.smpp.session import Session
 from gateway.sms.address import from_wire
-from gateway.sms.reassembly import decode_text, read_part
+from gateway.sms.reassembly import assemble, decode_text, read_part
 from gateway.store.inbound import Arrival, InboundOp
 from gateway.store.receipts import ReceiptIn, ReceiptOp
 from gateway.store.store import Store
@@ -79,9 +79,13 @@ class Inbound:
                 arrival_answers.append((sequence, answer))
         writer = self._store.writer
         if receipts:
-            writer.put(ReceiptOp(receipts, (bind, session, receipt_answers)), self._receipts_stored, self._receipts_refused)
+            writer.put(
+                ReceiptOp(receipts, (bind, session, receipt_answers)), self._receipts_stored, self._receipts_refused
+            )
         if arrivals:
-            writer.put(InboundOp(arrivals, (bind, session, arrival_answers)), self._messages_stored, self._messages_refused)
+            writer.put(
+                InboundOp(arrivals, (bind, session, arrival_answers)), self._messages_stored, self._messages_refused
+            )
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -125,7 +129,10 @@ class Inbound:
                 part=part,
                 alphabet=alphabet,
             )
-        decoded = decode_text(part.data, part.data_coding, alphabet)
+        # Behind a header packed septets start with fill bits, which only the whole part tells.
+        decoded = (
+            assemble({1: part}, 1, alphabet) if part.udh_octets else decode_text(part.data, part.data_coding, alphabet)
+        )
         more: dict[str, object] = {}
         flags = part.flags + decoded.flags
         if flags:

@@ -143,29 +143,20 @@ class InboundOp(Op):
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        arrivals = [a for op in ops for a in op.arrivals]
+        parts = [a for a in arrivals if a.part is not None]
+        completed = _add_parts(tx, parts) if parts else {}
+        # In the order of arrival: a long message stands where the part came that completed it.
         whole: list[Message] = []
-        parts: list[Arrival] = []
-        for op in ops:
-            for a in op.arrivals:
-                if a.part is None:
-                    whole.append(
-                        Message(
-                            tx.ids.next(),
-                            a.carrier,
-                            a.number,
-                            a.peer,
-                            a.text,
-                            a.data,
-                            a.encoding,
-                            1,
-                            True,
-                            a.extra,
-                        )
-                    )
-                else:
-                    parts.append(a)
-        if parts:
-            whole += _add_parts(tx, parts)
+        for a in arrivals:
+            if a.part is None:
+                whole.append(
+                    Message(tx.ids.next(), a.carrier, a.number, a.peer, a.text, a.data, a.encoding, 1, True, a.extra)
+                )
+            elif id(a) in completed:
+                message = completed[id(a)]
+                message.id = tx.ids.next()
+                whole.append(message)
         keep(tx, whole)
 
 
@@ -181,8 +172,8 @@ _extra_decoder = msgspec.json.Decoder(_PartExtra)
 _GroupKey = tuple[str, str, str, int, int]
 
 
-def _add_parts(tx: Tx, arrivals: list[Arrival]) -> list[Message]:
-    """Stores parts; returns the messages that they completed."""
+def _add_parts(tx: Tx, arrivals: list[Arrival]) -> dict[int, Message]:
+    """Stores parts; returns the messages that they completed, by id() of the last arrival of each, without their id."""
     groups: dict[_GroupKey, Arrival] = {}
     rows: list[Row] = []
     for a in arrivals:
@@ -199,7 +190,7 @@ def _add_parts(tx: Tx, arrivals: list[Arrival]) -> list[Message]:
         )
         rows.append((*key, part.seq, a.carrier, tx.now, part.data, part.data_coding, _encoder.encode(extra).decode()))
     INSERT_MO_PART.run(tx.con, rows)
-    done: list[Message] = []
+    done: dict[int, Message] = {}
     for key, a in groups.items():
         stored = _stored_parts(tx, key)
         if COMPLETE_PART in stored:
@@ -209,7 +200,7 @@ def _add_parts(tx: Tx, arrivals: list[Arrival]) -> list[Message]:
             continue
         if len(stored) < key[4]:
             continue
-        done.append(_assemble(tx, key, stored, a.carrier))
+        done[id(a)] = _assemble(key, stored, a.carrier)
         tx.con.execute(_DELETE_PARTS, (*key, COMPLETE_PART))
         tx.con.execute(
             "INSERT INTO mo_part (number, peer, scheme, ref, total, part, carrier, received_at, data, data_coding)"
@@ -233,7 +224,7 @@ def _stored_parts(tx: Tx, key: _GroupKey) -> dict[int, tuple[bytes, int, str | N
     return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
 
 
-def _assemble(tx: Tx, key: _GroupKey, stored: dict[int, tuple[bytes, int, str | None, str]], carrier: str) -> Message:
+def _assemble(key: _GroupKey, stored: dict[int, tuple[bytes, int, str | None, str]], carrier: str) -> Message:
     number, peer, scheme, ref, total = key
     parts: dict[int, InboundPart] = {}
     alphabet = "gsm7"
@@ -255,7 +246,7 @@ def _assemble(tx: Tx, key: _GroupKey, stored: dict[int, tuple[bytes, int, str | 
         )
     joined: Assembled = assemble(parts, total, alphabet)  # type: ignore[arg-type]
     return Message(
-        tx.ids.next(),
+        0,
         carrier,
         number,
         peer,
@@ -302,7 +293,9 @@ class GiveUpPartsOp(Op):
             partial: list[Message] = []
             for key in keys:
                 stored = _stored_parts(tx, key)
-                partial.append(_assemble(tx, key, stored, next(iter(stored.values()))[3]))
+                message = _assemble(key, stored, next(iter(stored.values()))[3])
+                message.id = tx.ids.next()
+                partial.append(message)
                 tx.con.execute(_DELETE_PARTS, (*key, COMPLETE_PART))
             keep(tx, partial)
             tx.count("inbound_partial", len(partial))
