@@ -126,22 +126,35 @@ async def test_a_terminal_has_a_prompt_and_its_end_of_file_stops(autojump_clock)
     assert printed.endswith("\r\x1b[K")
 
 
-@pytest.mark.parametrize("kind", ["file", "null", "closed"])
-async def test_other_kinds_of_standard_input(tmp_path, kind):
-    out = Output()
+@pytest.fixture
+def commands(tmp_path):
+    """A plain file as standard input."""
     (tmp_path / "commands").write_bytes(b"rate 0\nquit\n")
-    with open(tmp_path / "commands" if kind == "file" else os.devnull, "rb") as file:
-        stdin = NO_FILE if kind == "closed" else file.fileno()
-        async with program(stdin, out):
-            if kind != "file":
-                await connected_and_gone(out)
-                os.kill(os.getpid(), signal.SIGTERM)
-    assert ("mo_rate = 0.0\n" in out.getvalue()) == (kind == "file")
+    with open(tmp_path / "commands", "rb") as file:
+        yield file.fileno()
 
 
-async def connected_and_gone(out: Output) -> None:
-    """Shows that it serves."""
-    await (await connected(out)).aclose()
+@pytest.fixture
+def nothing():
+    """/dev/null as standard input."""
+    with open(os.devnull, "rb") as file:
+        yield file.fileno()
+
+
+async def test_commands_from_a_file(commands):
+    out = Output()
+    async with program(commands, out):
+        pass
+    assert "mo_rate = 0.0\n" in out.getvalue()
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_without_standard_input_it_serves(nothing, closed):
+    out = Output()
+    async with program(NO_FILE if closed else nothing, out):
+        await (await connected(out)).aclose()
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert "#1 bind " in out.getvalue()
 
 
 async def test_nobody_reads_the_output_any_more(pipe):
