@@ -12,9 +12,7 @@ __all__ = ["UsageError", "app", "program"]
 
 # typer carries its own copy of click since 0.2x and used the real one before: the class is found through one
 # that both export.
-UsageError: type[Exception] = next(
-    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError"
-)
+UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 
 app = typer.Typer(
     name="smsgw",

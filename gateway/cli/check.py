@@ -94,9 +94,7 @@ def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
 def _carrier(carrier: Carrier) -> dict[str, Any]:
     return {
         "name": carrier.name,
-        "hosts": [
-            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in carrier.endpoints
-        ],
+        "hosts": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in carrier.endpoints],
         "tls": carrier.tls,
         "system_id": carrier.system_id,
         "bind": carrier.bind,

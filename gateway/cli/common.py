@@ -69,9 +69,7 @@ def load_settings(given: Path | None) -> tuple[Settings, Path | None]:
 
     path = config_path(given)
     if path is None and not any(name.startswith("SMSGW_") and "__" in name for name in os.environ):
-        raise Failure(
-            f"no configuration: {DEFAULT_CONFIG} does not exist; name a file with -c or $SMSGW_CONFIG", USAGE
-        )
+        raise Failure(f"no configuration: {DEFAULT_CONFIG} does not exist; name a file with -c or $SMSGW_CONFIG", USAGE)
     return load(path), path
 
 

@@ -29,7 +29,8 @@ def explain(error: Exception) -> tuple[str, int] | None:
         text = str(error)
         if error.retry_after is not None:
             text += f"; try again in {error.retry_after:g} s"
-        return text, USAGE if error.code == -32602 else FAILED
+        wrong = error.code == -32602 or error.reason == "invalid_config"
+        return text, USAGE if wrong else FAILED
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     if name == "gateway.settings.errors.ConfigError":
         return f"the configuration cannot be used\n{error}", USAGE

@@ -31,14 +31,10 @@ def search(
     of_app: Annotated[str | None, typer.Option("--app", help="The app that submitted it.")] = None,
     state: Annotated[str | None, typer.Option(help="queued, sent, in_doubt, delivered, failed, ...")] = None,
     reason: Annotated[str | None, typer.Option(help="Why it ended: invalid_destination, ...")] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="RFC 3339, local time, or 2h (ago).")
-    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, local time, or 2h (ago).")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="The same.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, newest first.")] = 50,
-    before: Annotated[
-        str | None, typer.Option(metavar="ID", help="Older than this message: page on.")
-    ] = None,
+    before: Annotated[str | None, typer.Option(metavar="ID", help="Older than this message: page on.")] = None,
     text: Annotated[bool, typer.Option("--text", help="With the texts.")] = False,
     socket: SocketOption = None,
     config: ConfigOption = None,
@@ -165,9 +161,7 @@ def _status(value: Any) -> Any:
 @messages.command()
 def resolve(
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Messages in doubt.")] = None,
-    carrier: Annotated[
-        str | None, typer.Option(help="All messages of this carrier that are in doubt.")
-    ] = None,
+    carrier: Annotated[str | None, typer.Option(help="All messages of this carrier that are in doubt.")] = None,
     resend: Annotated[bool, typer.Option("--resend", help="Send them again: they may come twice.")] = False,
     fail: Annotated[bool, typer.Option("--fail", help="Give them up: they may have come.")] = False,
     socket: SocketOption = None,

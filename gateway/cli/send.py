@@ -65,9 +65,7 @@ def _at(text: str) -> str:
 
 TextArgument = Annotated[
     str,
-    typer.Argument(
-        metavar="TEXT", help="The text; - reads standard input; hex octets with --encoding binary."
-    ),
+    typer.Argument(metavar="TEXT", help="The text; - reads standard input; hex octets with --encoding binary."),
 ]
 EncodingOption = Annotated[
     Encoding,
@@ -85,9 +83,7 @@ def send(
         MessageClass.transactional
     ),
     encoding: EncodingOption = Encoding.auto,
-    flash: Annotated[
-        bool, typer.Option("--flash", help="Shown at once and not stored by the phone.")
-    ] = False,
+    flash: Annotated[bool, typer.Option("--flash", help="Shown at once and not stored by the phone.")] = False,
     validity: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Worthless after that: 90s, 15m, 2h, 1d.")
     ] = None,
@@ -105,9 +101,7 @@ def send(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for its end; fails unless delivered, or sent in --timeout.")
     ] = False,
-    timeout: Annotated[
-        str, typer.Option("--timeout", metavar="DURATION", help="Longest wait with --wait.")
-    ] = "2m",
+    timeout: Annotated[str, typer.Option("--timeout", metavar="DURATION", help="Longest wait with --wait.")] = "2m",
     socket: SocketOption = None,
     config: ConfigOption = None,
     app: AppOption = None,

@@ -17,9 +17,9 @@ def run(config: ConfigOption = None) -> int:
     SIGTERM stops it and waits for what is under way, SIGHUP reloads the configuration.
     """
     settings, path = load_settings(config)
-    from gateway import daemon
+    from gateway.daemon import run as run_daemon
 
-    return daemon.run(settings, path)
+    return run_daemon(settings, path)
 
 
 def demo(
@@ -30,9 +30,9 @@ def demo(
     A daemon, a carrier and an application in one process: segments on the air, receipts, and a reply that
     reaches a webhook and a subscription. Fails when a step does not happen in its time.
     """
-    from gateway import demo
+    from gateway.demo import run as run_demo
 
-    return demo.run(stay=stay)
+    return run_demo(stay=stay)
 
 
 @config.callback()

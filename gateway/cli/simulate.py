@@ -118,9 +118,7 @@ _OWN: Final = (
 # field cannot drift apart.
 _PARAMETERS: Final = [
     *(
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
-        )
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
         for name, kind, default, option in _OWN
     ),
     *(_option(name, setting) for name, setting in SETTINGS.items()),

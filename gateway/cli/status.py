@@ -117,9 +117,7 @@ def _handlers(found: dict[str, Any]) -> Any:
     numbers = ("backlog", "dead", "failures")
     made = table("handler", *numbers, "last error", right=numbers)
     for handler in found["handlers"]:
-        made.add_row(
-            cell(handler["name"]), *(cell(handler[name]) for name in numbers), cell(handler["last_error"])
-        )
+        made.add_row(cell(handler["name"]), *(cell(handler[name]) for name in numbers), cell(handler["last_error"]))
     return made
 
 

@@ -34,9 +34,7 @@ def moment(text: str, *, ahead: bool = False, now: datetime | None = None) -> st
             at = datetime.fromisoformat(text)
         at = at.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError(
-            f'"{text}" is not a time such as 2026-03-01T09:00:00Z, "2026-03-01 09:00" or 2h'
-        ) from None
+        raise ValueError(f'"{text}" is not a time such as 2026-03-01T09:00:00Z, "2026-03-01 09:00" or 2h') from None
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

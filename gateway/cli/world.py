@@ -43,9 +43,7 @@ def _store(settings: Settings, problems: list[Finding], warnings: list[str]) -> 
         problems.append(("store.url", f"{file} is not readable and writable by {_who()}"))
     elif (owner := directory.stat().st_uid) != os.geteuid():
         # Root may write anywhere, which says nothing about the user that the daemon runs as.
-        warnings.append(
-            f"checked as {_who()}, but {directory} belongs to user {owner}: check as the daemon's user"
-        )
+        warnings.append(f"checked as {_who()}, but {directory} belongs to user {owner}: check as the daemon's user")
     free = shutil.disk_usage(directory).free // _MIB
     if free < settings.store.min_free_disk:
         warnings.append(
@@ -70,9 +68,7 @@ def _socket(settings: Settings, problems: list[Finding], warnings: list[str]) ->
         if not os.access(directory, os.W_OK | os.X_OK):
             problems.append(("socket.path", f"the directory {directory} is not writable by {_who()}"))
     elif directory.is_relative_to(Path("/run")):
-        warnings.append(
-            f"the directory {directory} of the socket does not exist; systemd makes it (RuntimeDirectory=)"
-        )
+        warnings.append(f"the directory {directory} of the socket does not exist; systemd makes it (RuntimeDirectory=)")
     else:
         problems.append(("socket.path", f"the directory {directory} does not exist"))
 
