@@ -1,0 +1,1 @@
+"""Where events go besides subscriptions: one kind of handler a module."""
