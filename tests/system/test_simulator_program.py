@@ -111,7 +111,7 @@ async def test_a_second_signal_does_not_wait(pipe):
             await stream.aclose()
 
 
-async def test_a_terminal_has_a_prompt_and_its_end_of_file_stops(autojump_clock):
+async def test_a_terminal_has_a_prompt_and_its_end_of_file_stops():
     person, stdin = pty.openpty()
     out = Output(terminal=True)
     try:
