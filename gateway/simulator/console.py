@@ -65,11 +65,7 @@ class Console:
 
     def _send(self, peer: str, number: str, text: str) -> list[str]:
         parts = self._simulator.inbound(peer, number, text, scheme=self._simulator.config.mo_scheme)
-        waits = (
-            ""
-            if any(bind.receives for bind in self._simulator.binds.values())
-            else ", nobody is bound to get it"
-        )
+        waits = "" if any(bind.receives for bind in self._simulator.binds.values()) else ", nobody is bound to get it"
         return [f"queued, {parts} part{'s' if parts != 1 else ''}{waits}"]
 
     def _disconnect(self, rest: str) -> list[str]:
@@ -114,8 +110,7 @@ class Console:
             + f", {stats.unanswered} left unanswered",
             f"messages {stats.messages} complete, {simulator.incomplete} with parts missing",
             f"receipts {stats.receipts}, {stats.receipts_acknowledged} acknowledged",
-            f"inbound {stats.inbound}, parts {stats.inbound_parts}, "
-            f"acknowledged {stats.inbound_acknowledged}",
+            f"inbound {stats.inbound}, parts {stats.inbound_parts}, acknowledged {stats.inbound_acknowledged}",
             f"waiting {simulator.waiting}; deferred {stats.deliveries_deferred}, "
             f"refused {stats.deliveries_refused}, not answered {stats.deliveries_expired}, "
             f"dropped {stats.dropped}",
@@ -131,9 +126,7 @@ class Console:
 
     def _help(self, _: str) -> list[str]:
         lines = [f"{f'{name} {command.usage}':<28}{command.does}" for name, command in _COMMANDS.items()]
-        lines.append(
-            f"{'SETTING [VALUE]':<28}show or change a setting, such as errors 0.1; rate is short for mo_rate"
-        )
+        lines.append(f"{'SETTING [VALUE]':<28}show or change a setting, such as errors 0.1; rate is short for mo_rate")
         return [line.rstrip() for line in lines]
 
     def _quit(self, _: str) -> list[str]:

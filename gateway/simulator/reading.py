@@ -10,9 +10,7 @@ import msgspec
 from .config import Seconds, SimulatorConfig
 
 _TYPES: Final[dict[str, Any]] = typing.get_type_hints(SimulatorConfig)
-_SWITCH: Final = {"on": True, "yes": True, "true": True, "1": True} | dict.fromkeys(
-    ("off", "no", "false", "0"), False
-)
+_SWITCH: Final = {"on": True, "yes": True, "true": True, "1": True} | dict.fromkeys(("off", "no", "false", "0"), False)
 
 
 def read_setting(name: str, text: str) -> Any:

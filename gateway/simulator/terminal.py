@@ -108,9 +108,7 @@ async def _heed_output(screen: _Screen, stop: trio.Event) -> None:
     stop.set()
 
 
-async def _take_commands(
-    stdin: int, console: Console, screen: _Screen, stop: trio.Event, terminal: bool
-) -> None:
+async def _take_commands(stdin: int, console: Console, screen: _Screen, stop: trio.Event, terminal: bool) -> None:
     async with aclosing(_lines(stdin)) as lines:
         async for line in lines:
             screen.show(*console.execute(line))

@@ -29,9 +29,7 @@ class Esme:
         self.messages: list[Any] = []
         self.client = Client("127.0.0.1", port, allow_unknown_opt_params=True, timeout=10)
         self.client.set_message_sent_handler(lambda pdu: self.responses.append(pdu))
-        self.client.set_message_received_handler(
-            lambda pdu: self.messages.append(pdu) or consts.SMPP_ESME_ROK
-        )
+        self.client.set_message_received_handler(lambda pdu: self.messages.append(pdu) or consts.SMPP_ESME_ROK)
         self.credentials = {"system_id": system_id, "password": password}
 
     def __enter__(self) -> "Esme":
@@ -65,9 +63,7 @@ class Esme:
             self.client.read_once()
 
 
-async def against(
-    config: SimulatorConfig, play: Callable[[int], Any], before: Any = None
-) -> tuple[Simulator, Any]:
+async def against(config: SimulatorConfig, play: Callable[[int], Any], before: Any = None) -> tuple[Simulator, Any]:
     """Runs `play(port)` in a thread against a simulator, and waits until the ESME has gone."""
     simulator = Simulator(config, rng=random.Random(1))
     with trio.fail_after(20):
