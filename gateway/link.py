@@ -42,7 +42,7 @@ class Link:
         self._timer: trio.CancelScope | None = None
         self.closed: Closed | None = None
         self._ended = trio.Event()
-        self._sending = False
+        self._written = trio.Event()
 
     def flush(self) -> None:
         """Has the writer send what the session holds, and the timer look at its deadline."""
@@ -76,8 +76,11 @@ class Link:
                 nursery.start_soon(self._time)
                 nursery.start_soon(self._read)
                 await self._ended.wait()
+                if self.closed is not None:
+                    # The writer may hold the last octets already: cancelled, it would leave an unknown part of them.
+                    with trio.move_on_after(FAREWELL):
+                        await self._written.wait()
                 nursery.cancel_scope.cancel()
-            await self._farewell()
         finally:
             # A connection that is given up is closed at once: waiting for TLS to say goodbye helps nobody.
             with trio.CancelScope(shield=True):
@@ -115,17 +118,18 @@ class Link:
         while True:
             data = session.data_to_send()
             if not data:
+                if self.closed is not None:
+                    self._written.set()
+                    return
                 self._wake = trio.Event()
                 await self._wake.wait()
                 continue
             if self._on_taken is not None:
                 self._on_taken()
-            self._sending = True
             try:
                 await stream.send_all(data)
-                self._sending = False
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                # The reader may still have something; if not, it sees the end as well.
+                self._written.set()
                 self._turn(session.receive_eof(trio.current_time()))
                 return
 
@@ -135,14 +139,3 @@ class Link:
             with trio.CancelScope(deadline=session.next_deadline()) as self._timer:
                 await trio.sleep_forever()
             self._turn(session.on_deadline(trio.current_time()))
-
-    async def _farewell(self) -> None:
-        if self._sending:
-            return  # cut off in the middle of a PDU: nothing may follow it
-        with trio.move_on_after(FAREWELL):
-            data = self.session.data_to_send()
-            if data:
-                try:
-                    await self.stream.send_all(data)
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    pass
