@@ -15,8 +15,10 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 MINIMUM_SQLITE: Final = (3, 35, 0)  # UPDATE ... FROM came with 3.33, RETURNING with 3.35
@@ -96,9 +98,14 @@ class Database:
         try:
             self._create_private()
             self._migrate()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, DBAPIError, OSError) as error:
             self.close()
             raise StoreError(f"cannot open the database {self.path}: {error}") from error
+        except CommandError as error:
+            self.close()
+            raise StoreError(
+                f"the database {self.path} was made by a later version of smsgw, and this one cannot use it ({error})"
+            ) from error
         except BaseException:
             self.close()
             raise

@@ -22,17 +22,13 @@ def test_every_reason_is_documented_with_its_words() -> None:
 def test_every_member_of_submit_is_documented() -> None:
     section = SOCKET.split("### submit")[1].split("## Events")[0]
     documented = re.findall(r"^\| `(\w+)` \|", section, re.M)
-    assert documented == [name for name in Submit.__struct_encode_fields__] or set(documented) == set(
-        Submit.__struct_encode_fields__
-    )
+    assert sorted(documented) == sorted(Submit.__struct_encode_fields__)
 
 
 def test_every_method_is_documented() -> None:
-    from gateway.doors.methods import Methods
-
     source = (ROOT / "gateway/doors/methods.py").read_text()
     table = set(re.findall(r'^            "(\w+)": \(\w+, self\.\w+\)', source, re.M))
-    assert table and Methods is not None
+    assert table
     section = SOCKET.split("## Methods")[1].split("### submit")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.M)) == table | {"submit", "ack", "auth"}
 
@@ -40,7 +36,7 @@ def test_every_method_is_documented() -> None:
 def test_every_command_is_documented() -> None:
     from typer.main import get_command
 
-    from gateway.cli import app
+    from gateway.cli.app import app
 
     text = (ROOT / "docs/operations.md").read_text() + (ROOT / "README.md").read_text()
     commands = get_command(app).commands  # type: ignore[attr-defined]
