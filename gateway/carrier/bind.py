@@ -171,7 +171,6 @@ class Bind:
             if self.carrier.stopped():
                 break
             started = trio.current_time()
-            self._refused = None
             await self._once()
             if self.carrier.stopped():
                 break
@@ -197,6 +196,7 @@ class Bind:
         self.host = f"{host}:{port}"
         self._set("connecting")
         self._bound_at = 0.0
+        self._refused = None
         try:
             with trio.fail_after(settings.connect_timeout):
                 stream = await self._connect(host, port)

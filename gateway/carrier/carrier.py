@@ -81,7 +81,9 @@ class Carrier:
         self._clock = clock
         self._rng = rng or random.Random()
         self._pacer = Pacer(settings.throughput)
-        self._ready: deque[SegmentOut] = deque()
+        self._ready: tuple[deque[SegmentOut], ...] = (deque(), deque())  # by lane
+        # A one-time code must find room to be claimed, however much of a bulk job is claimed already.
+        self.kept_free = max(1, settings.window * max(1, settings.binds) // 8)
         self._sources: dict[str, Address] = {}
         self._changed = trio.Event()
         self._next_bind = 0.0
@@ -116,7 +118,7 @@ class Carrier:
     @property
     def claims_waiting(self) -> int:
         """Claimed segments that wait for a slot or their pace."""
-        return len(self._ready)
+        return len(self._ready[0]) + len(self._ready[1])
 
     def room(self) -> int:
         """How many more segments may be claimed: claimed and unanswered stay within twice the window of the binds."""
@@ -127,19 +129,20 @@ class Carrier:
             used += b.in_use
             if b.can_send:
                 total += self.settings.window
-        return max(0, 2 * total - used - len(self._ready))
+        return max(0, 2 * total - used - self.claims_waiting)
 
     # --- sending ------------------------------------------------------------------------------------------------------
 
     def push(self, segments: list[SegmentOut]) -> None:
-        """Takes claimed segments; they are written in this order as slots come free."""
-        self._ready.extend(segments)
+        """Takes claimed segments; they are written in this order as slots come free, lane 0 before lane 1."""
+        urgent, rest = self._ready
+        for s in segments:
+            (rest if s.message.lane else urgent).append(s)
         self.pump()
 
     def pump(self) -> None:
         """Writes what there is a slot and a pace for, in one write per bind."""
-        ready = self._ready
-        if not ready or self.held or self.stopping:
+        if not self.claims_waiting or self.held or self.stopping:
             return
         now = trio.current_time()
         if now < self.paused_until:
@@ -155,7 +158,11 @@ class Carrier:
         written = 0
         expired: list[SegmentOut] = []
         turn = self._rotation
-        while ready and senders:
+        urgent, rest = self._ready
+        while senders:
+            ready = urgent or rest
+            if not ready:
+                break
             if ready[0].message.expires_at <= now_ms:
                 expired.append(ready.popleft())
                 continue
@@ -213,8 +220,9 @@ class Carrier:
 
     def take_back(self) -> list[SegmentOut]:
         """Takes the claimed segments that are not written out of its hands."""
-        out = list(self._ready)
-        self._ready.clear()
+        out = [s for ready in self._ready for s in ready]
+        for ready in self._ready:
+            ready.clear()
         return out
 
     def pause(self, seconds: float) -> float:
@@ -292,7 +300,7 @@ class Carrier:
         """Called by a bind whenever its state changes."""
         self._notify()
         self.hooks.state(bind)
-        if bind.state == "down" and not self.can_send and self._ready:
+        if bind.state == "down" and not self.can_send and self.claims_waiting:
             self.hooks.stalled(self)
 
     async def stop(self) -> None:

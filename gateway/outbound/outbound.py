@@ -142,7 +142,8 @@ class Outbound:
         carrier = self.carriers.get(outgoing.carrier)
         if carrier is None or not queue.passes(outgoing.lane, outgoing.number, outgoing.peer):
             return
-        if carrier.room() - queue.reserved < len(outgoing.waiting):
+        kept_free = carrier.kept_free if outgoing.lane else 0
+        if carrier.room() - queue.reserved - kept_free < len(outgoing.waiting):
             return
         prepared.row.state = State.SUBMITTING
         queue.reserved += len(outgoing.waiting)
@@ -263,7 +264,7 @@ class Outbound:
         budget = carrier.room() - queue.reserved
         if budget <= 0:
             return
-        taken = queue.take(budget)
+        taken = queue.take(budget, carrier.kept_free)
         if not taken:
             return
         now_ms = self.clock.now_ms()

@@ -57,7 +57,7 @@ class CarrierQueue:
         self.known: dict[int, Outgoing] = {}
         self.reserved = 0  # segments whose claim is being stored
         self.stored: dict[str, int] = {}  # unsent segments by app, on disk and in memory
-        self._urgent: deque[Outgoing] = deque()  # they hold their pair already
+        self._urgent: tuple[deque[Outgoing], ...] = (deque(), deque())  # by lane; they hold their pair already
         self._units: dict[UnitKey, Unit] = {}
         self._lanes = (_Turns(), _Turns())
         self._busy: dict[Pair, deque[Outgoing] | None] = {}
@@ -145,17 +145,17 @@ class CarrierQueue:
             self._busy[item.number, item.peer] = None
         item.placed = True
         if first:
-            self._urgent.appendleft(item)
+            self._urgent[item.lane].appendleft(item)
         else:
-            self._urgent.append(item)
+            self._urgent[item.lane].append(item)
 
     # --- going out ----------------------------------------------------------------------------------------------------
 
     def passes(self, lane: int, number: str, peer: str) -> bool:
         """Whether a new message may go past the queue: nothing waits before it, and its pair is free."""
-        if self._urgent or (self.ordered and (number, peer) in self._busy):
+        if self.ordered and (number, peer) in self._busy:
             return False
-        if self._lanes[0].order or (lane == 1 and self._lanes[1].order):
+        if any(self._urgent[i] or self._lanes[i].order for i in range(lane + 1)):
             return False
         return all(u.complete for u in self._units.values() if u.key[0] <= lane)
 
@@ -165,16 +165,19 @@ class CarrierQueue:
         if self.ordered:
             self._busy[item.number, item.peer] = None
 
-    def take(self, budget: int) -> list[tuple[Outgoing, list[int]]]:
+    def take(self, budget: int, kept_free: int = 0) -> list[tuple[Outgoing, list[int]]]:
         """Messages to claim next with the parts of each, at most ``budget`` segments in all.
 
-        A message larger than what is left of the budget goes in pieces; its rest stays in front.
+        ``kept_free`` of them are not for lane 1. A message larger than what is left of the budget goes in pieces; its
+        rest stays in front.
         """
         out: list[tuple[Outgoing, list[int]]] = []
-        while budget > 0 and self._urgent:
-            item = self._urgent.popleft()
-            budget -= self._claim(item, budget, out)
-        for turns in self._lanes:
+        for lane, turns in enumerate(self._lanes):
+            if lane:
+                budget -= kept_free
+            urgent = self._urgent[lane]
+            while budget > 0 and urgent:
+                budget -= self._claim(urgent.popleft(), budget, out)
             while budget > 0 and turns.order:
                 budget = self._turn(turns, budget, out)
         return out
@@ -214,7 +217,7 @@ class CarrierQueue:
         item.waiting = item.waiting[budget:]
         item.placed = bool(item.waiting)
         if item.waiting:
-            self._urgent.appendleft(item)
+            self._urgent[item.lane].appendleft(item)
         if parts:
             out.append((item, parts))
         return len(parts)
@@ -231,14 +234,14 @@ class CarrierQueue:
             unit = self._units[following.lane, following.app, following.rank]
             unit.aside -= 1
             following.placed = True
-            self._urgent.append(following)
+            self._urgent[following.lane].append(following)
         else:
             self._busy.pop(pair, None)
 
     @property
     def waiting(self) -> bool:
         """Whether anything in memory could be claimed."""
-        return bool(self._urgent or self._lanes[0].order or self._lanes[1].order)
+        return any(self._urgent) or any(turns.order for turns in self._lanes)
 
     @property
     def queued(self) -> int:
