@@ -15,6 +15,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Self
 
@@ -96,7 +97,8 @@ class Load:
         self.segments = 0
         self.ended: dict[str, str] = {}
         """State by message_id, of receipt events that were taken; the last one counts."""
-        self._end_events: dict[str, int | str] = {}
+        self.end_events: dict[str, int | str] = {}
+        """event_id of the first end that was told, by message_id."""
         self.redelivered = 0
         self.contradicted: list[str] = []
         """message_ids that had two ends, which the same event coming again is not."""
@@ -242,6 +244,19 @@ class Load:
         except Disconnected as error:
             self.broken = str(error)
 
+    def drain(self, timeout: float = 2.0) -> None:
+        """Take what a daemon that is gone had still written: a reply that left it counts. Sends nothing."""
+        end = time.monotonic() + timeout
+        for connection in self._all():
+            with suppress(Disconnected):
+                while select.select([connection], [], [], max(end - time.monotonic(), 0.0))[0]:
+                    incoming = connection.receive()
+                    if connection is self._subscriber:
+                        self._note_events(incoming, time.monotonic())
+                    else:
+                        self._take_replies(incoming, time.monotonic())
+        self.broken = self.broken or "drained"
+
     def _send(self) -> float | None:
         """Write the requests that are due; returns when the next will be, None if that is up to replies."""
         options = self.options
@@ -309,6 +324,13 @@ class Load:
             self.replies += 1
 
     def _take_events(self, incoming: list[Incoming], now: float) -> None:
+        last = self._note_events(incoming, now)
+        if last is not None and self._subscriber is not None:
+            self._subscriber.queue(acknowledge(last))
+            self._subscriber.flush()
+
+    def _note_events(self, incoming: list[Incoming], now: float) -> int | str | None:
+        """Returns the event_id to acknowledge up to."""
         ended, last = self.ended, None
         for notification in incoming:
             event = notification.params
@@ -320,7 +342,7 @@ class Load:
                 if event.state in _FINAL or event.state == "sent":
                     if event.redelivered:
                         self.redelivered += 1
-                    if self._end_events.setdefault(event.id, event.event_id) != event.event_id:
+                    if self.end_events.setdefault(event.id, event.event_id) != event.event_id:
                         self.contradicted.append(event.id)
                     ended[event.id] = event.state
                     self.last_end = now
@@ -330,9 +352,7 @@ class Load:
                     self.redelivered += 1
                 self.inbound.append((now, event))
             last = event.event_id
-        if last is not None and self._subscriber is not None:
-            self._subscriber.queue(acknowledge(last))
-            self._subscriber.flush()
+        return last
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -60,7 +60,7 @@ def outbound(load: Load, log: SinkLog) -> Reconciliation:
             segments += message.total
             if message.copies:
                 result.wrong["doubled"].append(key)
-            if not _faithful(message, lines[number % len(lines)], number):
+            if not faithful(message, lines[number % len(lines)], number):
                 result.wrong["garbled"].append(key)
         if not message_id:
             continue
@@ -88,8 +88,8 @@ def outbound(load: Load, log: SinkLog) -> Reconciliation:
     return result
 
 
-def _faithful(message: Message, line: Line, number: int) -> bool:
-    """Whether text and peer at the sink are those of the trace line, as it was played."""
+def faithful(message: Message, line: Line, number: int) -> bool:
+    """Whether text and peer at the sink are those of the trace line, as it was played as message `number`."""
     expected = line.keyed().replace(keys.PLACEHOLDER, keys.key(keys.MT, number), 1)
     peer = keys.vary(line.to, number) if line.vary and line.to.startswith("+") else line.to
     copies = [copy for part in message.parts.values() for copy in part]
@@ -135,7 +135,7 @@ def inbound(
         if len(copies) > 1:
             result.wrong["doubled"].append(key)
         line = lines[number % len(lines)]
-        if any(not _told_rightly(event, line, number) for event in copies.values()):
+        if any(not told_rightly(event, line, number) for event in copies.values()):
             result.wrong["garbled"].append(key)
     result.wrong["stray"] += list(told)
     result.counts["acknowledged"] = acknowledged
@@ -144,7 +144,8 @@ def inbound(
     return result
 
 
-def _told_rightly(event: Event, line: Line, number: int) -> bool:
+def told_rightly(event: Event, line: Line, number: int) -> bool:
+    """Whether an inbound event has text, peer and number of the trace line, as it was played as message `number`."""
     assert line.sender is not None
     expected = line.keyed().replace(keys.PLACEHOLDER, keys.key(keys.MO, number), 1)
     peer = keys.vary(line.sender, number) if line.vary and line.sender.startswith("+") else line.sender
