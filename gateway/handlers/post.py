@@ -25,7 +25,7 @@ ANSWER_OCTETS: Final = 64 << 10
 """Octets of an answer's body that are read, so that the connection can serve the next post."""
 ANSWER_WAIT: Final = 1.0
 """Seconds for the body of an answer whose status is known; after it the connection is closed instead."""
-ADDRESSES: Final = 4
+ADDRESSES: Final = 3
 """Addresses of a host that are tried in one post, in turn, while none can be connected to."""
 KEEP_ALIVE: Final = 15.0
 """Seconds for which a connection without posts is kept."""
@@ -127,7 +127,9 @@ class Poster:
         extensions = {
             # The certificate has to be that of the name, although the connection goes to the address.
             "sni_hostname": self._host,
-            "timeout": {"connect": self._timeout / len(addresses)},
+            # For the connection and again for its TLS handshake. Nine tenths in all, so that it is these limits that
+            # end a handshake: httpcore closes the socket for its own time-outs, and forgets to when it is cancelled.
+            "timeout": {"connect": 0.9 * self._timeout / (2 * len(addresses))},
         }
         last: httpx.TransportError | None = None
         for address in addresses:
