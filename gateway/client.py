@@ -77,7 +77,8 @@ class RpcError(Exception):
     def __str__(self) -> str:
         text = self.message
         if self.detail and self.detail != self.message:
-            text += f": {self.detail}"
+            # Of a bad parameter the detail says all; of a refusal the message says what it means.
+            text = self.detail if self.code == -32602 else f"{text}: {self.detail}"
         named = ", ".join(word for word in (self.reason, self.field) if word and word not in text)
         return f"{text} ({named})" if named else text
 

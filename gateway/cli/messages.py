@@ -11,6 +11,7 @@ from gateway.cli.output import cell, console, emit, inert, note, printed, table
 from gateway.cli.times import local, moment
 
 _PAGE: Final = 500
+_LIMIT: Final = 50
 _EMPTY_PAGES: Final = 1000  # pages that found nothing, of 20,000 messages each, after which a search gives up
 
 messages = typer.Typer(help="Search messages; show one; settle those in doubt.")
@@ -33,7 +34,7 @@ def search(
     reason: Annotated[str | None, typer.Option(help="Why it ended: invalid_destination, ...")] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, local time, or 2h (ago).")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="The same.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, newest first.")] = _LIMIT,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Older than this message: page on.")] = None,
     text: Annotated[bool, typer.Option("--text", help="With the texts.")] = False,
     socket: SocketOption = None,
@@ -43,6 +44,9 @@ def search(
 ) -> int:
     """Search messages, newest first."""
     if context.invoked_subcommand is not None:
+        # They are of the search; ignored in silence, they would ask another daemon than the one that was named.
+        if any(value not in (None, False, _LIMIT) for value in context.params.values()):
+            raise typer.BadParameter(f"options come after {context.invoked_subcommand}, not before it")
         return 0
     wanted: dict[str, Any] = {
         "peer": peer,
@@ -130,7 +134,7 @@ def show(
     parts = table(*columns, "in doubt", "sent", "done", right=("part", "attempts", "in doubt"))
     for part in message["parts"]:
         parts.add_row(
-            *(cell(_status(part[name]) if name == "command_status" else part[name]) for name in columns),
+            *(cell(_READ[name](part[name]) if name in _READ else part[name]) for name in columns),
             cell(part["in_doubt"]),
             cell(local(part["sent_at"])),
             cell(local(part["done_at"])),
@@ -154,8 +158,23 @@ def show(
 
 
 def _status(value: Any) -> Any:
-    """A command_status as carriers' papers have it."""
-    return f"0x{value:08X}" if isinstance(value, int) else value
+    """A command_status with its name."""
+    from gateway.smpp.constants import status_name
+
+    return f"0x{value:02X} {status_name(value)}" if isinstance(value, int) else value
+
+
+def _receipt_state(value: Any) -> Any:
+    """A message_state (SMPP 3.4 §5.2.28) by its name."""
+    from gateway.smpp.constants import MessageState
+
+    try:
+        return MessageState(value).name if isinstance(value, int) else value
+    except ValueError:
+        return value
+
+
+_READ: Final = {"command_status": _status, "receipt_state": _receipt_state}
 
 
 @messages.command()

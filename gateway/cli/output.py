@@ -62,7 +62,9 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    # A rule as wide as the longest text is of no use in a pipe.
+    box = SIMPLE_HEAD if sys.stdout.isatty() else None
+    made = Table(box=box, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     numbers = set(right)
     for column in columns:
         made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
@@ -77,6 +79,8 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.1f}"
+    if isinstance(value, dict | list):
+        return inert(msgspec.json.encode(value).decode())
     return inert(str(value))
 
 

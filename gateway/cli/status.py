@@ -100,7 +100,7 @@ def _binds(found: dict[str, Any]) -> Any:
     for carrier in found["carriers"]:
         for bind in carrier["binds"]:
             made.add_row(
-                f"{cell(carrier['name'])}/{cell(bind['name'])}",
+                cell(bind["name"]),
                 cell(bind["kind"]),
                 cell(bind["state"]),
                 cell(bind["host"]),

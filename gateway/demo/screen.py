@@ -16,9 +16,6 @@ from gateway.simulator.lines import printable
 _LONGEST_TEXT = 70
 _WIDEST = 10_000
 
-patience = 1.0
-"""Factor on the time of every step."""
-
 
 class StepFailed(Exception):
     """A step did not happen: which, and what was expected."""
@@ -84,7 +81,6 @@ class Screen:
         Raises StepFailed then, and for an Unmet that is raised in it.
         """
         begin = trio.current_time()
-        seconds *= patience
         self._keeping = True
         try:
             with trio.fail_after(seconds):

@@ -38,9 +38,7 @@ def test_a_call_gives_the_result_and_drops_the_underscore_of_a_keyword(path: Pat
 
 def test_an_error_has_all_that_the_daemon_said(path: Path) -> None:
     def answer(request: Request) -> list[Any]:
-        return [
-            error(request, -32001, "try later", reason="queue_full", retry_after=2.5, detail="acme is full")
-        ]
+        return [error(request, -32001, "try later", reason="queue_full", retry_after=2.5, detail="acme is full")]
 
     with FakeDaemon(path, answer), Client(path) as client:
         with pytest.raises(RpcError) as caught:
@@ -121,9 +119,7 @@ def test_a_pipeline_larger_than_both_socket_buffers_does_not_lock_up(path: Path)
 def test_notifications_come_in_order_also_those_before_an_answer(path: Path) -> None:
     def answer(request: Request) -> list[Any]:
         if request["method"] == "ack":
-            return [
-                {"jsonrpc": "2.0", "method": "receipt", "params": {"after_ack": request["params"]["up_to"]}}
-            ]
+            return [{"jsonrpc": "2.0", "method": "receipt", "params": {"after_ack": request["params"]["up_to"]}}]
         events = [{"jsonrpc": "2.0", "method": "inbound", "params": {"event_id": n}} for n in (1, 2)]
         return [events[0], result(request, {"backlog": 2}), events[1]]
 

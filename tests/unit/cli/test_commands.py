@@ -36,7 +36,7 @@ def message(**changes: Any) -> dict[str, Any]:
         "state": "delivered",
         "smsc_message_id": "4f2a",
         "command_status": 0,
-        "receipt_state": "DELIVRD",
+        "receipt_state": 2,
         "error_code": None,
         "attempts": 1,
         "in_doubt": 0,
@@ -86,7 +86,7 @@ STATUS = {
             "state": "degraded",
             "binds": [
                 {
-                    "name": "acme-1",
+                    "name": "acme/1",
                     "kind": "transceiver",
                     "state": "bound",
                     "host": "smpp.acme.example:2775",
@@ -245,10 +245,19 @@ def test_try_later_says_when(smsgw: Run, daemon: Daemon) -> None:
 
 
 def test_a_bad_parameter_is_wrong_usage(smsgw: Run, daemon: Daemon) -> None:
-    with daemon({"messages": (-32602, "unknown state", {"reason": "invalid_params", "field": "state"})}):
+    data = {"reason": "invalid_params", "field": "state", "detail": "state is one of queued, sent"}
+    with daemon({"messages": (-32602, "a parameter is wrong", data)}):
         ran = smsgw("messages", "--state", "asleep")
-    assert ran.code == 2
-    assert ran.err.count("\n") == 1
+    assert ran == (2, "", "smsgw messages: state is one of queued, sent (invalid_params)\n")
+
+
+def test_a_reload_of_a_bad_configuration_is_a_matter_of_the_configuration(smsgw: Run, daemon: Daemon) -> None:
+    problem = "/etc/smsgw/smsgw.toml:3: limits.queued: expected a number"
+    refusal = (-32000, "the configuration is bad", {"reason": "invalid_config", "detail": problem})
+    with daemon({"reload": refusal}):
+        ran = smsgw("reload")
+    assert (ran.code, ran.out) == (2, "")
+    assert problem in ran.err
 
 
 def test_an_app_logs_in_with_the_token_of_the_environment(
@@ -284,12 +293,11 @@ def test_status_for_people(smsgw: Run, daemon: Daemon) -> None:
     lines = ran.out.splitlines()
     assert lines[0] == "smsgw 0.1.0 up for 1h1m, process 4242, node 0, epoch 7"
     assert lines[1] == (
-        "store sqlite:////var/lib/smsgw/smsgw.db: healthy, 5 GiB free, log 4 MiB, "
-        "4000 rows in 100 transactions"
+        "store sqlite:////var/lib/smsgw/smsgw.db: healthy, 5 GiB free, log 4 MiB, 4000 rows in 100 transactions"
     )
     words = [line.split() for line in lines]
     assert ["acme", "degraded", "1000", "990", "7", "950", "5", "12", "3", "1", "1m15s", "12.5"] in words
-    assert any(line[:1] == ["acme/acme-1"] and "3/50" in line for line in words)
+    assert any(line[:1] == ["acme/1"] and "3/50" in line for line in words)
     assert ["crm", "4", "1", "9", "HTTP", "500"] in words
     assert ["local", "default", "yes", "0"] in words
     assert "\x1b" not in ran.out  # what a carrier said must not move the cursor
@@ -304,9 +312,7 @@ def test_status_of_an_empty_daemon(smsgw: Run, daemon: Daemon) -> None:
     assert "CANNOT BE WRITTEN, DISK FULL" in ran.out
 
 
-def test_status_watch_goes_on_until_interrupted(
-    smsgw: Run, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_watch_goes_on_until_interrupted(smsgw: Run, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
 
     def sleep(pause: float) -> None:
@@ -330,9 +336,7 @@ def test_messages_pages_on_until_the_limit(smsgw: Run, daemon: Daemon) -> None:
         return {"messages": found, "next": found[-1]["id"]}
 
     with daemon({"messages": page}) as fake:
-        ran = smsgw(
-            "messages", "--json", "--limit", "700", "--state", "sent", "--app", "crm", "--since", "2h"
-        )
+        ran = smsgw("messages", "--json", "--limit", "700", "--state", "sent", "--app", "crm", "--since", "2h")
     assert ran.code == 0
     assert [one["id"] for one in ran.lines] == [str(n) for n in range(1, 701)]
     asked = [request["params"] for request in fake.requests]
@@ -378,8 +382,8 @@ HISTORY = {
     "message": message(meta={"order": 17}),
     "events": [
         {
-            "stream": 3,
-            "name": "local/default",
+            "stream": "subscription",
+            "name": "default",
             "seq": 9,
             "at": "2026-03-01T09:00:02.000Z",
             "kind": "receipt",
@@ -398,7 +402,7 @@ def test_messages_show(smsgw: Run, daemon: Daemon) -> None:
         {"id": ID, "text": False},
         {"id": ID, "text": True},
     ]
-    for shown in (ID, "4f2a", "0x00000000", "DELIVRD", "local/default", "{'order': 17}"):
+    for shown in (ID, "4f2a", "0x00 ESME_ROK", "DELIVERED", "subscription default", '{"order":17}'):
         assert shown in ran.out
 
 
@@ -450,9 +454,7 @@ def test_the_socket_is_found_by_the_configuration_without_its_secrets(
     ("text", "said"),
     [(None, "No such file"), ("[socket", "is not TOML"), ("[socket]\npath = 5", "socket.path is not a path")],
 )
-def test_a_configuration_that_names_no_socket(
-    smsgw: Run, tmp_path: Path, text: str | None, said: str
-) -> None:
+def test_a_configuration_that_names_no_socket(smsgw: Run, tmp_path: Path, text: str | None, said: str) -> None:
     file = tmp_path / "smsgw.toml"
     if text is not None:
         file.write_text(text)
@@ -478,9 +480,7 @@ def test_a_reader_that_has_enough_is_no_error(daemon: Daemon, tmp_path: Path) ->
 
 
 def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "gateway", "preview", "--json", "x"], capture_output=True, check=False
-    )
+    ran = subprocess.run([sys.executable, "-m", "gateway", "preview", "--json", "x"], capture_output=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert ran.stdout.startswith(b'{"encoding":"gsm7"')
 

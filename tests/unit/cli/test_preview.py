@@ -45,11 +45,11 @@ def test_people_read_it_as_a_table_and_count_from_one(smsgw: Run) -> None:
     ran = smsgw("preview", "Hi 👋")
     assert ran.code == 0
     assert ran.out.splitlines() == [
-        "encoding          ucs2",
-        "segments          1",
-        "used              5 UCS-2 units, up to 70 in a segment",
-        "left              65 in the last segment",
-        "ucs2 because of   '👋' U+1F44B WAVING HAND SIGN, character 4",
+        "encoding         ucs2",
+        "segments         1",
+        "used             5 UCS-2 units, up to 70 in a segment",
+        "left             65 in the last segment",
+        "ucs2 because of  '👋' U+1F44B WAVING HAND SIGN, character 4",
     ]
 
 
@@ -115,6 +115,8 @@ def test_control_characters_do_not_reach_the_terminal(smsgw: Run) -> None:
         (("messages", "resolve", "x"), "--resend or --fail"),
         (("messages", "resolve", "x", "--resend", "--fail"), "--resend or --fail"),
         (("messages", "show"), "Missing argument"),
+        (("messages", "--socket", "/x", "show", "ID"), "options come after show"),
+        (("messages", "--json", "resolve", "ID", "--fail"), "options come after resolve"),
         (("config",), "Missing command"),
         (("simulate", "--latency", "fast"), "--latency"),
         (("simulate", "--errors", "7"), "no share"),
