@@ -273,4 +273,4 @@ class IdText:
         except ValueError:
             return None
         stored = ms << _MS_SHIFT | (low >> 5 & 0x3F) << _COUNTER_BITS | (high & 0xFFF) << 3 | low >> 11 & 7
-        return stored if stored < 1 << 63 and self.format(stored) == text.lower() else None
+        return stored if 0 <= stored < 1 << 63 and self.format(stored) == text.lower() else None
