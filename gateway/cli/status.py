@@ -38,9 +38,16 @@ def status(
 
 
 def show(found: dict[str, Any]) -> None:
-    """Prints a status as tables."""
-    store = found["store"]
+    """Prints a status as tables. An app that is no operator is told only of what is its own."""
     state = "stopping" if found["stopping"] else "up"
+    if "store" not in found:
+        console().print(f"smsgw {cell(found['version'])} {state} for {span(found['uptime'])}")
+        for made in (_own_carriers, _subscriptions):
+            if (rows := made(found)) is not None:
+                console().print()
+                printed(rows)
+        return
+    store = found["store"]
     console().print(
         f"smsgw {cell(found['version'])} {state} for {span(found['uptime'])}, process {found['pid']}, "
         f"node {found['node']}, epoch {found['epoch']}"
@@ -52,6 +59,13 @@ def show(found: dict[str, Any]) -> None:
         if (rows := made(found)) is not None:
             console().print()
             printed(rows)
+
+
+def _own_carriers(found: dict[str, Any]) -> Any:
+    made = table("carrier", "state", "queued", right=("queued",))
+    for carrier in found["carriers"]:
+        made.add_row(cell(carrier["name"]), cell(carrier["state"]), cell(carrier["queued"]))
+    return made if made.row_count else None
 
 
 def _store(store: dict[str, Any]) -> str:
@@ -126,7 +140,7 @@ def _subscriptions(found: dict[str, Any]) -> Any:
         return None
     made = table("app", "subscription", "connected", "backlog", right=("backlog",))
     for one in found["subscriptions"]:
-        made.add_row(cell(one["app"]), cell(one["name"]), cell(one["connected"]), cell(one["backlog"]))
+        made.add_row(cell(one.get("app")), cell(one["name"]), cell(one["connected"]), cell(one["backlog"]))
     return made
 
 

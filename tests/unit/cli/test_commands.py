@@ -312,6 +312,25 @@ def test_status_of_an_empty_daemon(smsgw: Run, daemon: Daemon) -> None:
     assert "CANNOT BE WRITTEN, DISK FULL" in ran.out
 
 
+def test_status_of_an_app_that_is_no_operator(smsgw: Run, daemon: Daemon) -> None:
+    own = {
+        "version": "0.1.0",
+        "uptime": 2.2,
+        "stopping": False,
+        "carriers": [{"name": "acme", "state": "down", "queued": 1}],
+        "subscriptions": [],
+    }
+    with daemon({"status": own}):
+        ran = smsgw("status")
+    assert (ran.code, ran.err) == (0, "")
+    assert [line.split() for line in ran.out.splitlines()] == [
+        ["smsgw", "0.1.0", "up", "for", "2s"],
+        [],
+        ["carrier", "state", "queued"],
+        ["acme", "down", "1"],
+    ]
+
+
 def test_status_watch_goes_on_until_interrupted(smsgw: Run, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
 
