@@ -77,12 +77,14 @@ class CarrierQueue:
 
     def add(self, item: Outgoing) -> None:
         """A message that was just stored as queued, later than all before it in its unit."""
+        if item.id in self.known:
+            return  # a page that was read just now had it already
         unit = self.unit(item.lane, item.app, item.rank)
         if not unit.complete or len(unit.items) + unit.aside >= self.look_ahead:
+            # From `last` on it is found on disk. After a start that is the beginning, whatever comes in before the
+            # first page is read.
             unit.complete = False
             unit.spilled = True
-            if not unit.last:
-                unit.last = max((m.id for m in unit.items), default=item.id - 1)
             return
         unit.last = item.id
         self._append(unit, item)
