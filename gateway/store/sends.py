@@ -8,6 +8,7 @@ from gateway.model import State
 from gateway.store.ends import End, Facts, announce, end_segments
 from gateway.store.hot import (
     CLAIM,
+    CLAIM_TOLD,
     DOUBT,
     INSERT_SMSC_ID,
     RETRY,
@@ -44,16 +45,21 @@ class ClaimOp(Op):
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        con = tx.con
         rows = [(mid, part, tx.epoch) for op in ops for mid, part in op.keys]
-        if CLAIM.run(tx.con, rows) == len(rows):
+        con.execute("SAVEPOINT claim")
+        if CLAIM.run(con, rows) == len(rows):
             for op in ops:
                 op.claimed = op.keys
-            return
-        # Some were cancelled, expired or settled while they waited: see which are ours.
-        keys = [key for op in ops for key in op.keys]
-        mine = {(mid, part) for mid, part, state, _ in SELECT_SEGMENT.fetch(tx.con, keys) if state == State.SUBMITTING}
-        for op in ops:
-            op.claimed = {key for key in op.keys if key in mine}
+        else:
+            # Some were cancelled, expired, settled or claimed while they waited: see which are ours. A segment is
+            # given to one who asks for it, never to two.
+            con.execute("ROLLBACK TO claim")
+            mine = set(CLAIM_TOLD.fetch(con, rows))
+            for op in ops:
+                op.claimed = mine.intersection(op.keys)
+                mine -= op.claimed
+        con.execute("RELEASE claim")
 
 
 class UnclaimOp(Op):

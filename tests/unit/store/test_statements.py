@@ -1,0 +1,124 @@
+"""The hot statements: written for every power of two, found by index, the same in pieces as in one."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+import pytest
+
+from gateway.store import hot
+from gateway.store.hot import ALL, MAX_CHUNK, Values
+from gateway.store.schema import metadata
+from gateway.store.store import Store
+
+SIZES = [1 << i for i in range(MAX_CHUNK.bit_length())]
+STORED = set(metadata.tables)
+
+
+@pytest.fixture(scope="module")
+def con() -> sqlite3.Connection:
+    return Store("sqlite://", inline=True).read_now(lambda con: con)
+
+
+def plan(con: sqlite3.Connection, sql: str) -> list[str]:
+    """What SQLite does for a statement, one step a line."""
+    marks = sql.count("?")
+    return [row[3] for row in con.execute("EXPLAIN QUERY PLAN " + sql, [None] * marks)]
+
+
+def aliases(sql: str) -> dict[str, str]:
+    """The names under which a statement speaks of stored tables."""
+    found = {name: name for name in STORED}
+    for table, alias in re.findall(r"(?:FROM|JOIN|UPDATE)\s+(\w+)\s+(?:AS\s+)?(\w+)", sql):
+        if table in STORED:
+            found[alias] = table
+    return found
+
+
+# What each statement may look up, and by what: the whole of the primary key, or the index named.
+LOOKUPS = {
+    "INSERT_MESSAGE": [],
+    "INSERT_SEGMENT": [],
+    "INSERT_REF": [],
+    "INSERT_SMSC_ID": [],
+    "INSERT_PARKED": [],
+    "INSERT_MO_PART": [],
+    "INSERT_INBOUND": [],
+    "INSERT_EVENT": [],
+    "PUT_CURSOR": [],
+    "PUT_RETRY": [],
+    "SELECT_REF": ["SEARCH r USING PRIMARY KEY (bucket=? AND app=? AND ref=?)"],
+    "CLAIM": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
+    "CLAIM_TOLD": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
+    "UNCLAIM": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
+    "SELECT_SEGMENT": ["SEARCH s USING PRIMARY KEY (message_id=? AND part=?)"],
+    "SENT": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
+    "RETRY": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
+    "DOUBT": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
+    "END": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
+    "SELECT_MESSAGE_FACTS": ["SEARCH m USING INTEGER PRIMARY KEY (rowid=?)"],
+    "SELECT_PARTS": ["SEARCH s USING PRIMARY KEY (message_id=?)"],
+    "MATCH_RECEIPT": [
+        "SEARCH d USING PRIMARY KEY (bucket=? AND carrier=? AND key=?)",
+        "SEARCH s USING PRIMARY KEY (message_id=? AND part=?)",
+        "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)",
+    ],
+    "MATCH_PARKED": ["SEARCH p USING INDEX parked_receipt_key (carrier=? AND key=?)"],
+    "DELETE_PARKED": ["SEARCH parked_receipt USING INTEGER PRIMARY KEY (rowid=?)"],
+    "DELETE_RETRY": ["SEARCH retry USING PRIMARY KEY (stream=? AND seq=?)"],
+}
+# Results that have an order need it made: of the burst's rows alone, never of a stored table.
+SORTS = {"SELECT_PARTS", "MATCH_PARKED"}
+
+
+def test_every_hot_statement_is_looked_at() -> None:
+    assert set(ALL) == set(LOOKUPS)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_stored_table_is_searched_by_its_key(con: sqlite3.Connection, name: str, size: int) -> None:
+    sql = ALL[name].sql(size)
+    known = aliases(sql)
+    steps = plan(con, sql)
+    searches = [step for step in steps if step.startswith("SEARCH") and step.split()[1] in known]
+    assert searches == LOOKUPS[name]
+    for step in steps:
+        if step.startswith("SCAN"):
+            assert step.split()[1] not in known, steps
+        assert "AUTOMATIC" not in step, steps
+        if "TEMP B-TREE" in step:
+            assert name in SORTS, steps
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_statement_has_its_values_in_every_size(con: sqlite3.Connection, name: str) -> None:
+    values = ALL[name]
+    assert SIZES[-1] == MAX_CHUNK
+    for size in SIZES:
+        assert values.sql(size).count("?") == size * values.columns
+    # SQLite's own bound on variables (32766 since 3.32)
+    assert MAX_CHUNK * values.columns <= 32_766
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3, 77, 255, 256, 257, 1000])
+def test_rows_go_in_pieces_and_none_is_left_out(rows: int) -> None:
+    con = sqlite3.connect(":memory:")
+    con.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)")
+    put = Values("INSERT INTO t (a, b) VALUES {values}", 2)
+    change = Values("WITH v(a, b) AS (VALUES {values}) UPDATE t SET b = v.b FROM v WHERE t.a = v.a", 2)
+    read = Values("WITH v(a) AS (VALUES {values}) SELECT t.a, t.b FROM v CROSS JOIN t ON t.a = v.a", 1)
+    statements: list[str] = []
+    con.set_trace_callback(statements.append)
+    assert put.run(con, [(i, 0) for i in range(rows)]) == rows
+    executed = [s for s in statements if s.startswith("INSERT")]
+    assert len(executed) == rows // MAX_CHUNK + (rows % MAX_CHUNK).bit_count()
+    assert change.run(con, [(i, i * i) for i in range(rows + 5)]) == rows
+    assert read.fetch(con, [(i,) for i in range(rows)]) == [(i, i * i) for i in range(rows)]
+
+
+def test_statements_are_prepared_once(con: sqlite3.Connection) -> None:
+    """The connection keeps as many as there are, so that none is prepared twice."""
+    assert len(ALL) * len(SIZES) <= 512
+    assert hot.CLAIM.sql(64) is hot.CLAIM.sql(64)
