@@ -23,7 +23,7 @@ from gateway.carrier.bind import Connector, connect_tcp
 from gateway.carrier.carrier import Carrier
 from gateway.doors.methods import Methods
 from gateway.doors.metrics_page import MetricsPage
-from gateway.doors.socket import SocketServer, listen
+from gateway.doors.socket import SocketServer, listen, remove
 from gateway.handlers.webhook import Webhook
 from gateway.inbound import Inbound
 from gateway.metrics import Metrics
@@ -100,6 +100,7 @@ class Daemon:
         self.server = SocketServer(self.methods, settings)
         self.status.server = self.server
         self._notifier = Notifier()
+        self._socket_path = Path(settings.socket.path)
         self._socket_lock = FileLock(Path(f"{settings.socket.path}.lock"))
         self._stop = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -158,7 +159,7 @@ class Daemon:
                 await self._run(listener, task_status)
             finally:
                 listener.socket.close()
-                Path(self.settings.socket.path).unlink(missing_ok=True)
+                remove(self._socket_path)
         finally:
             self._socket_lock.release()
             self.store.close()
@@ -256,15 +257,20 @@ class Daemon:
             self.outbound.stalled(carrier)
         # What was taken in is stored and answered before the doors close.
         await self.store.writer.flush()
+        await self.server.drain()
         doors.cancel()
         with trio.move_on_after(ANSWERS_WAIT):
-            while any(c.in_use or c.claims_waiting for c in carriers):
-                await self.store.writer.flush()
-                await trio.sleep(0.02)
+            await self._answered(carriers)
         async with trio.open_nursery() as nursery:
             for carrier in carriers:
                 nursery.start_soon(carrier.stop)
         await self.store.writer.flush()
+
+    async def _answered(self, carriers: list[Carrier]) -> None:
+        """Waits until nothing of these carriers is without a stored outcome."""
+        while any(c.in_use or c.claims_waiting for c in carriers):
+            await self.store.writer.stored()
+            await self.store.writer.flush()
 
     # --- reloading ----------------------------------------------------------------------------------------------------
 
@@ -322,8 +328,7 @@ class Daemon:
             carrier.held = True
             self.outbound.stalled(carrier)
             with trio.move_on_after(ANSWERS_WAIT):
-                while carrier.in_use or carrier.claims_waiting:
-                    await trio.sleep(0.02)
+                await self._answered([carrier])
             await carrier.stop()
             self.outbound.remove_carrier(name)
         for settings in new.carriers:

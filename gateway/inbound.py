@@ -24,6 +24,7 @@ from gateway.sms.reassembly import assemble, decode_text, read_part
 from gateway.store.inbound import Arrival, InboundOp
 from gateway.store.receipts import ReceiptIn, ReceiptOp
 from gateway.store.store import Store
+from gateway.store.writer import StoreUnavailableError
 
 _log = logger(component="inbound")
 
@@ -71,7 +72,7 @@ class Inbound:
         for sequence, pdu in pdus:
             answer = _DELIVER_RESP if isinstance(pdu, DeliverSm) else _DATA_RESP
             receipt = read_receipt(pdu, text_only=text_receipts)
-            if receipt is not None and receipt.id:
+            if receipt is not None:
                 receipts.append(self._receipt(carrier, receipt, pdu, now))
                 receipt_answers.append((sequence, answer))
             else:
@@ -82,7 +83,11 @@ class Inbound:
             writer.put(
                 ReceiptOp(receipts, (bind, session, receipt_answers)), self._receipts_stored, self._receipts_refused
             )
-        if arrivals:
+        if arrivals and writer.disk_full:
+            # Receipts still come in: they take little, and let messages come to their end.
+            error = StoreUnavailableError("disk_full", "free disk is below the floor")
+            self._refuse((bind, session, arrival_answers), error)
+        elif arrivals:
             writer.put(
                 InboundOp(arrivals, (bind, session, arrival_answers)), self._messages_stored, self._messages_refused
             )
@@ -95,7 +100,8 @@ class Inbound:
             state = RECEIPT_STATES.get(receipt.state)
         return ReceiptIn(
             carrier=carrier.name,
-            raw=receipt.id,
+            # One that names no id cannot be matched; it is parked, and so kept and counted.
+            raw=receipt.id or "?",
             peer=self._address(pdu.source),
             state=int(state) if state is not None else None,
             receipt_state=int(receipt.state) if receipt.state is not None else None,

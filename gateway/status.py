@@ -73,7 +73,7 @@ class Status:
             "version": version("smsgw"),
             "uptime": round(time.monotonic() - self._started, 1),
             "stopping": self._outbound.stopping,
-            "carriers": [self._carrier(name, app.admin) for name in self._outbound.carriers],
+            "carriers": [self._carrier(name, app) for name in self._outbound.carriers],
             "subscriptions": self._subscriptions(None if app.admin else app.name),
         }
         if app.admin:
@@ -97,13 +97,14 @@ class Status:
             }
         return shown
 
-    def _carrier(self, name: str, full: bool) -> dict[str, Any]:
+    def _carrier(self, name: str, app: App) -> dict[str, Any]:
         carrier = self._outbound.carriers[name]
         queue = self._outbound.queues[name]
         metrics = self._metrics.carrier(name)
         oldest = self.oldest.get(name)
-        shown: dict[str, Any] = {"name": name, "state": carrier.state, "queued": queue.queued}
-        if not full:
+        queued = queue.queued if app.admin else queue.stored.get(app.name, 0)
+        shown: dict[str, Any] = {"name": name, "state": carrier.state, "queued": queued}
+        if not app.admin:
             return shown
         return shown | {
             "ready": carrier.claims_waiting,
@@ -184,7 +185,7 @@ class Status:
             ((c.name, b.name), float(b.state == "bound")) for c in outbound.carriers.values() for b in c.binds
         ]
         m.alarm.read = lambda: [
-            ((c.name, b.name), float(b.state == "refused")) for c in outbound.carriers.values() for b in c.binds
+            ((c.name, b.name), float(b.refused)) for c in outbound.carriers.values() for b in c.binds
         ]
         m.backlog.read = lambda: [
             (("handler", f.info.name) if f.info.kind == HANDLER else ("subscription", f"{f.info.app}/{f.info.name}"),
@@ -195,7 +196,7 @@ class Status:
         m.disk_full.read = lambda: [((), float(store.writer.disk_full))]
         m.wal.read = lambda: [((), store.database.wal_size())]
         m.parked.read = lambda: [((), store.writer.base.parked)]
-        m.connections.read = lambda: [((), self.server.connections if self.server is not None else 0)]
+        m.connections.read = lambda: [((), len(self.server.connections) if self.server is not None else 0)]
         m.log_lines.read = lambda: [
             (("suppressed",), log_counters().suppressed),
             (("lost",), log_counters().lost),

@@ -14,7 +14,6 @@ from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.outbox import Outbox
 from gateway.sms.address import AddressError, normalise
-from gateway.sms.segment import TooLongError, UnencodableError, plan
 from gateway.store import queries
 from gateway.store.ends import End, EndOp, rfc3339
 from gateway.store.resolve import ResendOp
@@ -223,28 +222,8 @@ class Methods:
 
     async def preview(self, connection: Connection, params: Submit) -> object:
         """What would be sent: encoding and segments. Takes what ``submit`` takes, and stores nothing."""
-        content: str | bytes
-        if params.data is not None:
-            try:
-                content = bytes.fromhex(params.data)
-            except ValueError:
-                raise Refusal("invalid_params", "data is octets in hexadecimal", field="data") from None
-        else:
-            content = params.text or ""
-        try:
-            prepared = self.outbound.preparer.prepare(connection.app, params, self.store.clock.now_ms())
-            row = prepared.row
-            options = {"scheme": row.scheme, "flash": params.flash}
-            alphabet = self.outbound.carriers[row.carrier].settings.default_alphabet
-            planned = plan(
-                content,
-                encoding=params.encoding,
-                alphabet=alphabet,
-                udh=bytes.fromhex(params.udh or ""),
-                **options,  # type: ignore[arg-type]
-            )
-        except (UnencodableError, TooLongError) as error:
-            raise Refusal("unencodable", str(error), field="text") from None
+        prepared = self.outbound.preparer.prepare(connection.app, params, self.store.clock.now_ms())
+        planned, row = prepared.plan, prepared.row
         return {
             "encoding": planned.encoding,
             "segments": planned.parts,

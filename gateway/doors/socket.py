@@ -71,7 +71,6 @@ class Connection:
         self._wake = trio.Event()
         self._room = trio.Event()
         self._ended = False
-        self._last_words = False
         self._slow_send, self._slow_receive = trio.open_memory_channel[Request](SLOW_METHODS)
         self._nursery: trio.Nursery | None = None
         self._limits = server.limits
@@ -100,14 +99,11 @@ class Connection:
     async def output_room(self) -> None:
         """Waits while the application does not read what it is sent."""
         while self._out_octets >= self._limits.max_output // 2:
-            self._room = trio.Event()
-            await self._room.wait()
+            await self._more_room()
 
     async def _write(self) -> None:
         while True:
             if not self._out:
-                if self._last_words:
-                    return
                 self._wake = trio.Event()
                 await self._wake.wait()
                 continue
@@ -116,6 +112,17 @@ class Connection:
             await self.stream.send_all(data)
             self._out_octets -= len(data)
             self._make_room()
+
+    async def _more_room(self) -> None:
+        """Waits for something to be answered or written; several may wait for the same moment."""
+        if self._room.is_set():
+            self._room = trio.Event()
+        await self._room.wait()
+
+    async def drained(self) -> None:
+        """Waits until every request that was read has its reply, and the replies are written."""
+        while self._unanswered or self._out_octets:
+            await self._more_room()
 
     def _make_room(self) -> None:
         if not self._room.is_set():
@@ -133,14 +140,7 @@ class Connection:
                 await self._read()
                 # Replies to what was read are still given, as long as the application listens.
                 with trio.move_on_after(FAREWELL):
-                    while self._unanswered:
-                        self._room = trio.Event()
-                        await self._room.wait()
-                    self._last_words = True
-                    self._wake.set()
-                    while self._out:
-                        self._room = trio.Event()
-                        await self._room.wait()
+                    await self.drained()
                 nursery.cancel_scope.cancel()
         finally:
             self._ended = True
@@ -160,8 +160,7 @@ class Connection:
         max_line = self._limits.max_line
         while True:
             while self._crowded:
-                self._room = trio.Event()
-                await self._room.wait()
+                await self._more_room()
             if self.server.methods.store.writer.full:
                 await self.server.methods.store.writer.room()
             try:
@@ -338,7 +337,7 @@ class SocketServer:
     def __init__(self, methods: Methods, settings: Settings) -> None:
         self.methods = methods
         self.subscriptions = Subscriptions()
-        self.connections = 0
+        self.connections: set[Connection] = set()
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -366,8 +365,9 @@ class SocketServer:
         return app if right and expected is not None else None
 
     def by_uid(self, uid: int) -> App | None:
-        """The app of a user. Without ``[[apps]]`` everyone is ``local``; root and our own user are operators (until they
-        authenticate as an app): they can read the database anyway."""
+        """The app of a user. Without ``[[apps]]`` everyone is ``local``.
+
+        root and our own user are operators, until they authenticate as an app: they can read the database anyway."""
         if not self._apps:
             return App("local", None, admin=True, binary=True)
         for app, _, uids in self._apps.values():
@@ -382,23 +382,30 @@ class SocketServer:
         async with trio.open_nursery() as nursery:
             await trio.serve_listeners(self._one, [listener], handler_nursery=nursery)
 
+    async def drain(self) -> None:
+        """Waits, within reason, until all replies are with those who asked; before the doors close."""
+        with trio.move_on_after(FAREWELL):
+            for connection in list(self.connections):
+                await connection.drained()
+
     async def _one(self, stream: trio.SocketStream) -> None:
         credentials = stream.socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, struct.calcsize("3i"))
         pid, uid, _ = struct.unpack("3i", credentials)
-        self.connections += 1
         connection = Connection(self, stream, self.by_uid(uid), f"pid {pid} uid {uid}")
+        self.connections.add(connection)
         try:
             await connection.run()
         except Exception as error:
             _log.error("connection_failed", peer=connection.peer, error=repr(error), exc_info=True)
         finally:
-            self.connections -= 1
+            self.connections.discard(connection)
 
 
 def listen(settings: SocketSettings, lock: FileLock | None = None) -> trio.SocketListener:
     """Listens on the socket; a stale one is taken over, one with a daemon behind it is not.
 
-    The lock beside the socket is held by the running daemon, so that nobody takes over what is in use. Raises StoreError.
+    The lock beside the socket is held by the running daemon, so that nobody takes over what is in use. Raises
+    StoreError.
     """
     path = Path(settings.path)
     if not path.parent.is_dir():
@@ -444,4 +451,9 @@ def _remove_stale(path: Path) -> None:
         raise StoreError(f"socket.path: another process listens on {path}")
     finally:
         probe.close()
+    path.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Removes the socket at the end; its lock is still held."""
     path.unlink(missing_ok=True)

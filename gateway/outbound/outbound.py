@@ -185,7 +185,7 @@ class Outbound:
                 text(row.id),
                 row.ref,
                 state,
-                p.segments,
+                p.plan.parts,
                 row.encoding,
                 row.number,
                 row.peer,
@@ -249,7 +249,7 @@ class Outbound:
                     continue
                 row = p.row
                 batch.outcomes[i] = Accepted(
-                    text(original), row.ref, state, p.segments, row.encoding, row.number, row.peer, True, []
+                    text(original), row.ref, state, p.plan.parts, row.encoding, row.number, row.peer, True, []
                 )
             self._tell(batch)
 
@@ -323,7 +323,7 @@ class Outbound:
         if not segments:
             return
         carrier = self.carriers.get(name)
-        if carrier is None or carrier.stopping or not carrier.can_send:
+        if carrier is None or carrier.stopping or carrier.held or not carrier.can_send:
             self._unclaim(name, segments)
         else:
             carrier.push(segments)
@@ -364,7 +364,15 @@ class Outbound:
 
     def expired(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
         """Claimed, not written, and past the validity."""
-        ends = [End(s.message.id, s.part, State.EXPIRED, "expired_unsent", low=2, high=2) for s in segments]
+        self._give_up(carrier, segments, State.EXPIRED, "expired_unsent")
+
+    def unsendable(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
+        """Claimed, and refused by our own encoder: set aside, so that they stop nobody."""
+        self.metrics.unsendable.inc(len({s.message.id for s in segments}))
+        self._give_up(carrier, segments, State.FAILED, "unsendable")
+
+    def _give_up(self, carrier: Carrier, segments: list[SegmentOut], state: State, reason_: str) -> None:
+        ends = [End(s.message.id, s.part, state, reason_, low=2, high=2) for s in segments]
         queue = self.queues[carrier.name]
         for s in segments:
             item = s.message

@@ -1,4 +1,4 @@
-"""From a request to a message that can be stored: addresses, sender, route, encoding, segments. Pure but for its caches."""
+"""From a request to a message that can be stored: addresses, sender, route, encoding, segments. Pure, with caches."""
 
 from __future__ import annotations
 
@@ -48,13 +48,12 @@ _USUAL: Final = Options()
 class Prepared:
     """A request that may be stored: the row to be, and the message as the queue takes it."""
 
-    __slots__ = ("outgoing", "request", "row", "segments", "warnings")
+    __slots__ = ("outgoing", "plan", "row", "warnings")
 
-    def __init__(self, row: NewMessage, outgoing: Outgoing, request: Submit, segments: int) -> None:
+    def __init__(self, row: NewMessage, outgoing: Outgoing, plan: SegmentPlan) -> None:
         self.row = row
         self.outgoing = outgoing
-        self.request = request
-        self.segments = segments  # on the air, also where the carrier does the cutting
+        self.plan = plan  # its parts are on the air, also where the carrier does the cutting
         self.warnings: list[str] = []
 
 
@@ -84,7 +83,7 @@ class Preparer:
         try:
             peer = normalise(request.to, self._region).value
         except AddressError as error:
-            raise Refusal("invalid_to", str(error), field="to") from None
+            raise Refusal("invalid_to", error.detail, field="to") from None
         number = self._sender(app, request.from_)
         carrier = self._carrier_of[number]
         if carrier is None:
@@ -148,7 +147,7 @@ class Preparer:
             bodies=bodies,
             waiting=list(range(1, len(bodies) + 1)),
         )
-        return Prepared(row, outgoing, request, planned.parts)
+        return Prepared(row, outgoing, planned)
 
     def _sender(self, app: App, wanted: str | None) -> str:
         if wanted is None:
@@ -161,7 +160,7 @@ class Preparer:
             try:
                 number = normalise_sender(wanted, self._region).value
             except AddressError as error:
-                raise Refusal("invalid_from", str(error), field="from") from None
+                raise Refusal("invalid_from", error.detail, field="from") from None
             if number not in self._carrier_of:
                 raise Refusal("invalid_from", "not one of the configured numbers", field="from")
             if len(self._senders) < 10_000:

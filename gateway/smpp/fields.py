@@ -37,9 +37,12 @@ class ShortMessage(NamedTuple):
 
 Field = CString | Time | Octet | AddressField | ShortMessage
 
+# §4.1.1 has 9 octets for the password; carriers that hand out longer ones exist, and take them.
+LONG_PASSWORD: Final = 65
+
 _BIND: Final[dict[str, Field]] = {
     "system_id": CString(16),
-    "password": CString(9),
+    "password": CString(LONG_PASSWORD),
     "system_type": CString(13),
     "interface_version": Octet(),
     "address_range": AddressField(41),

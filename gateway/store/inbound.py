@@ -1,4 +1,4 @@
-"""Inbound messages: single ones, parts of long ones, and the assembly of the latter in the transaction of its last part."""
+"""Inbound messages: single ones, parts of long ones, and their assembly in the transaction of the last part."""
 
 from __future__ import annotations
 

@@ -82,9 +82,9 @@ class _Match:
 def choose(receipt: ReceiptIn, exact: list[_Match], others: list[_Match]) -> _Match | None:
     """The one segment that a receipt is for, or None.
 
-    ``exact`` have the same folded id, ``others`` another form of it. In order: the same written id and peer (the newest,
-    when the carrier counts anew), the same folded id and peer, another form and peer, and last the same written id
-    alone, since some carriers rewrite addresses; each of the later ones only when there is just one.
+    ``exact`` have the same folded id, ``others`` another form of it. In order: the same written id and peer (the
+    newest, when the carrier counts anew), the same folded id and peer, another form and peer, and last the same
+    written id alone, since some carriers rewrite addresses; each of the later ones only when there is just one.
     """
     same = [m for m in exact if m.raw == receipt.raw]
     agreeing = [m for m in same if same_peer(m.facts.peer, receipt.peer)]

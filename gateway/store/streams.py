@@ -17,6 +17,10 @@ SUBSCRIPTION: Final[Kind] = "subscription"
 HANDLER: Final[Kind] = "handler"
 
 
+AUDIENCES: Final = 10_000
+"""Numbers whose audience is remembered; there are not many more than that in a configuration."""
+
+
 class StreamInfo(msgspec.Struct, frozen=True):
     """A row of ``stream``: whose it is and which events it takes (``numbers`` None: all)."""
 
@@ -43,6 +47,7 @@ class Streams:
         self._handler_ids: dict[str, int] = {}
         self._by_app: dict[str, list[StreamInfo]] = {}
         self._inbound_cache: dict[str, tuple[int, ...]] = {}
+        self._receipt_cache: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def load(self, con: sqlite3.Connection) -> None:
         """Reads all streams and where each of them ended; what was known before is forgotten."""
@@ -50,6 +55,7 @@ class Streams:
         self.last_seq.clear()
         self._handler_ids.clear()
         self._by_app.clear()
+        self._forget()
         rows = con.execute("SELECT id, kind, app, name, numbers, events FROM stream").fetchall()
         for row in rows:
             info = StreamInfo(
@@ -76,7 +82,7 @@ class Streams:
         else:
             rest = [s for s in self._by_app.get(info.app, ()) if s.id != info.id]
             self._by_app[info.app] = [*rest, info]
-        self._inbound_cache.clear()
+        self._forget()
 
     def drop(self, stream: int) -> None:
         """Forgets a stream."""
@@ -88,7 +94,7 @@ class Streams:
             self._handler_ids.pop(info.name, None)
         else:
             self._by_app[info.app] = [s for s in self._by_app[info.app] if s.id != stream]
-        self._inbound_cache.clear()
+        self._forget()
 
     def configure(
         self, app_numbers: Mapping[str, frozenset[str] | None], handlers_of: Mapping[str, tuple[str, ...]]
@@ -96,7 +102,11 @@ class Streams:
         """Takes over what the settings say."""
         self.app_numbers = app_numbers
         self.handlers_of = handlers_of
+        self._forget()
+
+    def _forget(self) -> None:
         self._inbound_cache.clear()
+        self._receipt_cache.clear()
 
     def find(self, kind: Kind, app: str, name: str) -> StreamInfo | None:
         """The stream of a subscription or handler."""
@@ -110,11 +120,21 @@ class Streams:
         return [self.by_id[i] for i in self._handler_ids.values()]
 
     def for_receipt(self, app: str, number: str) -> tuple[int, ...]:
-        """Who is told of the end of a message of ``app``."""
-        streams = self._by_app.get(app)
-        if not streams:
-            return ()
-        return tuple(s.id for s in streams if "receipt" in s.events and (s.numbers is None or number in s.numbers))
+        """Who is told of the end of a message of ``app`` from ``number``: its subscriptions, the number's handlers."""
+        key = (app, number)
+        known = self._receipt_cache.get(key)
+        if known is not None:
+            return known
+        ids = [
+            s.id
+            for s in self._by_app.get(app, ())
+            if "receipt" in s.events and (s.numbers is None or number in s.numbers)
+        ]
+        ids += [self._handler_ids[name] for name in self.handlers_of.get(number, ()) if name in self._handler_ids]
+        found = tuple(ids)
+        if len(self._receipt_cache) < AUDIENCES:
+            self._receipt_cache[key] = found
+        return found
 
     def for_inbound(self, number: str) -> tuple[int, ...]:
         """Who is told of a message to ``number``: its handlers, and each subscription of an app that may see it."""
@@ -129,6 +149,6 @@ class Streams:
                 continue
             ids += [s.id for s in streams if "inbound" in s.events and (s.numbers is None or number in s.numbers)]
         found = tuple(ids)
-        if len(self._inbound_cache) < 10_000:
+        if len(self._inbound_cache) < AUDIENCES:
             self._inbound_cache[number] = found
         return found

@@ -134,8 +134,8 @@ class SubmitOp(Op):
             claimed = 1 if m.state == State.SUBMITTING else 0
             for part in range(1, m.parts + 1):
                 segments.append(
-                    (m.id, part, m.carrier, m.app, m.lane, m.rank, m.shard, m.state, epoch if claimed else 0, claimed, 0,
-                     m.due_at, m.expires_at)
+                    (m.id, part, m.carrier, m.app, m.lane, m.rank, m.shard, m.state, epoch if claimed else 0, claimed,
+                     0, m.due_at, m.expires_at)
                 )  # fmt: skip
         INSERT_MESSAGE.run(con, rows)
         INSERT_SEGMENT.run(con, segments)

@@ -86,6 +86,7 @@ class Writer:
         self._stopping = False
         self._idle = trio.Event()
         self._idle.set()
+        self._stored = trio.Event()
         self.stats = Stats()
         self.healthy = True
         self.disk_full = False
@@ -153,6 +154,10 @@ class Writer:
     async def flush(self) -> None:
         """Waits until everything that was put is stored (or refused)."""
         await self._idle.wait()
+
+    async def stored(self) -> None:
+        """Waits for the next burst to be stored."""
+        await self._stored.wait()
 
     def stop(self) -> None:
         """Ends `run` once all that was put is stored."""
@@ -291,6 +296,8 @@ class Writer:
             self.on_counts(tx.counts)
         if tx.events:
             self.on_events(tx.events)
+        self._stored.set()
+        self._stored = trio.Event()
 
     def _refused(self, error: Exception) -> StoreUnavailableError:
         self.stats.failures += 1

@@ -135,7 +135,7 @@ REFUSED = [
     (p.DeliverSmResp("x" * 65), "message_id: 65"),
     (p.DataSmResp("x" * 65), "message_id: 65"),
     (p.BindTransceiver("x" * 16, "p"), "system_id: 16 characters, at most 15 fit"),
-    (p.BindTransceiver("u", "topsecret"), "password: 9 characters, at most 8 fit"),
+    (p.BindTransceiver("u", "topsecret" * 8), "password: 72 characters, at most 64 fit"),
     (p.BindTransceiver("u", "p", "x" * 13), "system_type: 13"),
     (p.BindTransceiver("u", "p", "", 256), "interface_version: 256"),
     (p.BindTransceiver("u", "p", address_range=Address(0, 0, "x" * 41)), "address_range addr: 41"),
