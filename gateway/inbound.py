@@ -13,7 +13,7 @@ from gateway.carrier.bind import Bind
 from gateway.carrier.carrier import Carrier
 from gateway.log import logger
 from gateway.metrics import Metrics
-from gateway.model import RECEIPT_STATES, State
+from gateway.model import RECEIPT_STATES, STATE_WORDS
 from gateway.settings import Settings
 from gateway.smpp.constants import CommandStatus, MessageState, Tag
 from gateway.smpp.pdu import Address, DataSm, DataSmResp, DeliverSm, DeliverSmResp, Pdu
@@ -167,7 +167,7 @@ class Inbound:
         bind, session, answers = cast(_Context, op.context)
         counts: dict[str, int] = {}
         for r in op.receipts:
-            word = State(r.state).word if r.state is not None else "no_change"
+            word = STATE_WORDS[r.state] if r.state is not None else "no_change"
             counts[word] = counts.get(word, 0) + 1
         metrics = self._metrics.carrier(bind.carrier.name)
         for word, count in counts.items():

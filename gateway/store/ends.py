@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from gateway.model import UNSENT, State, is_final, message_state
+from gateway.model import STATE_WORDS, UNSENT, State, is_final, message_state
 from gateway.store.hot import END, SELECT_MESSAGE_FACTS, SELECT_PARTS, Row
 from gateway.store.tx import Op, Tx
 
@@ -70,7 +70,7 @@ class Facts:
 
 def announce(tx: Tx, facts: Facts, state: int, reason: str | None, error: str | None) -> None:
     """Emits the end of a message to those who asked for it."""
-    tx.count("ended:" + State(state).word)
+    tx.count("ended:" + STATE_WORDS[state])
     streams = tx.streams.for_receipt(facts.app, facts.number)
     if not streams:
         return
@@ -78,7 +78,7 @@ def announce(tx: Tx, facts: Facts, state: int, reason: str | None, error: str | 
         at=rfc3339(tx.now),
         id=tx.id_text.format(facts.id),
         ref=facts.ref,
-        state=State(state).word,
+        state=STATE_WORDS[state],
         reason=reason,
         error_code=error,
         from_=facts.number,

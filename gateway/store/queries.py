@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.model import CLASSES, IdText, State, id_floor, id_ms, is_final, message_state
+from gateway.model import CLASSES, STATE_WORDS, IdText, State, id_floor, id_ms, is_final, message_state
 from gateway.store.ends import rfc3339 as rfc3339
 
 Row = tuple[Any, ...]
@@ -196,7 +196,7 @@ class View:
     def _part(s: Row) -> dict[str, Any]:
         return {
             "part": s[1],
-            "state": State(s[3]).word,
+            "state": STATE_WORDS[s[3]],
             "smsc_message_id": s[11],
             "command_status": s[7],
             "receipt_state": s[10],
