@@ -174,7 +174,7 @@ def settle(tx: Tx, found: list[tuple[ReceiptIn, _Match]]) -> None:
         facts = m.facts
         key = (facts.id, m.part)
         state = done.get(key, m.state)
-        if state >= State.DELIVERED:
+        if not State.QUEUED <= state <= State.IN_DOUBT:
             tx.count("receipt_duplicate" if state == receipt.state else "receipt_contradiction")
             continue
         done[key] = receipt.state
@@ -190,8 +190,8 @@ def settle(tx: Tx, found: list[tuple[ReceiptIn, _Match]]) -> None:
                     receipt.reason,
                     receipt.error,
                     receipt.receipt_state,
-                    0,
-                    4,
+                    int(State.QUEUED),
+                    int(State.IN_DOUBT),
                 )
             )
             if facts.receipt or state != State.SENT:
@@ -205,6 +205,8 @@ def settle(tx: Tx, found: list[tuple[ReceiptIn, _Match]]) -> None:
                     receipt.reason or "undelivered",
                     error=receipt.error,
                     receipt_state=receipt.receipt_state,
+                    low=int(State.QUEUED),
+                    high=int(State.IN_DOUBT),
                 )
             )
     END.run(tx.con, rows)
