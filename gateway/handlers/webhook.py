@@ -37,6 +37,8 @@ MOST_WAITING: Final = 20_000
 LOOK_AGAIN: Final = 60.0
 """Seconds after which the order of waiting events is made anew from what the outbox knows."""
 CLOSE_WAIT: Final = 2.0
+GIVE_WAY: Final = 1.0
+"""Seconds for which a retry that is due waits for a page of new events."""
 STORE_PAUSE: Final = 1.0
 """Seconds between two tries to read from a database that cannot be read."""
 
@@ -158,13 +160,15 @@ class Webhook:
         if due_in <= 0 and (self._turn_of_retries or not (news and room)):
             self._turn_of_retries = False
             return await self._again()
-        if self._ready:
+        if self._ready and room:
             self._turn_of_retries = True
             return self._first(self._ready.popleft())
         if not room:
             await self._sleep(due_in)
             return None
-        with trio.CancelScope(deadline=now + min(max(due_in, 0), LOOK_AGAIN)) as self._nap:
+        # A retry that is due gave way to news, which are read at once.
+        patience = min(due_in, LOOK_AGAIN) if due_in > 0 else GIVE_WAY
+        with trio.CancelScope(deadline=now + patience) as self._nap:
             self._take_up(await self.feed.take(AHEAD))
         return None
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 import httpx
 import trio
 
-Answer = int | Exception | httpx.Response | Callable[[], Awaitable[int]]
+Answer = int | tuple[int, dict[str, str]] | Exception | Callable[[], Awaitable[int]]
+"""A status, a status with headers, an error of the transport, or what to wait for."""
 
 
 class Posts(httpx.AsyncBaseTransport):
@@ -46,7 +47,8 @@ class Posts(httpx.AsyncBaseTransport):
                 answer = await answer()
             if isinstance(answer, Exception):
                 raise answer
-            return httpx.Response(answer) if isinstance(answer, int) else answer
+            status, headers = (answer, {}) if isinstance(answer, int) else answer
+            return httpx.Response(status, headers=headers, stream=httpx.ByteStream(b"ok"))
         finally:
             self.under_way -= 1
 
