@@ -25,6 +25,7 @@ class Outgoing:
         "carrier",
         "due_at",
         "expires_at",
+        "holds",
         "id",
         "lane",
         "number",
@@ -74,6 +75,7 @@ class Outgoing:
         self.bodies = bodies
         self.waiting = waiting
         self.open = 0
+        self.holds = False  # whether others between its number and peer wait for it
         self.placed = False  # whether its waiting parts are in a queue in memory
         self.due_at = due_at
         self.attempts = attempts

@@ -85,8 +85,9 @@ class Outbound:
         """A carrier that was set up; its queue outlives it."""
         self.carriers[carrier.name] = carrier
         queue = self.queue(carrier.name)
-        queue.ordered = carrier.settings.order == "peer"
+        queue.set_ordered(carrier.settings.order == "peer")
         self.metrics.carrier(carrier.name)
+        self._nudge_loader()
 
     def remove_carrier(self, name: str) -> None:
         """A carrier that is no longer there; what is queued for it waits."""
@@ -123,6 +124,8 @@ class Outbound:
                 continue
             if prepared.row.state == State.QUEUED:
                 self._try_direct(prepared, queue)
+                if prepared.row.state == State.QUEUED:
+                    queue.count(app.name, prepared.outgoing.parts)
             batch.outcomes.append(None)
             batch.prepared.append((i, prepared))
         if not batch.prepared:
@@ -158,9 +161,7 @@ class Outbound:
             row, outgoing = p.row, p.outgoing
             queue = self.queues[row.carrier]
             if row.duplicate_of is not None:
-                if row.state == State.SUBMITTING:
-                    queue.reserved -= len(outgoing.waiting)
-                    queue.finished(outgoing)
+                self._taken_back(p)
                 if row.conflict:
                     batch.outcomes[i] = Refusal("ref_conflict", field="ref")
                 else:
@@ -179,7 +180,6 @@ class Outbound:
                     known += outs
             elif row.state == State.QUEUED:
                 queue.add(outgoing)
-                queue.count(row.app, outgoing.parts)
             state = "scheduled" if row.state == State.SCHEDULED else "queued"
             batch.outcomes[i] = Accepted(
                 text(row.id),
@@ -194,7 +194,7 @@ class Outbound:
             )
         for name, segments in direct.items():
             self._push(name, segments)
-        for name in {p.row.carrier for _, p in batch.prepared if p.row.state == State.QUEUED}:
+        for name in {p.row.carrier for _, p in batch.prepared if p.row.state == State.QUEUED or p.row.duplicate_of}:
             self.refill(name)
         self._nudge_loader()
         if duplicates:
@@ -207,12 +207,20 @@ class Outbound:
         batch: Batch = op.context
         reason_ = error.reason if isinstance(error, StoreUnavailableError) else "store_unavailable"
         for i, p in batch.prepared:
-            if p.row.state == State.SUBMITTING:
-                queue = self.queues[p.row.carrier]
-                queue.reserved -= len(p.outgoing.waiting)
-                queue.finished(p.outgoing)
+            self._taken_back(p)
             batch.outcomes[i] = Refusal(reason_, retry_after=1)
+        for name in {p.row.carrier for _, p in batch.prepared}:
+            self.refill(name)
         self._tell(batch)
+
+    def _taken_back(self, prepared: Prepared) -> None:
+        """A message that was not stored leaves no trace in its queue."""
+        queue, outgoing = self.queues[prepared.row.carrier], prepared.outgoing
+        if prepared.row.state == State.SUBMITTING:
+            queue.reserved -= len(outgoing.waiting)
+            queue.finished(outgoing)
+        elif prepared.row.state == State.QUEUED:
+            queue.count(outgoing.app, -outgoing.parts)
 
     def _tell(self, batch: Batch) -> None:
         outcomes = [o for o in batch.outcomes if o is not None]
@@ -261,12 +269,16 @@ class Outbound:
         queue = self.queues[name]
         if carrier is None or not queue.waiting or self.stopping:
             return
-        budget = carrier.room() - queue.reserved
-        if budget <= 0:
-            return
-        taken = queue.take(budget, carrier.kept_free)
-        if not taken:
-            return
+        keys: list[Key] = []
+        while not keys:
+            budget = carrier.room() - queue.reserved
+            taken = queue.take(budget, carrier.kept_free) if budget > 0 else None
+            if not taken:
+                return
+            keys = self._claim(queue, taken)
+
+    def _claim(self, queue: CarrierQueue, taken: list[tuple[Outgoing, list[int]]]) -> list[Key]:
+        """Has them claimed, without those whose validity is over; returns what is being claimed."""
         now_ms = self.clock.now_ms()
         keys: list[Key] = []
         kept: list[tuple[Outgoing, list[int]]] = []
@@ -278,13 +290,16 @@ class Outbound:
                 if not item.waiting and not item.open:
                     queue.finished(item)
                 continue
+            # Open from here on: an answer to another part that comes first must not end the message.
+            item.open += len(parts)
             kept.append((item, parts))
             keys += [(item.id, part) for part in parts]
         if expired:
             self.writer.put(EndOp(expired))
         if keys:
             queue.reserved += len(keys)
-            self.writer.put(ClaimOp(keys, (name, kept)), self._claimed, self._not_claimed)
+            self.writer.put(ClaimOp(keys, (queue.carrier, kept)), self._claimed, self._not_claimed)
+        return keys
 
     def _claimed(self, op: ClaimOp) -> None:
         name: str
@@ -297,12 +312,14 @@ class Outbound:
         for item, parts in kept:
             queue.count(item.app, -len(parts))
             mine = parts if claimed is None else [p for p in parts if (item.id, p) in claimed]
-            item.open += len(mine)
             out += [SegmentOut(item, part) for part in mine]
-            if not item.open and not item.waiting:
+            if len(mine) != len(parts):
                 # Cancelled, expired or settled while it waited.
-                queue.finished(item)
+                item.open -= len(parts) - len(mine)
+                self._place(queue, item)
         self._push(name, out)
+        if claimed is not None:
+            self.refill(name)
         self._nudge_loader()
 
     def _not_claimed(self, op: ClaimOp, error: Exception) -> None:
@@ -312,6 +329,7 @@ class Outbound:
         queue = self.queues[name]
         queue.reserved -= len(op.keys)
         for item, parts in reversed(kept):
+            item.open -= len(parts)
             item.waiting = sorted({*parts, *item.waiting})
             if not item.placed:
                 queue.again(item, first=True)
@@ -383,6 +401,7 @@ class Outbound:
             if not item.open:
                 queue.finished(item)
         self.writer.put(EndOp(ends))
+        self.refill(carrier.name)
 
     def written(self, carrier: Carrier, segments: int) -> None:
         """Counts."""
@@ -454,12 +473,14 @@ class Outbound:
 
     @staticmethod
     def _retry_at(carrier: Carrier, segment: SegmentOut, judged: Verdict, now_ms: int) -> int:
-        if judged is Verdict.THROTTLED:
-            return now_ms + int(carrier.settings.throttle_pause * 1000)
         item = segment.message
-        item.attempts += 1
-        wait = min(carrier.settings.retry_delay * 2 ** min(item.attempts - 1, 16), LONGEST_RETRY)
-        return now_ms + int(wait * 1000)
+        if judged is Verdict.THROTTLED:
+            wait = carrier.settings.throttle_pause
+        else:
+            item.attempts += 1
+            wait = min(carrier.settings.retry_delay * 2 ** min(item.attempts - 1, 16), LONGEST_RETRY)
+        # Not later than its validity, so that others to the same peer do not wait for what has expired.
+        return min(now_ms + int(wait * 1000), item.expires_at)
 
     def _recorded(self, op: ResponseOp) -> None:
         bind: Bind
@@ -576,13 +597,12 @@ class Outbound:
             await self._load.wait()
 
     async def _load_page(self, queue: CarrierQueue, unit: Unit) -> None:
-        unit.loading = True
-        unit.spilled = False
+        after = queue.begin_page(unit)
         lane, app, rank = unit.key
         where = queries.QueueUnit(queue.carrier, lane, app, rank)
         limit = min(PAGE, queue.look_ahead)
         try:
-            found = await self.store.reader.read(lambda con: queries.queued(con, where, unit.last, limit))
+            found, last = await self.store.reader.read(lambda con: queries.queued(con, where, after, limit))
         except Exception as error:
             unit.loading = False
             _log.error("queue_not_read", carrier=queue.carrier, error=repr(error))
@@ -590,7 +610,6 @@ class Outbound:
             self._nudge_loader()
             return
         items = self.restore(found)
-        last = found[-1][0][0] if len(found) >= limit else None
         for item in queue.loaded(unit, items, last=last):
             self.later(item)
         self.refill(queue.carrier)
@@ -615,13 +634,18 @@ class Outbound:
         names: set[str] = set()
         for item in items:
             queue = self.queue(item.carrier)
-            if item.id in queue.known:
-                continue
             queue.count(item.app, len(item.waiting))
-            queue.add(item)
             names.add(item.carrier)
+            present = queue.known.get(item.id)
+            if present is None:
+                queue.add(item)
+                continue
+            # Some of its parts are under way or wait still: these come to them.
+            present.waiting = sorted({*present.waiting, *item.waiting})
+            self._place(queue, present)
         for name in names:
             self.refill(name)
+        self._nudge_loader()
 
 
 def _ignore(item: Outgoing) -> None:

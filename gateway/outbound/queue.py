@@ -33,16 +33,17 @@ class Unit:
         self.complete = True
         self.last = 0  # up to this id the database was read
         self.loading = False
-        self.spilled = False  # something was left on disk while a page was being read
+        self.spilled = 0  # the lowest id that was left on disk since a page was last asked for; 0: none
 
 
 class _Turns:
     """The apps of a lane that have something to send, in turn."""
 
-    __slots__ = ("deficit", "order", "units")
+    __slots__ = ("begun", "deficit", "order", "units")
 
     def __init__(self) -> None:
         self.order: deque[str] = deque()
+        self.begun = False  # the first has been given its quantum, and goes on with it
         self.deficit: dict[str, int] = {}
         self.units: dict[str, list[Unit]] = {}  # by app, best rank first
 
@@ -76,7 +77,7 @@ class CarrierQueue:
         return unit
 
     def add(self, item: Outgoing) -> None:
-        """A message that was just stored as queued, later than all before it in its unit."""
+        """A message that was just stored as queued, later than all before it in its unit unless it had to wait."""
         if item.id in self.known:
             return  # a page that was read just now had it already
         unit = self.unit(item.lane, item.app, item.rank)
@@ -84,9 +85,9 @@ class CarrierQueue:
             # From `last` on it is found on disk. After a start that is the beginning, whatever comes in before the
             # first page is read.
             unit.complete = False
-            unit.spilled = True
+            unit.spilled = min(unit.spilled or item.id, item.id)
             return
-        unit.last = item.id
+        unit.last = max(unit.last, item.id)
         self._append(unit, item)
 
     def _append(self, unit: Unit, item: Outgoing) -> None:
@@ -108,6 +109,15 @@ class CarrierQueue:
         unit.complete = False
         unit.last = 0
 
+    def begin_page(self, unit: Unit) -> int:
+        """A page of this unit is read now; returns the id after which."""
+        unit.loading = True
+        if unit.spilled:
+            # What was scheduled, or in doubt, has a lower id than what was read long ago.
+            unit.last = min(unit.last, unit.spilled - 1)
+            unit.spilled = 0
+        return unit.last
+
     def loaded(self, unit: Unit, items: list[Outgoing], *, last: int | None) -> list[Outgoing]:
         """Takes a page read from the database; ``last`` is the id it went to, None if it was the last page.
 
@@ -120,8 +130,7 @@ class CarrierQueue:
                 continue
             if item.due_at:
                 self.known[item.id] = item
-                if self.ordered:
-                    self._busy.setdefault((item.number, item.peer), None)
+                self._hold(item)
                 later.append(item)
             else:
                 self._append(unit, item)
@@ -143,8 +152,7 @@ class CarrierQueue:
     def again(self, item: Outgoing, *, first: bool = False) -> None:
         """A message whose claim came back: it keeps its pair and goes before all that waits."""
         self.known[item.id] = item
-        if self.ordered and (item.number, item.peer) not in self._busy:
-            self._busy[item.number, item.peer] = None
+        self._hold(item)
         item.placed = True
         if first:
             self._urgent[item.lane].appendleft(item)
@@ -164,8 +172,13 @@ class CarrierQueue:
     def hold_pair(self, item: Outgoing) -> None:
         """Marks the pair of a message that goes out directly."""
         self.known[item.id] = item
-        if self.ordered:
-            self._busy[item.number, item.peer] = None
+        self._hold(item)
+
+    def _hold(self, item: Outgoing) -> None:
+        pair = (item.number, item.peer)
+        if self.ordered and pair not in self._busy:
+            self._busy[pair] = None
+            item.holds = True
 
     def take(self, budget: int, kept_free: int = 0) -> list[tuple[Outgoing, list[int]]]:
         """Messages to claim next with the parts of each, at most ``budget`` segments in all.
@@ -187,20 +200,24 @@ class CarrierQueue:
     def _turn(self, turns: _Turns, budget: int, out: list[tuple[Outgoing, list[int]]]) -> int:
         """One app's turn."""
         app = turns.order[0]
-        turns.deficit[app] += QUANTUM
+        if not turns.begun:
+            turns.begun = True
+            turns.deficit[app] += QUANTUM
         while budget > 0:
             unit = next((u for u in turns.units[app] if u.items), None)
             if unit is None:
                 # Nothing in memory: an app without anything keeps no credit.
                 turns.order.popleft()
+                turns.begun = False
                 del turns.deficit[app]
                 return budget
             item = unit.items[0]
             if len(item.waiting) > turns.deficit[app]:
                 turns.order.rotate(-1)
+                turns.begun = False
                 return budget
             unit.items.popleft()
-            if self.ordered:
+            if self.ordered and not item.holds:
                 pair = (item.number, item.peer)
                 if pair in self._busy:
                     others = self._busy[pair]
@@ -210,6 +227,7 @@ class CarrierQueue:
                     unit.aside += 1
                     continue
                 self._busy[pair] = None
+                item.holds = True
             turns.deficit[app] -= len(item.waiting)
             budget -= self._claim(item, budget, out)
         return budget
@@ -225,20 +243,35 @@ class CarrierQueue:
         return len(parts)
 
     def finished(self, item: Outgoing) -> None:
-        """Nothing of this message is open or waiting: its pair is free for the next."""
+        """Nothing of this message is open or waiting: its pair is free for the next, which goes first in its unit."""
         self.known.pop(item.id, None)
-        if not self.ordered:
+        if not item.holds:
             return
+        item.holds = False
         pair = (item.number, item.peer)
         others = self._busy.get(pair)
         if others:
             following = others.popleft()
-            unit = self._units[following.lane, following.app, following.rank]
-            unit.aside -= 1
-            following.placed = True
-            self._urgent[following.lane].append(following)
+            following.holds = True
+            self._back(following)
         else:
             self._busy.pop(pair, None)
+
+    def _back(self, item: Outgoing) -> None:
+        """A message that was aside is in its unit again, before all that came later."""
+        unit = self._units[item.lane, item.app, item.rank]
+        unit.aside -= 1
+        unit.items.appendleft(item)
+        self._has_something(unit)
+
+    def set_ordered(self, ordered: bool) -> None:
+        """Whether a pair has one message at a time on its way; without order, nothing waits for its pair any more."""
+        self.ordered = ordered
+        if not ordered:
+            aside = [item for others in self._busy.values() for item in others or ()]
+            self._busy.clear()
+            for item in sorted(aside, key=lambda i: i.id, reverse=True):
+                self._back(item)
 
     @property
     def waiting(self) -> bool:

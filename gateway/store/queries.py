@@ -45,17 +45,20 @@ QUEUED_COLUMNS: Final = (
 )
 
 
-def queued(con: sqlite3.Connection, unit: QueueUnit, after: int, limit: int) -> list[tuple[Row, list[Row]]]:
-    """Messages of a unit that wait, oldest first, after the id ``after``.
+def queued(
+    con: sqlite3.Connection, unit: QueueUnit, after: int, limit: int
+) -> tuple[list[tuple[Row, list[Row]]], int | None]:
+    """Messages of a unit that wait, oldest first, after the id ``after``, and the id to go on from (None: no more).
 
-    Each is its `QUEUED_COLUMNS` and its queued segments as (part, due_at, attempts, in_doubt).
+    Each is its `QUEUED_COLUMNS` and its queued segments as (part, due_at, attempts, in_doubt). One that is cancelled
+    while this reads is left out, so a page may hold less than ``limit`` and still not be the last.
     """
     ids = con.execute(
         "SELECT DISTINCT message_id FROM segment WHERE state = 1 AND carrier = ? AND lane = ? AND app = ? AND rank = ?"
         " AND message_id > ? ORDER BY message_id LIMIT ?",
         (unit.carrier, unit.lane, unit.app, unit.rank, after, limit),
     ).fetchall()
-    return _with_segments(con, [i for (i,) in ids])
+    return _with_segments(con, [i for (i,) in ids]), ids[-1][0] if len(ids) >= limit else None
 
 
 def queued_by_id(con: sqlite3.Connection, ids: list[int]) -> list[tuple[Row, list[Row]]]:
