@@ -126,11 +126,8 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
     if not ends:
         return set()
     ids = list(dict.fromkeys(e.message_id for e in ends))
-    keys = [(i,) for i in ids]
-    facts = {row[0]: Facts(*row) for row in SELECT_MESSAGE_FACTS.fetch(tx.con, keys)}
-    parts: dict[int, dict[int, list[Any]]] = {}
-    for mid, part, state, done_at, reason, error, *_ in SELECT_PARTS.fetch(tx.con, keys):
-        parts.setdefault(mid, {})[part] = [state, done_at, reason, error]
+    facts = {row[0]: Facts(*row) for row in SELECT_MESSAGE_FACTS.fetch(tx.con, [(i,) for i in ids])}
+    parts = _parts(tx, ids)
     before = {mid: _state_of(segments) for mid, segments in parts.items()}
     rows: list[Row] = []
     changed: set[int] = set()
@@ -141,13 +138,14 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
             if known is None or not e.low <= known[0] <= e.high:
                 tx.count("ends_ignored")
                 continue
-            known[:] = [e.state, tx.now, e.reason, e.error]
+            at = tx.now if e.state == State.DELIVERED else _after_other_ends(tx.now, segments)
+            known[:] = [e.state, at, e.reason, e.error]
             rows.append(
                 (
                     e.message_id,
                     part,
                     e.state,
-                    tx.now,
+                    at,
                     e.status,
                     e.reason,
                     e.error,
@@ -158,15 +156,7 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
             )
             changed.add(e.message_id)
     for mid in changed:
-        segments = parts[mid]
-        after = _state_of(segments)
-        if after < State.DELIVERED or after == State.DELIVERED or len(segments) == 1:
-            continue
-        cause = _cause(segments)
-        for part, known in segments.items():
-            if known[0] in UNSENT:
-                rows.append((mid, part, int(after), tx.now, None, cause[2], None, None, 0, 1))
-                known[:] = [int(after), tx.now, cause[2], None]
+        rows += _end_unsent(tx, mid, parts[mid])
     END.run(tx.con, rows)
     for mid in ids:
         fact = facts.get(mid)
@@ -179,11 +169,49 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
     return changed
 
 
-def _state_of(segments: dict[int, list[Any]]) -> State:
+def end_left_over(tx: Tx, ids: list[int]) -> None:
+    """Segments that came back to the queue, of messages that are at a bad end already, end with them."""
+    rows: list[Row] = []
+    for mid, segments in _parts(tx, list(dict.fromkeys(ids))).items():
+        rows += _end_unsent(tx, mid, segments)
+    END.run(tx.con, rows)
+
+
+_Segments = dict[int, list[Any]]
+"""By part: state, done_at, reason, error."""
+
+
+def _parts(tx: Tx, ids: list[int]) -> dict[int, _Segments]:
+    parts: dict[int, _Segments] = {}
+    for mid, part, state, done_at, reason, error, *_ in SELECT_PARTS.fetch(tx.con, [(i,) for i in ids]):
+        parts.setdefault(mid, {})[part] = [state, done_at, reason, error]
+    return parts
+
+
+def _end_unsent(tx: Tx, mid: int, segments: _Segments) -> list[Row]:
+    """What ends the unsent segments of a message, if it is at a bad end."""
+    if len(segments) == 1 or (after := _state_of(segments)) <= State.DELIVERED:
+        return []
+    reason = _cause(segments)[2]
+    rows: list[Row] = []
+    for part, known in segments.items():
+        if known[0] in UNSENT:
+            known[:] = [int(after), _after_other_ends(tx.now, segments), reason, None]
+            rows.append((mid, part, int(after), known[1], None, reason, None, None, 0, 1))
+    return rows
+
+
+def _after_other_ends(now: int, segments: _Segments) -> int:
+    """The time of one more bad end: after the others, so that the first stays the first whatever the clock does."""
+    others: list[int] = [s[1] + 1 for s in segments.values() if s[0] > State.DELIVERED and s[1] is not None]
+    return max([now, *others])
+
+
+def _state_of(segments: _Segments) -> State:
     return message_state((s[0], s[1]) for _, s in sorted(segments.items()))
 
 
-def _cause(segments: dict[int, list[Any]]) -> list[Any]:
+def _cause(segments: _Segments) -> list[Any]:
     """The segment whose end decided: the first bad one, else the last part."""
     bad = [s for s in segments.values() if s[0] > State.DELIVERED]
     return min(bad, key=lambda s: s[1] or 0) if bad else segments[max(segments)]

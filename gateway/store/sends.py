@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from gateway.model import State
-from gateway.store.ends import End, Facts, announce, end_segments
+from gateway.store.ends import End, Facts, announce, end_left_over, end_segments
 from gateway.store.hot import (
     CLAIM,
     CLAIM_TOLD,
@@ -82,13 +82,17 @@ class UnclaimOp(Op):
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         UNCLAIM.run(tx.con, [key for op in ops for key in op.keys])
+        end_left_over(tx, [mid for op in ops for mid, _ in op.keys])
 
 
 class DoubtOp(Op):
-    """Segments that were written, perhaps, and not answered. ``states`` tells what became of each."""
+    """Segments that were written, perhaps, and not answered. ``states`` tells what became of each.
+
+    Before the responses of its burst, since among them may be the late one that settles it.
+    """
 
     __slots__ = ("context", "keys", "resend", "states")
-    order: ClassVar[int] = 30
+    order: ClassVar[int] = 18
     must: ClassVar[bool] = True
     name: ClassVar[str] = "doubt"
 
@@ -107,6 +111,7 @@ class DoubtOp(Op):
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         changed = DOUBT.run(tx.con, [(mid, part, op.resend) for op in ops for mid, part in op.keys])
         tx.count("in_doubt", changed)
+        end_left_over(tx, [mid for op in ops for mid, _ in op.keys])
         for op in ops:
             op.states = {(mid, part): state for mid, part, state, _ in SELECT_SEGMENT.fetch(tx.con, op.keys)}
 
@@ -170,6 +175,8 @@ class ResponseOp(Op):
         retries = [row for op in ops for row in op.retries]
         RETRY.run(tx.con, retries)
         end_segments(tx, [end for op in ops for end in op.refused])
+        if retries:
+            end_left_over(tx, [row[0] for row in retries])
         if ids:
             apply_parked(tx, ids)
 

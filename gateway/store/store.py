@@ -13,9 +13,10 @@ from gateway.log import logger
 from gateway.model import Clock, IdSource, IdText, State
 from gateway.store import queries
 from gateway.store.database import Database, checkpoint, install_number, next_epoch
+from gateway.store.ends import end_left_over
 from gateway.store.reader import Reader
 from gateway.store.streams import Streams
-from gateway.store.tx import Base, Tuning
+from gateway.store.tx import Base, Tuning, Tx
 from gateway.store.writer import RunSync, Writer
 
 _log = logger(component="store")
@@ -90,16 +91,19 @@ class Store:
         found: dict[str, int] = {}
         con.execute("BEGIN IMMEDIATE")
         try:
-            for carrier, count in con.execute(
-                "SELECT carrier, count(*) FROM segment WHERE state = 2 GROUP BY carrier"
-            ).fetchall():
+            left = con.execute(
+                "SELECT carrier, message_id FROM segment WHERE state = 2 AND epoch < ?", (self.epoch,)
+            ).fetchall()
+            for carrier, _ in left:
+                found[carrier] = found.get(carrier, 0) + 1
+            for carrier in found:
                 con.execute(
                     f"UPDATE segment SET state = CASE WHEN ? AND in_doubt = 0 THEN {int(State.QUEUED)}"
                     f" ELSE {int(State.IN_DOUBT)} END, in_doubt = in_doubt + 1, due_at = NULL"
-                    " WHERE state = 2 AND carrier = ?",
-                    (policies.get(carrier, False), carrier),
+                    " WHERE state = 2 AND carrier = ? AND epoch < ?",
+                    (policies.get(carrier, False), carrier, self.epoch),
                 )
-                found[carrier] = count
+            end_left_over(Tx(con, self.clock.now_ms(), self.writer.base), [mid for _, mid in left])
             con.execute("COMMIT")
         except BaseException:
             if con.in_transaction:

@@ -155,6 +155,7 @@ class SubmitOp(Op):
                 taken[m.app, m.ref] = (m.id, m.digest)
                 rows.append((today, m.app, m.ref, m.id, m.digest))
                 m.duplicate_of = None
+                m.conflict = False
             else:
                 m.duplicate_of = winner[0]
                 m.conflict = winner[1] != m.digest
