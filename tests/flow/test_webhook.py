@@ -6,9 +6,13 @@ import hashlib
 import hmac
 import io
 import json
+import ssl
+from pathlib import Path
 
+import httpx
 import pytest
 import trio
+import trio.testing
 
 from gateway import log
 from gateway.handlers.webhook import Webhook
@@ -141,6 +145,46 @@ async def test_what_does_not_speak_tls(nursery, server, events):
     await events.until(lambda: bool(webhook.failures))
     assert webhook.last_error == "connecting took too long"
     assert server.requests == []
+
+
+GOLDEN = Path(__file__).parents[1] / "golden/tls"
+
+
+async def loopback(host: str, port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted", "error"),
+    [
+        ("receiver.example", True, None),
+        ("receiver.example", False, "certificate refused: unable to get local issuer certificate"),
+        (
+            "other.example",
+            True,
+            "certificate refused: Hostname mismatch, certificate is not valid for 'other.example'.",
+        ),
+    ],
+)
+async def test_the_certificate_has_to_be_that_of_the_name(nursery, server, events, host, trusted, error):
+    """Although the connection goes to an address that was looked up."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(GOLDEN / "receiver.pem")
+    tls = await nursery.start(Server().run_tls, context)
+    transport = None
+    if trusted:
+        transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cafile=GOLDEN / "ca.pem"))
+    settings = handler(f"https://{host}:{tls.port}/sms", allow_private=True)
+    feed = await events.feed()
+    webhook = Webhook(
+        settings, feed, events.outbox, events.metrics, events.clock, resolver=loopback, transport=transport
+    )
+    await nursery.start(webhook.run)
+    await events.arrive("hello")
+    await events.until(lambda: webhook.failures == 1 or not feed.backlog)
+    assert webhook.last_error == error
+    assert tls.names == [host]
+    assert [request.headers["host"] for request in tls.requests] == ([] if error else [f"{host}:{tls.port}"])
 
 
 SUCCESSES = {

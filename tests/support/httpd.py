@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,6 +107,7 @@ class Server:
     connections: int = 0
     open: int = 0
     most_open: int = 0
+    names: list[str | None] = field(default_factory=list)
     _changed: trio.Event = field(default_factory=trio.Event)
 
     @property
@@ -131,6 +133,15 @@ class Server:
         """Listens on a free port of 127.0.0.1."""
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         self.port = listeners[0].socket.getsockname()[1]
+        await trio.serve_listeners(self._serve, listeners, task_status=_Started(self, task_status))
+
+    async def run_tls(
+        self, context: ssl.SSLContext, task_status: trio.TaskStatus[Server] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """The same behind TLS; ``names`` are those that were asked for (SNI)."""
+        context.sni_callback = lambda _socket, name, _context: self.names.append(name)
+        listeners = await trio.open_ssl_over_tcp_listeners(0, context, host="127.0.0.1", https_compatible=True)
+        self.port = listeners[0].transport_listener.socket.getsockname()[1]
         await trio.serve_listeners(self._serve, listeners, task_status=_Started(self, task_status))
 
     async def _serve(self, stream: trio.SocketStream) -> None:
