@@ -14,6 +14,8 @@ import trio
 from gateway.smpp.session import Closed, Event, Session
 
 RECEIVE_SIZE: Final = 65536
+LAST_WORDS: Final = 1.0
+"""Seconds for reading what is left on a stream that takes no more."""
 FAREWELL: Final = 2.0
 """Seconds for the last output (an unbind_resp, say) to leave after the session is closed."""
 
@@ -41,6 +43,7 @@ class Link:
         self._gate: trio.Event | None = None
         self._timer: trio.CancelScope | None = None
         self.closed: Closed | None = None
+        self.broken: Exception | None = None  # what broke the stream, if it did not simply end
         self._ended = trio.Event()
         self._written = trio.Event()
 
@@ -108,7 +111,8 @@ class Link:
                 continue
             try:
                 data = bytes(await stream.receive_some(RECEIVE_SIZE))
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                self.broken = error
                 data = b""
             now = trio.current_time()
             self._turn(session.receive_data(data, now) if data else session.receive_eof(now))
@@ -128,8 +132,13 @@ class Link:
                 self._on_taken()
             try:
                 await stream.send_all(data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                self.broken = self.broken or error
                 self._written.set()
+                # What the other end had sent before may still be read, answers above all; if not, the reader finds
+                # the end by itself.
+                with trio.move_on_after(LAST_WORDS):
+                    await self._ended.wait()
                 self._turn(session.receive_eof(trio.current_time()))
                 return
 

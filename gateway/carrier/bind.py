@@ -30,6 +30,7 @@ from gateway.smpp.session import (
     BindRefused,
     Bound,
     Closed,
+    CloseReason,
     Event,
     PduRejected,
     RequestExpired,
@@ -54,6 +55,8 @@ STABLE_AFTER: Final = 10.0
 """Seconds that a session has to last before the next reconnect starts again with the shortest wait."""
 MAX_UNANSWERED: Final = 5000
 """Inbound PDUs of one bind that wait for their commit; then its reading stops."""
+ANSWER_WAIT: Final = 1.0
+"""Seconds for the answers to what came in before a stop; messages that come in later are refused at once."""
 UNBIND_WAIT: Final = 2.0
 
 _REFUSED_CREDENTIALS: Final = frozenset(
@@ -109,9 +112,11 @@ class Bind:
         self.unanswered = 0  # inbound PDUs that wait for their commit
         self.reconnects = 0
         self.last_error: str | None = None
+        self.refused = False  # the carrier's last answer to a bind refused the credentials
         self.session: Session | None = None
         self.link: Link | None = None
         self._fresh: list[SegmentOut] = []
+        self._settling: list[SegmentOut] = []  # outcomes that are being handed over
         self._scope: trio.CancelScope | None = None
         self._endpoint = 0
         self._refused: int | None = None
@@ -151,6 +156,8 @@ class Bind:
         for sequence, pdu, status in answers:
             session.send_response(sequence, pdu, status)
         self.link.flush()
+        if self.carrier.stopping and not self.unanswered:
+            self.carrier.all_answered()
         if self.unanswered < MAX_UNANSWERED // 2:
             self.link.release()
 
@@ -163,7 +170,9 @@ class Bind:
         delay = settings.reconnect_min
         while True:
             if wait:
-                self.state = "refused" if self._refused is not None else "down"
+                state = "refused" if self._refused is not None else "down"
+                if state != self.state:
+                    self._set(state)
                 with trio.CancelScope() as self._scope:
                     await trio.sleep(wait)
                 self.reconnects += 1
@@ -179,8 +188,9 @@ class Bind:
                 continue
             if self._bound_at and trio.current_time() - self._bound_at >= STABLE_AFTER:
                 delay = settings.reconnect_min
-            wait = delay * self._rng.uniform(1.0, 1.5)
-            delay = min(delay * 2, settings.reconnect_max)
+            longest = settings.reconnect_max
+            wait = self._rng.uniform(min(delay, longest / 1.5), min(delay * 1.5, longest))
+            delay = min(delay * 2, longest)
             _log.info(
                 "bind_waits",
                 bind=self.name,
@@ -197,11 +207,20 @@ class Bind:
         self._set("connecting")
         self._bound_at = 0.0
         self._refused = None
+        stream: trio.abc.Stream | None = None
         try:
-            with trio.fail_after(settings.connect_timeout):
+            with trio.move_on_after(settings.connect_timeout) as self._scope:
                 stream = await self._connect(host, port)
-        except (OSError, trio.TooSlowError, trio.BrokenResourceError, ssl.SSLError, ValueError) as error:
+        except (OSError, trio.BrokenResourceError, ssl.SSLError, ValueError) as error:
             self._failed(_plain(error))
+            self._endpoint += 1
+            return
+        if self.carrier.stopped():
+            if stream is not None:
+                await trio.aclose_forcefully(stream)
+            return
+        if stream is None:
+            self._failed("connecting took too long")
             self._endpoint += 1
             return
         now = trio.current_time()
@@ -211,6 +230,8 @@ class Bind:
                 # The window is kept by this class, where a slot is free once its answer is stored.
                 window=1 << 30,
                 response_timeout=settings.response_timeout,
+                bind_timeout=settings.bind_timeout,
+                session_init=0,
                 enquire_link=settings.enquire_link,
             ),
             now,
@@ -232,10 +253,8 @@ class Bind:
             now,
         )
         try:
-            with trio.CancelScope(deadline=now + settings.bind_timeout) as self._scope:
+            with trio.CancelScope() as self._scope:
                 await link.run()
-            if self._scope.cancelled_caught and not self.carrier.stopping:
-                self._failed("no answer to the bind")
         except Exception as error:
             # A defect of ours or a peer of a kind not thought of: it costs this session, not the daemon.
             _log.error("bind_error", bind=self.name, error=repr(error), exc_info=True)
@@ -247,8 +266,8 @@ class Bind:
 
     async def _connect(self, host: str, port: int) -> trio.abc.Stream:
         settings = self.carrier.settings
-        stream = await self._connector(host, port, settings.local_address)
         context = self.carrier.tls_context()
+        stream = await self._connector(host, port, settings.local_address)
         if context is None:
             return stream
         secured = trio.SSLStream(
@@ -269,6 +288,7 @@ class Bind:
         answers: list[Answer] = []
         arrived: list[tuple[int, DeliverSm | DataSm]] = []
         expired: list[SegmentOut] = []
+        came_up = self.state != "bound"
         for event in events:
             kind = type(event)
             if kind is ResponseReceived:
@@ -287,17 +307,23 @@ class Bind:
             else:
                 self._session_event(event)
         hooks = self.carrier.hooks
-        if answers:
-            hooks.answered(self, answers)
-        if expired:
-            self.last_error = f"{len(expired)} submits without an answer"
-            hooks.unanswered(self, expired)
+        if answers or expired:
+            self._settling = [a.segment for a in answers if not a.late] + expired
+            if answers:
+                hooks.answered(self, answers)
+                self._settling = expired
+            if expired:
+                self.last_error = f"{len(expired)} submits without an answer"
+                hooks.unanswered(self, expired)
+            self._settling = []
         if arrived:
             self.unanswered += len(arrived)
             if self.unanswered >= MAX_UNANSWERED and self.link is not None:
                 self.link.hold()
             assert self.session is not None
             hooks.arrived(self, self.session, arrived)
+        if came_up and self.state == "bound":  # and was not unbound with the same read
+            self.carrier.bound(self)
 
     def _other_request(self, event: RequestReceived) -> None:
         _log.debug("request_ignored", bind=self.name, pdu=type(event.pdu).__name__)
@@ -306,25 +332,39 @@ class Bind:
         if isinstance(event, Bound):
             self._bound_at = trio.current_time()
             self.last_error = None
-            if self._scope is not None:
-                self._scope.deadline = float("inf")
+            self.refused = False
             self._set("bound")
             _log.info("bound", bind=self.name, host=self.host, smsc=event.system_id)
-            self.carrier.bound(self)
         elif isinstance(event, BindRefused):
             self._refused = event.status
+            self.refused = event.status in _REFUSED_CREDENTIALS
             text = f"bind refused: {status_name(event.status)} (0x{event.status:02X})"
             self._failed(text)
             if self.link is not None:
                 self.link.close()
         elif isinstance(event, UnbindReceived):
             self.last_error = "the carrier unbound"
+            self._set("unbinding")  # it answers what is under way, and takes nothing new
             _log.info("unbound_by_carrier", bind=self.name)
         elif isinstance(event, PduRejected):
             self.carrier.hooks.rejected(self)
             _log.warning("pdu_rejected", bind=self.name, error=str(event.error))
-        elif isinstance(event, Closed) and not self.carrier.stopping and self._refused is None:
-            self._failed(f"{event.reason}: {event.detail}" if event.detail else event.reason)
+        elif isinstance(event, Closed):
+            if self.state == "bound":
+                self._set("unbinding")
+            if not self.carrier.stopping and self._refused is None:
+                self._failed(self._cause(event))
+
+    def _cause(self, closed: Closed) -> str:
+        """Why a session ended, in words."""
+        broken = self.link.broken if self.link is not None else None
+        if closed.reason is CloseReason.BIND_TIMEOUT:
+            return f"no answer to the bind in {self.carrier.settings.bind_timeout:g} s"
+        if closed.reason is CloseReason.EOF:
+            words = ["the carrier closed the connection" if broken is None else _plain(broken), closed.detail]
+        else:
+            words = [closed.reason.replace("_", " "), closed.detail]
+        return ": ".join(filter(None, words))
 
     def _failed(self, text: str) -> None:
         self.last_error = text
@@ -344,6 +384,9 @@ class Bind:
         for token in session.outstanding_tokens():
             if isinstance(token, SegmentOut):
                 (unwritten if id(token) in fresh else written).append(token)
+        # An error of ours came between an outcome and its record: nobody knows of it.
+        written += self._settling
+        self._settling = []
         self._fresh = []
         self.session = None
         self.link = None
@@ -357,9 +400,14 @@ class Bind:
     async def stop(self) -> None:
         """Unbinds politely and ends `run`; the carrier is marked as stopping already."""
         session, link = self.session, self.link
-        if session is not None and link is not None and self.state == "bound":
-            session.send_request(Unbind(), trio.current_time())
-            link.flush()
+        if session is not None and link is not None and self.state in ("bound", "unbinding"):
+            # What is stored and not answered when the session ends would come again, and be told twice.
+            with trio.move_on_after(ANSWER_WAIT):
+                while self.unanswered and self.session is session:
+                    await self.carrier.changed()
+            if self.state == "bound" and self.session is session:
+                session.send_request(Unbind(), trio.current_time())
+                link.flush()
             with trio.move_on_after(UNBIND_WAIT):
                 while self.session is session:
                     await self.carrier.changed()
@@ -373,14 +421,14 @@ class Bind:
 
 
 def _plain(error: BaseException) -> str:
-    """An error of connecting in a few words: the first cause that says something."""
-    if isinstance(error, trio.TooSlowError):
-        return "connecting took too long"
+    """An error of a connection in a few words: the first cause that says something."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, BaseExceptionGroup) and seen.exceptions:
             seen = seen.exceptions[0]
             continue
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return f"TLS: certificate refused: {seen.verify_message}"
         if isinstance(seen, ssl.SSLError):
             return f"TLS: {seen.reason or seen}"
         if isinstance(seen, OSError) and seen.errno is not None:

@@ -10,7 +10,7 @@ from typing import Protocol
 import trio
 
 from gateway.carrier.bind import Answer, Bind, Connector, Kind, connect_tcp
-from gateway.carrier.outgoing import SegmentOut, relative_time
+from gateway.carrier.outgoing import Outgoing, SegmentOut, relative_time
 from gateway.carrier.pacer import Pacer
 from gateway.log import logger
 from gateway.model import Clock
@@ -40,6 +40,9 @@ class Hooks(Protocol):
 
     def expired(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
         """Claimed segments whose message's validity ended before a slot was free."""
+
+    def unsendable(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
+        """Claimed segments that cannot be written as a PDU."""
 
     def arrived(self, bind: Bind, session: Session, pdus: list[tuple[int, DeliverSm | DataSm]]) -> None:
         """deliver_sm and data_sm, to be answered with `Bind.respond`."""
@@ -157,6 +160,7 @@ class Carrier:
         pacer = self._pacer
         written = 0
         expired: list[SegmentOut] = []
+        unsendable: list[SegmentOut] = []
         turn = self._rotation
         urgent, rest = self._ready
         while senders:
@@ -172,7 +176,12 @@ class Carrier:
             turn += 1
             bind = senders[turn % len(senders)]
             segment = ready.popleft()
-            bind.send(segment, self._pdu(segment, now_ms), now)
+            try:
+                bind.send(segment, self._pdu(segment, now_ms), now)
+            except ValueError as error:  # it fits no PDU; others shall not suffer for it
+                _log.error("segment_unsendable", bind=bind.name, error=str(error))
+                unsendable.append(segment)
+                continue
             written += 1
             if bind.in_use >= self.settings.window:
                 senders.remove(bind)
@@ -183,6 +192,8 @@ class Carrier:
             self.hooks.written(self, written)
         if expired:
             self.hooks.expired(self, expired)
+        if unsendable:
+            self.hooks.unsendable(self, unsendable)
 
     def _pdu(self, segment: SegmentOut, now_ms: int) -> SubmitSm:
         m = segment.message
@@ -224,6 +235,15 @@ class Carrier:
         for ready in self._ready:
             ready.clear()
         return out
+
+    def withdraw(self, message: Outgoing, part: int) -> bool:
+        """Takes one claimed segment that is not written out of its hands; returns whether it was there."""
+        for ready in self._ready:
+            for s in ready:
+                if s.message is message and s.part == part:
+                    ready.remove(s)
+                    return True
+        return False
 
     def pause(self, seconds: float) -> float:
         """Nothing is written for so long, for instance after ESME_RTHROTTLED; returns the seconds this adds."""
@@ -302,6 +322,10 @@ class Carrier:
         self.hooks.state(bind)
         if bind.state == "down" and not self.can_send and self.claims_waiting:
             self.hooks.stalled(self)
+
+    def all_answered(self) -> None:
+        """A bind has answered all that came in, which `stop` may wait for."""
+        self._notify()
 
     async def stop(self) -> None:
         """Unbinds everywhere and ends `run`; the caller has waited for answers before."""

@@ -18,7 +18,9 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     window: int = 50
     """Requests of ours that may be unanswered."""
     response_timeout: float = 10.0
-    """For each request of ours, binds and enquire_link too (§7.2, response_timer)."""
+    """For each request of ours (§7.2, response_timer), for enquire_link at most its interval."""
+    bind_timeout: float = 0.0
+    """For the answer to our bind. 0: as for any other request."""
     enquire_link: float = 30.0
     """Silence after which the peer is asked whether it is there (§7.2, enquire_link_timer). 0: never."""
     inactivity: float = 0.0
@@ -41,7 +43,7 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("window: at least 1")
         if self.response_timeout <= 0:
             raise ValueError("response_timeout: more than 0 s")
-        for name in ("enquire_link", "inactivity", "session_init", "partial_frame", "unbind_grace"):
+        for name in ("bind_timeout", "enquire_link", "inactivity", "session_init", "partial_frame", "unbind_grace"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: 0 s or more")
         if self.max_pdu < HEADER_LENGTH:

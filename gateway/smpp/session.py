@@ -161,7 +161,7 @@ class Session:
         else:
             self._send(encode(pdu, sequence))
             if cls in RESPONSE_TO:
-                ledger.control[sequence] = (now + self._config.response_timeout, now, pdu)
+                ledger.control[sequence] = (now + self._patience(cls), now, pdu)
             if cls in BOUND_BY:
                 self._enter(SessionState.BINDING)
             elif cls is p.Unbind:
@@ -221,6 +221,16 @@ class Session:
         self._send(encode(RESPONSE_TO[type(bind)](), sequence, status))
         self._bind = None
         self._enter(SessionState.OPEN)
+
+    def _patience(self, cls: type[Pdu]) -> float:
+        """Seconds that a request of the session's own may take. An enquire_link has no more than its interval, so
+        that a dead link is noticed within two of them."""
+        config = self._config
+        if cls is p.EnquireLink and config.enquire_link:
+            return min(config.response_timeout, config.enquire_link)
+        if cls in BOUND_BY and config.bind_timeout:
+            return config.bind_timeout
+        return config.response_timeout
 
     def _waiting_bind(self, sequence: int) -> Pdu:
         if self._bind is None or self._bind[0] != sequence:
@@ -463,7 +473,7 @@ class Session:
         return self._partial_since + (self._config.partial_frame or math.inf)
 
     def _control_expired(self, sequence: int, sent_at: float, request: Pdu, events: list[Event]) -> None:
-        detail = f"no answer in {self._config.response_timeout:g} s"
+        detail = f"no answer in {self._patience(type(request)):g} s"
         if isinstance(request, _BINDS):
             self._close(CloseReason.BIND_TIMEOUT, detail, events)
         elif isinstance(request, p.Unbind):
