@@ -83,7 +83,10 @@ class Inbound:
             writer.put(
                 ReceiptOp(receipts, (bind, session, receipt_answers)), self._receipts_stored, self._receipts_refused
             )
-        if arrivals and writer.disk_full:
+        if arrivals and carrier.stopping:
+            # The session is about to end, maybe before the commit: the carrier shall keep it, not send it twice.
+            self._refuse((bind, session, arrival_answers), StoreUnavailableError("stopping", "the carrier is unbound"))
+        elif arrivals and writer.disk_full:
             # Receipts still come in: they take little, and let messages come to their end.
             error = StoreUnavailableError("disk_full", "free disk is below the floor")
             self._refuse((bind, session, arrival_answers), error)
