@@ -35,6 +35,7 @@ class Outgoing:
         "placed",
         "rank",
         "receipt",
+        "settled",
         "tlvs",
         "validity",
         "waiting",
@@ -77,6 +78,7 @@ class Outgoing:
         self.open = 0
         self.holds = False  # whether others between its number and peer wait for it
         self.placed = False  # whether its waiting parts are in a queue in memory
+        self.settled: set[int] | None = None  # parts whose copy need not be sent: a late answer said they are taken
         self.due_at = due_at
         self.attempts = attempts
 

@@ -312,13 +312,15 @@ class Outbound:
         for item, parts in kept:
             queue.count(item.app, -len(parts))
             mine = parts if claimed is None else [p for p in parts if (item.id, p) in claimed]
+            if item.settled:
+                mine = [p for p in mine if p not in item.settled]
             out += [SegmentOut(item, part) for part in mine]
             if len(mine) != len(parts):
                 # Cancelled, expired or settled while it waited.
                 item.open -= len(parts) - len(mine)
                 self._place(queue, item)
         self._push(name, out)
-        if claimed is not None:
+        if len(out) != len(op.keys):
             self.refill(name)
         self._nudge_loader()
 
@@ -437,6 +439,8 @@ class Outbound:
             judged = verdict(a.status)
             if judged is Verdict.SENT:
                 sent.append(Sent(item.id, segment.part, a.message_id, now_ms, item.receipt, a.late))
+                if a.late:
+                    self._withdraw(item, segment.part)
             else:
                 counts.failed(a.status)
                 if judged is Verdict.REFUSED:
@@ -470,6 +474,20 @@ class Outbound:
             counts.throttled.inc(carrier.pause(pause))
         op = ResponseOp(carrier.name, sent, refused, retries, (bind, mine))
         self.writer.put(op, self._recorded, self._not_recorded)
+
+    def _withdraw(self, item: Outgoing, part: int) -> None:
+        """A late answer says that the carrier has it: a copy that is not written yet is not sent."""
+        queue = self.queues[item.carrier]
+        carrier = self.carriers.get(item.carrier)
+        item.settled = {part, *(item.settled or ())}
+        if part in item.waiting:
+            item.waiting.remove(part)
+            queue.count(item.app, -1)
+        elif carrier is not None and carrier.withdraw(item, part):
+            item.open -= 1
+        else:
+            return
+        self._place(queue, item)
 
     @staticmethod
     def _retry_at(carrier: Carrier, segment: SegmentOut, judged: Verdict, now_ms: int) -> int:

@@ -114,7 +114,7 @@ async def test_pairs_do_not_wait_for_each_other(autojump_clock: MockClock) -> No
 async def test_order_holds_when_the_connection_breaks(autojump_clock: MockClock) -> None:
     """In doubt and sent again: still before what was written after it."""
     rng = random.Random(5)
-    async with gateway(carrier="window = 3\nbinds = 2", answer=withhold) as g:
+    async with gateway(carrier="window = 3\nbinds = 2\nresponse_timeout = 600", answer=withhold) as g:
         app = await g.connect()
         messages = [{"to": rng.choice(peers(4)), "text": labelled(i, rng.choice([10, 400]))} for i in range(40)]
         await app.submits(messages)
