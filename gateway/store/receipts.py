@@ -31,6 +31,9 @@ def fold(raw: str) -> str:
     return raw.strip().lower().lstrip("0") or "0"
 
 
+_HEXADECIMAL: Final = frozenset("0123456789abcdef")
+
+
 def other_forms(raw: str) -> tuple[str, ...]:
     """The folded forms that ``raw`` may have on the other side: decimal read as hexadecimal and back."""
     key = fold(raw)
@@ -38,10 +41,8 @@ def other_forms(raw: str) -> tuple[str, ...]:
     if len(key) <= 40:
         if key.isascii() and key.isdigit():
             forms.append(f"{int(key):x}")
-        try:
+        if _HEXADECIMAL.issuperset(key):
             forms.append(str(int(key, 16)))
-        except ValueError:
-            pass
     return tuple(form for form in dict.fromkeys(forms) if form != key)
 
 
@@ -91,12 +92,19 @@ def choose(receipt: ReceiptIn, exact: list[_Match], others: list[_Match]) -> _Ma
     if agreeing:
         return max(agreeing, key=lambda m: (m.facts.id, m.part))
     for group in (exact, others):
-        agreeing = [m for m in group if same_peer(m.facts.peer, receipt.peer)]
+        agreeing = _distinct([m for m in group if same_peer(m.facts.peer, receipt.peer)])
         if len(agreeing) == 1:
             return agreeing[0]
         if agreeing:
             return None
-    return same[0] if len(same) == 1 else None
+    alone = _distinct(same)
+    # What is at its end needs no receipt: this one is for a message with the same id whose response is not here yet.
+    return alone[0] if len(alone) == 1 and alone[0].state < State.DELIVERED else None
+
+
+def _distinct(matches: list[_Match]) -> list[_Match]:
+    """One for each segment: what was sent twice may have been given one id in two forms, or at two times."""
+    return list({(m.facts.id, m.part): m for m in matches}.values())
 
 
 class ReceiptOp(Op):
@@ -253,7 +261,8 @@ def apply_parked(tx: Tx, ids: list[Row]) -> None:
         waiting[parked_id] = payload
     if not waiting:
         return
-    receipts = {parked_id: _decoder.decode(payload) for parked_id, payload in waiting.items()}
+    # In the order in which they came: the first final one of a segment wins.
+    receipts = {parked_id: _decoder.decode(payload) for parked_id, payload in sorted(waiting.items())}
     found, missing = match(tx, list(receipts.values()))
     left = {id(r) for r in missing}
     gone = [(parked_id,) for parked_id, r in receipts.items() if id(r) not in left]
