@@ -270,8 +270,10 @@ class CarrierQueue:
         if not ordered:
             aside = [item for others in self._busy.values() for item in others or ()]
             self._busy.clear()
-            for item in sorted(aside, key=lambda i: i.id, reverse=True):
+            for item in aside:
                 self._back(item)
+            for unit in self._units.values():
+                unit.items = deque(sorted(unit.items, key=lambda i: i.id))
 
     @property
     def waiting(self) -> bool:

@@ -47,6 +47,11 @@ class Gateway:
         """Waits until nothing moves any more without something from outside or time passing."""
         await trio.testing.wait_all_tasks_blocked()
 
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Looks at a condition until it holds."""
+        while not condition():
+            await trio.sleep(0.005)  # noqa: ASYNC110
+
     def segments(self, what: str = "state", where: str = "1") -> list[Any]:
         """A column of all segments, in the order of messages and parts."""
         rows = self.daemon.store.read_now(

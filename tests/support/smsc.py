@@ -100,8 +100,9 @@ class Submitted:
 class Bound:
     """One connection of the gateway, bound or about to be."""
 
-    def __init__(self, smsc: Smsc, stream: trio.abc.Stream, number: int) -> None:
+    def __init__(self, smsc: Smsc, stream: trio.abc.Stream, number: int, host: str) -> None:
         self.smsc = smsc
+        self.host = host
         self.number = number
         self.kind = ""
         self.unbound = False
@@ -187,7 +188,7 @@ class Smsc:
                 await self.hung.wait()
 
         theirs.send_stream.send_all_hook = sent
-        bound = Bound(self, ours, len(self.attempts) - 1)
+        bound = Bound(self, ours, len(self.attempts) - 1, host)
         self._nursery.start_soon(bound.run)
         return theirs
 
