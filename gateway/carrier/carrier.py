@@ -292,6 +292,8 @@ class Carrier:
 
     async def bind_turn(self) -> None:
         """Waits for this carrier's turn to try a bind."""
+        if self.stopping:
+            return
         now = trio.current_time()
         at = max(now, self._next_bind)
         self._next_bind = at + BIND_INTERVAL
