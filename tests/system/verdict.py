@@ -51,7 +51,7 @@ def outbound(told: Told, lines: Sequence[Line], log: SinkLog, shown: Shown, boun
     silent: no end was told and `message` does not show it in doubt.
     garbled: another text or peer, or copies that differ. stray: at the carrier, and nobody handed it over.
     needless: copied without doubt. unmarked: copied, and not marked. twice: copied more than once.
-    crowd: more copies of one bind after one kill than its window.
+    crowd: more copies of one bind after one kill than its window, or more held than was claimed: twice the windows.
     """
     lines = [line for line in lines if line.kind == "mt"]
     seen = log.messages()
@@ -59,6 +59,7 @@ def outbound(told: Told, lines: Sequence[Line], log: SinkLog, shown: Shown, boun
     wrong = result.wrong
     unrecorded = _Unrecorded(log, bounds)
     counts: Counter[str] = Counter()
+    waiting: set[int] = set()
     for number, message_id in sorted(told.ids.items()):
         key = keys.key(keys.MT, number)
         message = seen.pop(key, None)
@@ -68,7 +69,7 @@ def outbound(told: Told, lines: Sequence[Line], log: SinkLog, shown: Shown, boun
         if state is None:
             state = shown[message_id]["state"] if message_id in shown else "unknown"
             if state == "in_doubt":
-                counts["held in doubt"] += 1
+                waiting.add(number)
             else:
                 wrong["silent"].append(f"{key} {message_id} {state}")
         if not complete and state != "in_doubt":
@@ -91,14 +92,18 @@ def outbound(told: Told, lines: Sequence[Line], log: SinkLog, shown: Shown, boun
                     wrong["unmarked"].append(f"{key} part {part}")
             if doubts > int(bounds.resend):
                 wrong["twice"].append(f"{key} part {part}: {len(copies)} times")
-    wrong["stray"] += list(seen)
+    # A long message whose first part is held has no key: it is known by its peer.
+    held = {keys.vary(lines[number % len(lines)].to, number).lstrip("+") for number in told.ids if number in waiting}
+    wrong["stray"] += [key for key, message in seen.items() if message.parts and _peer(message) not in held]
     for (life, connection), copied in unrecorded.copied.items():
         if copied > bounds.window:
             wrong["crowd"].append(f"life {life}, connection {connection}: {copied} copies")
     for life, copied in unrecorded.by_life.items():
         if copied > bounds.window * bounds.binds:
             wrong["crowd"].append(f"life {life}: {copied} copies")
-    result.counts |= {name: counts[name] for name in ("at the carrier", "copies", "held in doubt")}
+    result.counts |= {"at the carrier": counts["at the carrier"], "copies": counts["copies"], "held": len(waiting)}
+    if len(waiting) > 2 * bounds.window * bounds.binds * len(bounds.ends):
+        wrong["crowd"].append(f"{len(waiting)} held in doubt after {len(bounds.ends)} lives")
     result.counts["kills with copies"] = len(unrecorded.by_life)
     result.counts["most copies of a bind"] = max(unrecorded.copied.values(), default=0)
     return result
@@ -111,6 +116,10 @@ def _readable(message: Message, line: Line, number: int) -> bool:
     return all(
         (copy.data, copy.concat) == (part[0].data, part[0].concat) for part in message.parts.values() for copy in part
     )
+
+
+def _peer(message: Message) -> str:
+    return next(iter(message.parts.values()))[0].destination
 
 
 def _marked(shown: Mapping[str, Any] | None, part: int) -> bool:
