@@ -15,6 +15,7 @@ import trio
 import trio.testing
 
 from gateway import log
+from gateway.handlers import post
 from gateway.handlers.webhook import Webhook
 from gateway.settings import Handler, Log
 from tests.support import httpd
@@ -212,6 +213,21 @@ async def test_an_answer_of_2xx_is_enough(nursery, server, events, name):
     # What fits into the buffers of both sockets was poured, and what we read before that: no more.
     assert server.poured < 16 << 20
     assert events.count("smsgw_handler_failures_total", handler="crm") == 0
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "bound", "value"),
+    [(httpd.endless_body, "ANSWER_WAIT", 60), (httpd.drip, "ANSWER_WAIT", 0.05)],
+    ids=["octets of the body", "time of the body"],
+)
+async def test_each_bound_of_an_answer_holds_by_itself(nursery, server, events, monkeypatch, behaviour, bound, value):
+    """With the other bounds far away, the next event would wait for half a minute."""
+    monkeypatch.setattr(post, bound, value)
+    server.behaviours.append(behaviour)
+    webhook = await serve(nursery, events, quick(server, timeout=30, concurrency=1))
+    await events.arrive("one", "two")
+    await events.until(lambda: not webhook.feed.backlog)
+    assert len(server.requests) == 2
 
 
 async def test_a_slow_receiver_holds_up_nobody_else(nursery, server, events):

@@ -217,9 +217,11 @@ async def test_a_retry_that_another_run_left_is_found(autojump_clock, nursery):
 
 async def test_an_event_is_set_aside_for_its_age(autojump_clock, nursery):
     s = await scene(nursery, default=500, retry_min=5, retry_max=20, dead_letter_after=60)
+    started = trio.current_time()
     await s.events.arrive("hello")
     await s.events.until(lambda: s.feed.dead == 1, 500)
     assert s.posts.times("1-1") == [0, 5, 15, 35, 55]
+    assert trio.current_time() - started < 56  # not at 75, when it would be of no use
     assert s.events.stored_retries(s.feed) == {1: (5, None, "status 500")}
     assert (s.webhook.waiting, s.feed.backlog) == (0, 0)
     assert s.events.count("smsgw_dead_letters_total", stream="handler:crm") == 1
@@ -343,6 +345,7 @@ async def test_a_receiver_that_is_down_is_probed_by_one_event_at_a_time(autojump
     assert 10 <= len(probes) <= 18
     assert max(b - a for a, b in itertools.pairwise(probes)) <= 61
     assert s.webhook.waiting < 40
+    await trio.sleep(6 * 3600)
     # It is back: the first probe tells, and all that waited is posted soon after.
     s.posts.default = 200
     back = trio.current_time()
@@ -351,6 +354,18 @@ async def test_a_receiver_that_is_down_is_probed_by_one_event_at_a_time(autojump
     assert not s.webhook.down
     assert len(set(s.ids)) == 500
     assert s.posts.most_under_way > 1
+
+
+async def test_what_failed_as_a_probe_does_not_wait_for_its_own_backoff(autojump_clock, nursery):
+    s = await scene(nursery, default=down(), concurrency=1, retry_min=3000, retry_max=3600)
+    await s.events.arrive(*(str(n) for n in range(50)))
+    await trio.sleep(600)
+    probed = set(s.ids[TRIP:])
+    assert len(probed) >= 5
+    s.posts.default = 200
+    back = trio.current_time()
+    await s.events.until(lambda: not s.feed.backlog and s.webhook.waiting == TRIP - 1, 1000)
+    assert trio.current_time() - back <= 130
 
 
 async def test_old_failures_alone_do_not_open_the_circuit(autojump_clock, nursery):

@@ -161,6 +161,7 @@ async def test_lookups_that_hang_take_two_threads_and_are_abandoned(monkeypatch:
                 await both.wait()
             await trio.testing.wait_all_tasks_blocked()
             assert len(entered) == 2
+            assert trio.to_thread.current_default_thread_limiter().borrowed_tokens == 0
             nursery.cancel_scope.cancel()
     finally:
         release.set()
