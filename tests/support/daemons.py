@@ -49,8 +49,8 @@ class Gateway:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Looks at a condition until it holds."""
-        while not condition():
-            await trio.sleep(0.005)  # noqa: ASYNC110
+        while not condition():  # noqa: ASYNC110
+            await trio.sleep(0.005)
 
     def segments(self, what: str = "state", where: str = "1") -> list[Any]:
         """A column of all segments, in the order of messages and parts."""
