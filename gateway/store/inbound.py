@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -13,7 +14,7 @@ from gateway.store.hot import INSERT_INBOUND, INSERT_MO_PART, Row
 from gateway.store.tx import Op, Tx
 
 COMPLETE_PART: Final = 0
-"""The part number of the row that stays when a message is complete, so that late copies of parts end there."""
+"""The part number of the row that stays when a message is complete, so that late copies of parts are known."""
 
 
 class InboundEvent(msgspec.Struct):
@@ -144,19 +145,18 @@ class InboundOp(Op):
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         arrivals = [a for op in ops for a in op.arrivals]
-        parts = [a for a in arrivals if a.part is not None]
-        completed = _add_parts(tx, parts) if parts else {}
+        ended = _add_parts(tx, arrivals)
         # In the order of arrival: a long message stands where the part came that completed it.
         whole: list[Message] = []
-        for a in arrivals:
+        for position, a in enumerate(arrivals):
             if a.part is None:
                 whole.append(
                     Message(tx.ids.next(), a.carrier, a.number, a.peer, a.text, a.data, a.encoding, 1, True, a.extra)
                 )
-            elif id(a) in completed:
-                message = completed[id(a)]
-                message.id = tx.ids.next()
-                whole.append(message)
+            else:
+                for message in ended.get(position, ()):
+                    message.id = tx.ids.next()
+                    whole.append(message)
         keep(tx, whole)
 
 
@@ -170,17 +170,41 @@ class _PartExtra(msgspec.Struct, omit_defaults=True):
 
 _extra_decoder = msgspec.json.Decoder(_PartExtra)
 _GroupKey = tuple[str, str, str, int, int]
+_Part = tuple[bytes, int, str | None, str]
+"""data, data_coding, what `_PartExtra` holds as JSON, carrier."""
 
 
-def _add_parts(tx: Tx, arrivals: list[Arrival]) -> dict[int, Message]:
-    """Stores parts; returns the messages that they completed, by id() of the last arrival of each, without their id."""
-    groups: dict[_GroupKey, Arrival] = {}
-    rows: list[Row] = []
-    for a in arrivals:
+def _add_parts(tx: Tx, arrivals: list[Arrival]) -> dict[int, list[Message]]:
+    """Stores parts; returns the messages that they brought to an end, without ids, by the place of the arrival."""
+    groups: dict[_GroupKey, list[tuple[int, Arrival, InboundPart]]] = {}
+    for position, a in enumerate(arrivals):
         part = a.part
-        assert part is not None
-        key: _GroupKey = (a.number, a.peer, part.scheme, part.ref, part.total)
-        groups[key] = a
+        if part is not None:
+            key: _GroupKey = (a.number, a.peer, part.scheme, part.ref, part.total)
+            groups.setdefault(key, []).append((position, a, part))
+    ended: dict[int, list[Message]] = {}
+    rows: list[Row] = []
+    for key, of_group in groups.items():
+        rows += _add_to_group(tx, key, of_group, ended)
+    INSERT_MO_PART.run(tx.con, rows)
+    return ended
+
+
+def _add_to_group(
+    tx: Tx, key: _GroupKey, arrivals: list[tuple[int, Arrival, InboundPart]], ended: dict[int, list[Message]]
+) -> list[Row]:
+    """Takes the parts under one reference as they came; returns the rows that wait for others.
+
+    A part that is there already is a copy. One with the same number and other octets opens another message, since
+    references are used again (an 8-bit one soon): what there was is told of as partial. Copies that come when their
+    message is whole wait like parts, and are dropped where the message that they make is the one that was told of.
+    """
+    waiting = _stored_parts(tx, key)
+    mark = waiting.pop(COMPLETE_PART, None)
+    told = mark[0] if mark is not None else b""
+    on_disk = bool(waiting)
+    fresh: dict[int, Row] = {}
+    for position, a, part in arrivals:
         extra = _PartExtra(
             a.alphabet,
             tuple((e.id, e.data) for e in part.udh_other),
@@ -188,34 +212,47 @@ def _add_parts(tx: Tx, arrivals: list[Arrival]) -> dict[int, Message]:
             a.extra,
             part.udh_octets,
         )
-        rows.append((*key, part.seq, a.carrier, tx.now, part.data, part.data_coding, _encoder.encode(extra).decode()))
-    INSERT_MO_PART.run(tx.con, rows)
-    done: dict[int, Message] = {}
-    for key, a in groups.items():
-        stored = _stored_parts(tx, key)
-        if COMPLETE_PART in stored:
-            # A late copy: the message is whole and was told of.
-            tx.con.execute(_DELETE_PARTS, (*key, COMPLETE_PART))
+        arrived: _Part = (part.data, part.data_coding, _encoder.encode(extra).decode(), a.carrier)
+        known = waiting.get(part.seq)
+        if known is not None and known[:2] == arrived[:2]:
             tx.count("inbound_part_duplicate")
             continue
-        if len(stored) < key[4]:
-            continue
-        done[id(a)] = _assemble(key, stored, a.carrier)
-        tx.con.execute(_DELETE_PARTS, (*key, COMPLETE_PART))
-        tx.con.execute(
-            "INSERT INTO mo_part (number, peer, scheme, ref, total, part, carrier, received_at, data, data_coding)"
-            " VALUES (?, ?, ?, ?, ?, 0, ?, ?, x'', 0)",
-            (*key, a.carrier, tx.now),
-        )
-    return done
+        over = known is not None
+        if not over:
+            waiting[part.seq] = arrived
+            fresh[part.seq] = (*key, part.seq, a.carrier, tx.now, part.data, part.data_coding, arrived[2])
+            if len(waiting) < key[4]:
+                continue
+        if _is_copy(waiting, told):
+            tx.count("inbound_part_duplicate", len(waiting))
+        else:
+            ended.setdefault(position, []).append(_assemble(key, waiting, a.carrier))
+            if over:
+                tx.count("inbound_partial")
+            elif key[4] > 1:  # one part alone needs no mark: it comes again as any short message may
+                told = _digests(waiting)
+                tx.con.execute(_PUT_MARK, (*key, COMPLETE_PART, a.carrier, tx.now, told, 0))
+        if on_disk:
+            tx.con.execute(_DELETE_PARTS, (*key, COMPLETE_PART))
+            on_disk = False
+        waiting, fresh = {}, {}
+        if over:
+            waiting[part.seq] = arrived
+            fresh[part.seq] = (*key, part.seq, a.carrier, tx.now, part.data, part.data_coding, arrived[2])
+    return list(fresh.values())
 
 
 _DELETE_PARTS: Final = (
     "DELETE FROM mo_part WHERE number = ? AND peer = ? AND scheme = ? AND ref = ? AND total = ? AND part > ?"
 )
+_PUT_MARK: Final = (
+    "INSERT INTO mo_part (number, peer, scheme, ref, total, part, carrier, received_at, data, data_coding)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number, peer, scheme, ref, total, part)"
+    " DO UPDATE SET carrier = excluded.carrier, received_at = excluded.received_at, data = excluded.data"
+)
 
 
-def _stored_parts(tx: Tx, key: _GroupKey) -> dict[int, tuple[bytes, int, str | None, str]]:
+def _stored_parts(tx: Tx, key: _GroupKey) -> dict[int, _Part]:
     rows = tx.con.execute(
         "SELECT part, data, data_coding, extra, carrier FROM mo_part"
         " WHERE number = ? AND peer = ? AND scheme = ? AND ref = ? AND total = ?",
@@ -224,7 +261,24 @@ def _stored_parts(tx: Tx, key: _GroupKey) -> dict[int, tuple[bytes, int, str | N
     return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
 
 
-def _assemble(key: _GroupKey, stored: dict[int, tuple[bytes, int, str | None, str]], carrier: str) -> Message:
+DIGEST: Final = 8
+
+
+def _digest(part: _Part) -> bytes:
+    return blake2b(part[0], digest_size=DIGEST, key=bytes([part[1] & 0xFF])).digest()
+
+
+def _digests(parts: dict[int, _Part]) -> bytes:
+    """What the mark of a complete message keeps of its parts, in their order."""
+    return b"".join([_digest(part) for _, part in sorted(parts.items())])
+
+
+def _is_copy(parts: dict[int, _Part], told: bytes) -> bool:
+    """Whether all these parts are of the message with this mark."""
+    return bool(told) and all(told[(seq - 1) * DIGEST : seq * DIGEST] == _digest(p) for seq, p in parts.items())
+
+
+def _assemble(key: _GroupKey, stored: dict[int, _Part], carrier: str) -> Message:
     number, peer, scheme, ref, total = key
     parts: dict[int, InboundPart] = {}
     alphabet = "gsm7"
@@ -287,20 +341,26 @@ class GiveUpPartsOp(Op):
                 "SELECT DISTINCT number, peer, scheme, ref, total FROM mo_part p WHERE received_at < ? AND part > 0"
                 " AND NOT EXISTS (SELECT 1 FROM mo_part q WHERE q.number = p.number AND q.peer = p.peer"
                 "  AND q.scheme = p.scheme AND q.ref = p.ref AND q.total = p.total"
-                "  AND (q.part = 0 OR q.received_at >= ?)) LIMIT ?",
+                "  AND q.part > 0 AND q.received_at >= ?) LIMIT ?",
                 (op.before, op.before, cls.at_once),
             ).fetchall()
             partial: list[Message] = []
             for key in keys:
                 stored = _stored_parts(tx, key)
-                message = _assemble(key, stored, next(iter(stored.values()))[3])
-                message.id = tx.ids.next()
-                partial.append(message)
+                mark = stored.pop(COMPLETE_PART, None)
+                if mark is not None and _is_copy(stored, mark[0]):
+                    tx.count("inbound_part_duplicate", len(stored))
+                else:
+                    message = _assemble(key, stored, next(iter(stored.values()))[3])
+                    message.id = tx.ids.next()
+                    partial.append(message)
                 tx.con.execute(_DELETE_PARTS, (*key, COMPLETE_PART))
             keep(tx, partial)
             tx.count("inbound_partial", len(partial))
-            op.given_up = len(partial)
+            op.given_up = len(keys)
             tx.con.execute(
-                "DELETE FROM mo_part WHERE part = 0 AND received_at < ?",
+                "DELETE FROM mo_part AS p WHERE part = 0 AND received_at < ?"
+                " AND NOT EXISTS (SELECT 1 FROM mo_part q WHERE q.number = p.number AND q.peer = p.peer"
+                "  AND q.scheme = p.scheme AND q.ref = p.ref AND q.total = p.total AND q.part > 0)",
                 (op.complete_before,),
             )
