@@ -210,8 +210,10 @@ class Outbox:
     def _add(self, info: StreamInfo, acked: int = 0, done: Iterable[int] = ()) -> Feed:
         last = max(self.store.streams.last_seq.get(info.id, 0), acked)
         feed = self.feeds[info.id] = Feed(self, info, acked, done, last)
-        self.retries[info.id] = self.store.read_now(partial(queries.retries, stream=info.id)) if last else {}
-        feed.dead = sum(due is None for _, due, _ in self.retries[info.id].values())
+        self.retries[info.id] = {}
+        if last:
+            self.retries[info.id] = self.store.read_now(partial(queries.retries, stream=info.id))
+            feed.dead = self.store.read_now(partial(queries.dead_letters, stream=info.id))
         self.metrics.dead_letters.labels(_label(info))
         return feed
 
@@ -334,6 +336,12 @@ class Outbox:
     async def _sweep(self, feed: Feed) -> None:
         most, age = self._bounds(feed.info)
         oldest_kept = self.store.clock.now_ms() - int(age * 1000)
+        if feed.info.kind == HANDLER and feed.info.name not in self._settings.handlers_by_name:
+            # Nobody tries them again; a handler that comes back in time still finds the others.
+            waiting = self.retries[feed.info.id].items()
+            self.set_aside(
+                feed, [seq for seq, (_, due, _) in waiting if due and due < oldest_kept], 0, "no such handler"
+            )
         while True:
             rows = await self.store.reader.read(
                 partial(queries.stream_page, stream=feed.info.id, after=feed.acked, limit=PAGE)

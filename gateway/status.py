@@ -15,7 +15,7 @@ from gateway.log import counters as log_counters
 from gateway.metrics import Metrics
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App
-from gateway.outbox import Outbox
+from gateway.outbox import Feed, Outbox
 from gateway.store import queries
 from gateway.store.store import Store
 from gateway.store.streams import HANDLER
@@ -166,7 +166,8 @@ class Status:
                     {
                         "name": feed.info.name,
                         "configured": webhook is not None,
-                        "backlog": feed.backlog,
+                        "backlog": self._handler_backlog(feed),
+                        "down": webhook.down if webhook is not None else False,
                         "dead": feed.dead,
                         "failures": webhook.failures if webhook is not None else 0,
                         "last_error": webhook.last_error if webhook is not None else None,
@@ -187,11 +188,7 @@ class Status:
         m.alarm.read = lambda: [
             ((c.name, b.name), float(b.refused)) for c in outbound.carriers.values() for b in c.binds
         ]
-        m.backlog.read = lambda: [
-            (("handler", f.info.name) if f.info.kind == HANDLER else ("subscription", f"{f.info.app}/{f.info.name}"),
-             f.backlog)
-            for f in self._outbox.feeds.values()
-        ]  # fmt: skip
+        m.backlog.read = self._backlogs
         m.store_state.read = lambda: [((), float(store.writer.healthy))]
         m.disk_full.read = lambda: [((), float(store.writer.disk_full))]
         m.wal.read = lambda: [((), store.database.wal_size())]
@@ -201,6 +198,18 @@ class Status:
             (("suppressed",), log_counters().suppressed),
             (("lost",), log_counters().lost),
         ]
+
+    def _backlogs(self) -> Iterable[tuple[tuple[str, ...], float]]:
+        for feed in self._outbox.feeds.values():
+            if feed.info.kind == HANDLER:
+                yield ("handler", feed.info.name), self._handler_backlog(feed)
+            else:
+                yield ("subscription", f"{feed.info.app}/{feed.info.name}"), feed.backlog
+
+    def _handler_backlog(self, feed: Feed) -> int:
+        """Events that a handler has still to deliver: those not tried, and those tried in vain so far."""
+        webhook = self._handlers.get(feed.info.name)
+        return feed.backlog + (webhook.waiting if webhook is not None else 0)
 
     def _ages(self) -> Iterable[tuple[tuple[str, ...], float]]:
         now = self._store.clock.now_ms()

@@ -356,10 +356,15 @@ def stream_page(con: sqlite3.Connection, stream: int, after: int, limit: int) ->
 
 
 def retries(con: sqlite3.Connection, stream: int) -> dict[int, tuple[int, int | None, str]]:
-    """Failed deliveries of a stream by sequence number: attempts, due_at (ms; None: dead letter), error."""
+    """Failed deliveries of a stream that are tried again, by sequence number: attempts, due_at (ms), error."""
     return {
         seq: (attempts, due_at, error)
         for seq, attempts, due_at, error in con.execute(
-            "SELECT seq, attempts, due_at, error FROM retry WHERE stream = ?", (stream,)
+            "SELECT seq, attempts, due_at, error FROM retry WHERE stream = ? AND due_at IS NOT NULL", (stream,)
         )
     }
+
+
+def dead_letters(con: sqlite3.Connection, stream: int) -> int:
+    """How many events of a stream were set aside."""
+    return int(con.execute("SELECT count(*) FROM retry WHERE stream = ? AND due_at IS NULL", (stream,)).fetchone()[0])
