@@ -78,6 +78,7 @@ class Feed:
         self._tail: deque[Live] = deque()
         self._tail_octets = 0
         self._news = trio.Event()
+        self._reader = 0  # counts who reads, one after another
         self.dead = 0
 
     @property
@@ -130,12 +131,16 @@ class Feed:
         return out
 
     async def _from_disk(self, limit: int) -> list[Delivery]:
-        after = self.position
+        after, reader = self.position, self._reader
         rows = await self._outbox.store.reader.read(
             partial(queries.stream_page, stream=self.info.id, after=after, limit=min(limit, PAGE))
         )
+        if self._reader != reader:
+            # Another took over while this was read, a thing that cannot be cancelled: the events are for that one.
+            await trio.lowlevel.checkpoint()
+            return []
         if self.position != after:
-            return []  # rewound meanwhile
+            return []  # acknowledged meanwhile
         if not rows:
             # What is missing was taken out of the table by hand or by retention: nothing to wait for.
             self.position = self._tail[0].seq - 1 if self._tail else self.last
@@ -156,6 +161,7 @@ class Feed:
 
     def rewind(self) -> None:
         """A new reader starts with the first event that is not done."""
+        self._reader += 1
         self.position = self.acked
         self._news.set()
 
@@ -338,10 +344,8 @@ class Outbox:
         oldest_kept = self.store.clock.now_ms() - int(age * 1000)
         if feed.info.kind == HANDLER and feed.info.name not in self._settings.handlers_by_name:
             # Nobody tries them again; a handler that comes back in time still finds the others.
-            waiting = self.retries[feed.info.id].items()
-            self.set_aside(
-                feed, [seq for seq, (_, due, _) in waiting if due and due < oldest_kept], 0, "no such handler"
-            )
+            tried = self.retries[feed.info.id].items()
+            self.set_aside(feed, [seq for seq, (_, due, _) in tried if due and due < oldest_kept], 0, "no such handler")
         while True:
             rows = await self.store.reader.read(
                 partial(queries.stream_page, stream=feed.info.id, after=feed.acked, limit=PAGE)
