@@ -222,6 +222,8 @@ stream = Table(
     Column("events", Text, nullable=False),  # JSON array of event kinds
     Column("created_at", Big, nullable=False),
     Index("stream_name", "kind", "app", "name", unique=True),
+    # The id of an ended stream is not given again: it is part of the ids of its events, which apps remember.
+    sqlite_autoincrement=True,
 )
 
 event = Table(

@@ -280,4 +280,5 @@ async def test_a_receipt_that_cannot_be_stored_is_refused_for_now(autojump_clock
         g.smsc.receipt(g.smsc.submits[0])
         (event,) = await app.notified(1)
         assert (event["id"], event["state"]) == (id, "delivered")
+        await g.settled()
         assert [s for _, s in g.smsc.binds[0].answers] == [0x64, 0]
