@@ -100,7 +100,9 @@ class Database:
             self._migrate()
         except (sqlite3.Error, DBAPIError, OSError) as error:
             self.close()
-            raise StoreError(f"cannot open the database {self.path}: {error}") from error
+            # SQLAlchemy's own words are for programmers, in several lines; the cause says it in one.
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise StoreError(f"cannot open the database {self.path}: {cause}") from error
         except CommandError as error:
             self.close()
             raise StoreError(
