@@ -257,8 +257,11 @@ class Bind:
                 await link.run()
         except Exception as error:
             # A defect of ours or a peer of a kind not thought of: it costs this session, not the daemon.
-            _log.error("bind_error", bind=self.name, error=repr(error), exc_info=True)
-            self._failed(f"internal error: {type(error).__name__}")
+            cause = error
+            while isinstance(cause, ExceptionGroup):
+                cause = cause.exceptions[0]
+            _log.error("bind_error", bind=self.name, error=repr(cause), exc_info=True)
+            self._failed(f"internal error: {type(cause).__name__}")
         finally:
             self._lost(session)
         if not self._bound_at:

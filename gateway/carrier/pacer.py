@@ -7,16 +7,22 @@ from typing import Final
 
 CREDIT: Final = 0.05
 """Seconds of lateness that are made up for: timers wake late by a millisecond or so, and that must not cost rate."""
+SLACK: Final = 0.01
+"""Seconds by which a second is taken for longer: what is allowed now is written some milliseconds later, not always
+the same number of them, and the carrier counts what it sees. It costs one percent of the rate."""
 
 
 class Pacer:
-    """Says when the next segment may be written. ``rate`` in segments a second; 0: at any time."""
+    """Says when the next segment may be written. ``rate`` in segments a second; 0: at any time.
+
+    A rate with a fraction above one counts as the whole number below it, since no second may hold more.
+    """
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
         self.next_at = 0.0
         # Below one a second the window is one segment's interval.
-        self._span = max(1.0, 1 / rate) if rate else 0.0
+        self._span = max(1.0 + SLACK, 1 / rate) if rate else 0.0
         self._sent: deque[float] = deque(maxlen=max(1, int(rate))) if rate else deque(maxlen=1)
 
     def allow(self, now: float) -> bool:

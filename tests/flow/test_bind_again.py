@@ -80,9 +80,7 @@ async def test_a_stable_session_brings_the_shortest_wait_back(autojump_clock: Cl
         CommandStatus.ESME_RINVSYSTYP,
     ],
 )
-async def test_refused_credentials_wait_long_and_are_an_error(
-    autojump_clock: Clock, status: CommandStatus
-) -> None:
+async def test_refused_credentials_wait_long_and_are_an_error(autojump_clock: Clock, status: CommandStatus) -> None:
     async def refuse(wire: Wire) -> None:
         await wire.refuse(status)
         await wire.end()

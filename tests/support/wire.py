@@ -39,6 +39,7 @@ class Wire:
         self.octets = b""
         self.ended_at: float | None = None
         self.submits = 0
+        self._writing = trio.Lock()
 
     async def read(self) -> tuple[int, p.Pdu] | None:
         """The next PDU and its sequence number; None at the end of the stream."""
@@ -76,7 +77,8 @@ class Wire:
             pass
 
     async def send(self, pdu: p.Pdu, sequence: int, status: int = 0) -> None:
-        await self.stream.send_all(encode(pdu, sequence, status))
+        async with self._writing:
+            await self.stream.send_all(encode(pdu, sequence, status))
 
     async def accept(self) -> Any:
         """Takes the bind; returns its PDU."""
