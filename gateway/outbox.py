@@ -220,6 +220,7 @@ class Outbox:
         if last:
             self.retries[info.id] = self.store.read_now(partial(queries.retries, stream=info.id))
             feed.dead = self.store.read_now(partial(queries.dead_letters, stream=info.id))
+            feed.finish(self.store.read_now(partial(queries.dead_beyond, stream=info.id, acked=acked)))
         self.metrics.dead_letters.labels(_label(info))
         return feed
 

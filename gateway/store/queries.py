@@ -365,6 +365,14 @@ def retries(con: sqlite3.Connection, stream: int) -> dict[int, tuple[int, int | 
     }
 
 
+def dead_beyond(con: sqlite3.Connection, stream: int, acked: int) -> list[int]:
+    """Dead letters that the cursor does not know of yet: a crash came between the two records."""
+    rows = con.execute(
+        "SELECT seq FROM retry WHERE stream = ? AND seq > ? AND due_at IS NULL", (stream, acked)
+    ).fetchall()
+    return [seq for (seq,) in rows]
+
+
 def dead_letters(con: sqlite3.Connection, stream: int) -> int:
     """How many events of a stream were set aside."""
     return int(con.execute("SELECT count(*) FROM retry WHERE stream = ? AND due_at IS NULL", (stream,)).fetchone()[0])

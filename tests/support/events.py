@@ -91,7 +91,12 @@ class Events:
 
     def stored_retries(self, feed: Feed) -> dict[int, tuple[int, int | None, str]]:
         """The table of retries as a restart would find it."""
-        return self.store.read_now(lambda con: queries.retries(con, feed.info.id))
+        rows = self.store.read_now(
+            lambda con: con.execute(
+                "SELECT seq, attempts, due_at, error FROM retry WHERE stream = ?", (feed.info.id,)
+            ).fetchall()
+        )
+        return {seq: (attempts, due_at, error) for seq, attempts, due_at, error in rows}
 
     def stored_cursor(self, feed: Feed) -> tuple[int, list[int]]:
         """The cursor as a restart would find it."""
