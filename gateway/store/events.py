@@ -52,10 +52,11 @@ class OpenStreamOp(Op):
 
     def _apply(self, tx: Tx) -> StreamInfo:
         numbers = sorted(self.numbers) if self.numbers is not None else None
+        self.created = tx.streams.find(self.kind, self.app, self.name_) is None
         row = tx.con.execute(
             "INSERT INTO stream (kind, app, name, numbers, events, created_at) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (kind, app, name) DO UPDATE SET numbers = excluded.numbers, events = excluded.events"
-            " RETURNING id, created_at",
+            " RETURNING id",
             (
                 self.kind,
                 self.app,
@@ -65,7 +66,6 @@ class OpenStreamOp(Op):
                 tx.now,
             ),
         ).fetchone()
-        self.created = row[1] == tx.now
         info = StreamInfo(row[0], self.kind, self.app, self.name_, self.numbers, self.events)
         # Events of the same burst go by the new wish; if the burst fails, the writer reads all streams anew.
         tx.streams.put(info)
@@ -73,10 +73,13 @@ class OpenStreamOp(Op):
 
 
 class CloseStreamOp(Op):
-    """Ends a stream: its events, cursor and failed deliveries go with it."""
+    """Ends a stream: its events, cursor and failed deliveries go with it.
+
+    Before `OpenStreamOp` in a burst: who opens it anew at that moment gets a new one, never one that is gone.
+    """
 
     __slots__ = ("stream",)
-    order: ClassVar[int] = 2
+    order: ClassVar[int] = 0
     name: ClassVar[str] = "close_stream"
 
     def __init__(self, stream: int) -> None:
@@ -149,7 +152,8 @@ class RetryOp(Op):
         put: dict[tuple[int, int], Row] = {}
         for op in ops:
             for row in op.put:
-                put[row[0], row[1]] = row
+                if row[0] in tx.streams.by_id:
+                    put[row[0], row[1]] = row
         PUT_RETRY.run(tx.con, list(put.values()))
         done = [key for op in ops for key in op.done]
         DELETE_RETRY.run(tx.con, done)

@@ -12,7 +12,7 @@ import trio
 from gateway.log import logger
 from gateway.model import Clock, IdSource, IdText, State
 from gateway.store import queries
-from gateway.store.database import Database, checkpoint, install_number, next_epoch
+from gateway.store.database import Database, StoreError, checkpoint, install_number, next_epoch
 from gateway.store.ends import end_left_over
 from gateway.store.reader import Reader
 from gateway.store.streams import Streams
@@ -29,7 +29,10 @@ CHECKPOINT_FROM: Final = 4 << 20
 
 
 class Store:
-    """Opens the database and takes the epoch; `run` keeps the writer and the checkpoints going."""
+    """Opens the database and takes the epoch; `run` keeps the writer and the checkpoints going.
+
+    Raises StoreError when it cannot be opened.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,9 @@ class Store:
             self.streams = Streams()
             self.streams.load(con)
             parked = con.execute("SELECT count(*) FROM parked_receipt").fetchone()[0]
+        except sqlite3.Error as error:
+            self.database.close()
+            raise StoreError(f"cannot open the database {self.database.path}: {error}") from error
         except BaseException:
             self.database.close()
             raise

@@ -105,8 +105,10 @@ class Streams:
         self._forget()
 
     def _forget(self) -> None:
-        self._inbound_cache.clear()
-        self._receipt_cache.clear()
+        # Anew, not emptied: settings are replaced in another thread, and what is being found by the old ones there
+        # goes into the old cache.
+        self._inbound_cache = {}
+        self._receipt_cache = {}
 
     def find(self, kind: Kind, app: str, name: str) -> StreamInfo | None:
         """The stream of a subscription or handler."""
@@ -122,7 +124,8 @@ class Streams:
     def for_receipt(self, app: str, number: str) -> tuple[int, ...]:
         """Who is told of the end of a message of ``app`` from ``number``: its subscriptions, the number's handlers."""
         key = (app, number)
-        known = self._receipt_cache.get(key)
+        cache = self._receipt_cache
+        known = cache.get(key)
         if known is not None:
             return known
         ids = [
@@ -132,13 +135,14 @@ class Streams:
         ]
         ids += [self._handler_ids[name] for name in self.handlers_of.get(number, ()) if name in self._handler_ids]
         found = tuple(ids)
-        if len(self._receipt_cache) < AUDIENCES:
-            self._receipt_cache[key] = found
+        if len(cache) < AUDIENCES:
+            cache[key] = found
         return found
 
     def for_inbound(self, number: str) -> tuple[int, ...]:
         """Who is told of a message to ``number``: its handlers, and each subscription of an app that may see it."""
-        known = self._inbound_cache.get(number)
+        cache = self._inbound_cache
+        known = cache.get(number)
         if known is not None:
             return known
         ids = [self._handler_ids[name] for name in self.handlers_of.get(number, ()) if name in self._handler_ids]
@@ -149,6 +153,6 @@ class Streams:
                 continue
             ids += [s.id for s in streams if "inbound" in s.events and (s.numbers is None or number in s.numbers)]
         found = tuple(ids)
-        if len(self._inbound_cache) < AUDIENCES:
-            self._inbound_cache[number] = found
+        if len(cache) < AUDIENCES:
+            cache[number] = found
         return found
