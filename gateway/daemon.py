@@ -268,7 +268,7 @@ class Daemon:
 
     async def _answered(self, carriers: list[Carrier]) -> None:
         """Waits until nothing of these carriers is without a stored outcome."""
-        while any(c.in_use or c.claims_waiting for c in carriers):
+        while self.store.writer.healthy and any(c.in_use or c.claims_waiting for c in carriers):
             await self.store.writer.stored()
             await self.store.writer.flush()
 

@@ -87,6 +87,9 @@ class Writer:
         self._idle = trio.Event()
         self._idle.set()
         self._stored = trio.Event()
+        self._put = 0  # operations so far
+        self._storing = 0  # of these in the transaction under way; given back, they are pending again
+        self._turn = trio.Event()
         self.stats = Stats()
         self.healthy = True
         self.disk_full = False
@@ -128,6 +131,7 @@ class Writer:
         self._rows += rows
         self._octets += octets
         self._pending.append(op)
+        self._put += 1
         self._idle = self._idle if not self._idle.is_set() else trio.Event()
         self._wake.set()
 
@@ -152,15 +156,24 @@ class Writer:
         return op
 
     async def flush(self) -> None:
-        """Waits until everything that was put is stored (or refused)."""
-        await self._idle.wait()
+        """Waits until everything that was put before is stored, whatever comes in meanwhile.
+
+        A database that cannot be written is not waited for: then it returns at the first try that fails.
+        """
+        target = self._put
+        while self.healthy and not self._idle.is_set() and self._put - self._unfinished < target:
+            await self._turn.wait()
+
+    @property
+    def _unfinished(self) -> int:
+        return len(self._pending) + self._storing
 
     async def stored(self) -> None:
         """Waits for the next burst to be stored."""
         await self._stored.wait()
 
     def stop(self) -> None:
-        """Ends `run` once all that was put is stored."""
+        """Ends `run` once all that was put is stored, or could not be."""
         self._stopping = True
         self._wake.set()
 
@@ -178,8 +191,16 @@ class Writer:
                 continue
             self._look_at_disk()
             burst = self._take()
+            self._storing = len(burst)
             with trio.CancelScope(shield=True):
                 failed = await self._store(burst)
+            self._storing = 0
+            self._turn.set()
+            self._turn = trio.Event()
+            if failed and self._stopping:
+                # The next start finds it: a response as doubt, an acknowledgement as an event that is told again.
+                _log.error("not_stored_at_stop", operations=len(self._pending))
+                return
             if failed:
                 with trio.CancelScope(shield=self._stopping):
                     await trio.sleep(pause)
