@@ -63,8 +63,7 @@ def printable(value: str) -> str:
     if value.isprintable():
         return value
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in value
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in value
     )
 
 

@@ -56,9 +56,7 @@ def _endpoint(value: str) -> str:
 class Carrier(Section):
     """One account; all its binds share a queue, a rate and the ids of its receipts."""
 
-    name: Name = Field(
-        description="Name of the carrier in other sections, commands, logs and metrics; must be unique."
-    )
+    name: Name = Field(description="Name of the carrier in other sections, commands, logs and metrics; must be unique.")
     host: Host | None = Field(None, description="Host name or address of the SMSC; or else `hosts`.")
     hosts: tuple[Annotated[str, AfterValidator(_endpoint)], ...] | None = Field(
         None,
@@ -94,24 +92,20 @@ class Carrier(Section):
     system_type: Annotated[COctets, Field(max_length=12)] = Field(
         "", description="system_type of the bind (§5.2.3); empty unless the carrier gave one."
     )
-    interface_version: Annotated[
-        int, BeforeValidator(_interface_version), Form('`"3.3"`, `"3.4"` or `"5.0"`')
-    ] = Field(0x34, description="SMPP version to bind with (§5.2.4); its octet, such as `0x34`, will do too.")
+    interface_version: Annotated[int, BeforeValidator(_interface_version), Form('`"3.3"`, `"3.4"` or `"5.0"`')] = Field(
+        0x34, description="SMPP version to bind with (§5.2.4); its octet, such as `0x34`, will do too."
+    )
     bind: BindKind = Field(
         "transceiver",
         description="Kind of bind: `transceiver`, `transmitter`, `receiver`, or `pair` (one of each of the "
         "latter two).",
     )
     binds: int = Field(1, ge=1, le=64, description="How many sessions (or pairs of them) are held.")
-    window: int = Field(
-        50, ge=1, le=10_000, description="Unanswered submits on one bind at a time; ask the carrier."
-    )
+    window: int = Field(50, ge=1, le=10_000, description="Unanswered submits on one bind at a time; ask the carrier.")
     throughput: float = Field(
         0, ge=0, le=1_000_000, description="Segments a second over all binds of the carrier; 0: no cap."
     )
-    enquire_link: Seconds = Field(
-        30, ge=0, le=3600, description="Silence after which enquire_link is sent; 0: never."
-    )
+    enquire_link: Seconds = Field(30, ge=0, le=3600, description="Silence after which enquire_link is sent; 0: never.")
     response_timeout: Seconds = Field(
         10, ge=0.1, le=600, description="Wait for a response; after it a segment is in doubt."
     )
@@ -206,9 +200,7 @@ class Carrier(Section):
         if self.tls_key is not None and self.tls_cert is None:
             raise fail("tls", "tls_cert beside tls_key")
         if not self.tls:
-            given = [
-                key for key in ("tls_ca", "tls_cert", "tls_server_name") if getattr(self, key) is not None
-            ]
+            given = [key for key in ("tls_ca", "tls_cert", "tls_server_name") if getattr(self, key) is not None]
             if given:
                 raise fail("tls", f"tls = true beside {given[0]}")
         return self

@@ -47,9 +47,7 @@ def load(path: FilePath | None, env: Mapping[str, str] | None = None) -> Setting
     positions: dict[Path, Position] = {}
     if path is not None:
         data, positions = _read(path)
-    return _check(
-        data, positions, str(path) if path else "environment", env, path.parent if path else FilePath()
-    )
+    return _check(data, positions, str(path) if path else "environment", env, path.parent if path else FilePath())
 
 
 def _read(path: FilePath) -> tuple[dict[str, Any], dict[Path, Position]]:
@@ -113,9 +111,7 @@ def _check(
     for finding in references.check(data):
         if key_path(finding.path) not in reported:
             key = key_path(finding.path)
-            problems.append(
-                Problem(place(finding.path), key, finding.expected, finding.found, finding.nearest)
-            )
+            problems.append(Problem(place(finding.path), key, finding.expected, finding.found, finding.nearest))
     if settings is not None:
         problems += [Problem(place(path), key_path(path), what) for path, what in _shared(settings.apps)]
     if problems or settings is None:

@@ -80,9 +80,7 @@ class Settings(Section):
             found.append("no [[carriers]]: messages are accepted and wait")
         used = {name for number in self.numbers for name in number.handlers}
         found += [
-            f'handlers "{handler.name}": no number names it'
-            for handler in self.handlers
-            if handler.name not in used
+            f'handlers "{handler.name}": no number names it' for handler in self.handlers if handler.name not in used
         ]
         return found
 
@@ -122,9 +120,7 @@ def _handler_warnings(handler: Handler) -> list[str]:
     if handler.webhook.startswith("http:") and not handler.is_private:
         found.append(f"{where}: webhook over http: texts go to {handler.host} in clear")
     if handler.is_private and not handler.allow_private:
-        found.append(
-            f"{where}: {handler.host} is a private address: every post is refused without allow_private"
-        )
+        found.append(f"{where}: {handler.host} is a private address: every post is refused without allow_private")
     if len(handler.secret) < SHORTEST_KEY:
         found.append(f"{where}: a secret of less than {SHORTEST_KEY} characters can be guessed")
     found += _secret_warnings(f"{where}: secret", handler.secret)

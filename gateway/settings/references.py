@@ -109,9 +109,7 @@ def _numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
         value = _normalised(entry.get("number"), region)
         path: Path = ("numbers", index, "number")
         if isinstance(value, AddressError):
-            yield Finding(
-                path, f"expected a number or a sender name ({value.detail})", show(entry.get("number"))
-            )
+            yield Finding(path, f"expected a number or a sender name ({value.detail})", show(entry.get("number")))
         elif value in owners:
             expected = f"expected a number of its own; numbers[{owners[value]}] is the same"
             yield Finding(path, expected, show(entry.get("number")))

@@ -129,9 +129,7 @@ class App(Section):
     numbers: tuple[Annotated[str, StringConstraints(min_length=1, max_length=40)], ...] | None = Field(
         None, description="Numbers that it may send from and hear of; without it all."
     )
-    admin: bool = Field(
-        False, description="May use the operator's methods: status of all, messages, resolve, reload."
-    )
+    admin: bool = Field(False, description="May use the operator's methods: status of all, messages, resolve, reload.")
     binary: bool = Field(False, description="May send binary messages and its own user data headers.")
 
     @model_validator(mode="after")

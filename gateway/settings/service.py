@@ -121,9 +121,7 @@ class Metrics(Section):
 class Log(Section):
     """What the daemon says about itself, on standard error."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Lowest level that is logged."
-    )
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     format: Literal["auto", "json", "console"] = Field(
         "auto", description="`json`, `console`, or `auto`: console on a terminal, else json."
     )
@@ -165,9 +163,7 @@ class Limits(Section):
         le=10_000_000,
         description="Receipts kept while the message that they are for is not known.",
     )
-    parked_age: Seconds = Field(
-        86_400, ge=1, le=2_592_000, description="How long a receipt without a message is kept."
-    )
+    parked_age: Seconds = Field(86_400, ge=1, le=2_592_000, description="How long a receipt without a message is kept.")
     receipt_age: Seconds = Field(
         604_800, ge=60, le=7_776_000, description="How long after a submit receipts are matched to it."
     )

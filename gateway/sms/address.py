@@ -222,13 +222,7 @@ def from_wire(ton: int, npi: int, addr: str, region: str | None = None) -> str:
     elif addr.startswith("+"):
         if possible_as_is(addr):
             return addr
-    elif (
-        ton != 2
-        and region is not None
-        and addr.isascii()
-        and addr.isdigit()
-        and reads_as_international(addr, region)
-    ):
+    elif ton != 2 and region is not None and addr.isascii() and addr.isdigit() and reads_as_international(addr, region):
         return "+" + addr
     return _from_wire_cached(ton, addr, region) if len(addr) <= MAX_WRITTEN else addr
 
@@ -250,9 +244,7 @@ _TOO_LONG: Final = f"longer than {MAX_WRITTEN} characters"
 _NO_NUMBER: Final = "not a phone number"
 
 # Marks of writing direction come along when a number is copied out of an address book.
-_MARKS: Final = dict.fromkeys(
-    (0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF)
-)
+_MARKS: Final = dict.fromkeys((0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF))
 _WRITTEN: Final[Callable[[str], re.Match[str] | None]] = re.compile(
     r"(?:tel:)?[\s(]*[+\uff0b]?[\d\s().\-/\u00ad\u2010-\u2015\u2212\u200b\uff08\uff09\uff0d\uff0e\uff0f]*",
     re.IGNORECASE,

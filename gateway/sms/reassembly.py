@@ -138,9 +138,7 @@ def read_part(
     concat = concat_of(elements)
     if concat is not None:
         scheme: InboundScheme = "udh16" if concat.wide else "udh8"
-        return InboundPart(
-            scheme, concat.ref, concat.total, concat.seq, rest, data_coding, other, flags, octets
-        )
+        return InboundPart(scheme, concat.ref, concat.total, concat.seq, rest, data_coding, other, flags, octets)
     if len(other) != len(elements):
         flags += ("bad_concat",)
     if sar is not None:
@@ -148,9 +146,7 @@ def read_part(
     return InboundPart("single", 0, 1, 1, rest, data_coding, other, flags, octets)
 
 
-def assemble(
-    parts: Mapping[int, InboundPart], total: int | None = None, alphabet: Alphabet = "gsm7"
-) -> Assembled:
+def assemble(parts: Mapping[int, InboundPart], total: int | None = None, alphabet: Alphabet = "gsm7") -> Assembled:
     """The message of `parts`, keyed by their numbers from 1 to `total` (by default, what the parts say).
 
     Where neighbours agree in data_coding their octets are joined before they are read, so that a pair which

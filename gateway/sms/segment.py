@@ -122,9 +122,7 @@ class SegmentPlan(msgspec.Struct, frozen=True, gc=False):
     pieces: tuple[bytes, ...]
 
     def __repr__(self) -> str:  # logs and tracebacks must not show text
-        return (
-            f"SegmentPlan({self.encoding}, parts={self.parts}, scheme={self.scheme}, units={self.units_used})"
-        )
+        return f"SegmentPlan({self.encoding}, parts={self.parts}, scheme={self.scheme}, units={self.units_used})"
 
     def render(self, ref: int) -> tuple[SegmentBody, ...]:
         """The segments, for concatenation reference `ref`, of which a scheme takes its low 8 or 16 bits."""
@@ -217,9 +215,7 @@ def plan(
     used = len(data) // unit
     room = _room(resolved, len(udh))
     if used <= room:
-        return SegmentPlan(
-            resolved, 1, used, room - used, room, forced_by, scheme, alphabet, flash, udh, (data,)
-        )
+        return SegmentPlan(resolved, 1, used, room - used, room, forced_by, scheme, alphabet, flash, udh, (data,))
 
     if udh and concat_of(parse_udh(udh)[0]) is not None:
         raise UdhError("several parts are needed, but the header has a concatenation element of its own")
@@ -291,11 +287,7 @@ def _cut(data: bytes, encoding: Encoding, room: int, fill_bits: int | None) -> I
                 if data[end - 1] == gsm0338.ESC:
                     end -= 1
                 # Where the octets end, CR or a commercial at would read as padding, see _carrier_octets.
-                if (
-                    fill_bits is not None
-                    and data[end - 1] in b"\r\0"
-                    and (fill_bits + (end - at) * 7) % 8 == 0
-                ):
+                if fill_bits is not None and data[end - 1] in b"\r\0" and (fill_bits + (end - at) * 7) % 8 == 0:
                     end -= 1
             elif encoding == "ucs2" and 0xD8 <= data[end - 2] <= 0xDB:
                 end -= 2
@@ -317,9 +309,7 @@ def _carrier_octets(septets: bytes, alphabet: Alphabet, header_octets: int) -> b
     # SMPP states octets, not septets, so seven spare bits would read as a commercial at. TS 23.038 §6.1.2.3.1
     # fills them with CR, and the reader drops a CR that ends with the last octet; one that was meant gets a
     # second behind it, where there is room.
-    if bits % 8 == 1 or (
-        bits % 8 == 0 and septets.endswith(b"\r") and header_octets + bits // 8 < SEGMENT_OCTETS
-    ):
+    if bits % 8 == 1 or (bits % 8 == 0 and septets.endswith(b"\r") and header_octets + bits // 8 < SEGMENT_OCTETS):
         septets += b"\r"
     return gsm0338.pack(septets, fill_bits)
 
