@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, Final, TypeVar
@@ -19,6 +20,9 @@ INVALID_PARAMS: Final = -32602
 REFUSED: Final = -32000
 TRY_LATER: Final = -32001
 
+LONGEST_NAME: Final = 64
+"""Characters of an unknown name that an error repeats; there is no known one that is longer."""
+
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 
@@ -33,6 +37,10 @@ class Request:
         self.params = params
 
 
+class _Id(msgspec.Struct):
+    id: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class _Line(msgspec.Struct):
     method: str
     jsonrpc: str = "2.0"
@@ -41,6 +49,7 @@ class _Line(msgspec.Struct):
 
 
 _lines: Final = msgspec.json.Decoder(_Line)
+_ids: Final = msgspec.json.Decoder(_Id)
 _encoder: Final = msgspec.json.Encoder()
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 
@@ -55,7 +64,7 @@ class ErrorData(msgspec.Struct, omit_defaults=True):
 
 
 class RpcFault(Exception):
-    """An error of the protocol itself; ``fatal`` ones end the connection."""
+    """An error of the protocol itself; ``fatal`` ones end the connection. ``id`` is the request's, where it has one."""
 
     def __init__(
         self,
@@ -65,8 +74,10 @@ class RpcFault(Exception):
         reason: str = "invalid_params",
         field: str | None = None,
         fatal: bool = False,
+        id: bytes | None = None,
     ) -> None:
         super().__init__(message)
+        self.id = id
         self.code = code
         self.reason = reason
         self.field = field
@@ -82,15 +93,40 @@ def read_request(line: bytes) -> Request:
             raise RpcFault(
                 INVALID_REQUEST, "batch arrays are not taken: send the requests one to a line", reason="invalid_params"
             ) from None
-        raise RpcFault(INVALID_REQUEST, f"not a request: {_plain(error)}") from None
+        field, text = _explain(str(error), _Line)
+        raise RpcFault(INVALID_REQUEST, f"not a request: {text}", field=field, id=_id_in(line)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise RpcFault(PARSE_ERROR, "not a line of JSON", fatal=True) from None
-    if wire.jsonrpc != "2.0":
-        raise RpcFault(INVALID_REQUEST, 'jsonrpc is "2.0"', field="jsonrpc")
+        raise _unreadable(line) from None
     id = bytes(wire.id)
     if id[:1] not in b'"-0123456789n':
         raise RpcFault(INVALID_REQUEST, "id is a string or a number", field="id")
+    if wire.jsonrpc != "2.0":
+        raise RpcFault(INVALID_REQUEST, 'jsonrpc is "2.0"', field="jsonrpc", id=id)
     return Request(wire.method, id if id != b"null" else None, wire.params)
+
+
+def _id_in(line: bytes) -> bytes | None:
+    """The id of what is an object, and else no request: who pipelines has to know which it was."""
+    try:
+        id = bytes(_ids.decode(line).id)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return id if id[:1] in b'"-0123456789' else None
+
+
+def _unreadable(line: bytes) -> RpcFault:
+    """What our decoder refuses: no JSON, or JSON by its grammar with half of a surrogate pair (RFC 8259 §8.2)."""
+    try:
+        read = json.loads(line.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return RpcFault(PARSE_ERROR, "not a line of JSON", fatal=True)
+    id = read.get("id") if isinstance(read, dict) else None
+    known = json.dumps(id).encode() if isinstance(id, (str, int, float)) and not isinstance(id, bool) else None
+    return RpcFault(INVALID_PARAMS, "a text has half of a surrogate pair, which is no character", id=known)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)  # NaN and the like are Python's, not JSON's
 
 
 def read_params(raw: msgspec.Raw, kind: type[_T]) -> _T:
@@ -111,26 +147,29 @@ def _explain(text: str, kind: type[msgspec.Struct]) -> tuple[str | None, str]:
     unknown = re.search(r"unknown field `(.*?)`", text)
     if unknown:
         name = unknown[1]
-        return name, f"unknown member {name!r}{nearest(name, kind.__struct_encode_fields__)}"
+        return name[:LONGEST_NAME], f"unknown member {short(name)}{nearest(name, kind.__struct_encode_fields__)}"
     missing = re.search(r"missing required field `(.*?)`", text)
     if missing:
         return missing[1], f"{missing[1]} is required"
-    at = re.search(r" - at `\$\.?(.*?)`", text)
-    if at:
-        return at[1], f"{at[1]}: {text[: at.start()].replace('`', '')}"
+    at = re.search(r" - at `(?:\$|key in \$)\.?(.*?)`", text)
+    if at and at[1]:
+        return re.split(r"[.\[]", at[1])[0], f"{at[1]}: {text[: at.start()].replace('`', '')}"
     if "got `array`" in text:
         return None, "params are given by name, as an object"
-    return None, text.replace("`", "")
+    return None, text.replace(" - at `$`", "").replace("`", "")
+
+
+def short(name: str) -> str:
+    """A name that somebody else chose, as a message shows it."""
+    return repr(name) if len(name) <= LONGEST_NAME else repr(name[:LONGEST_NAME]) + "..."
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint at the nearest known name, or nothing."""
+    if len(name) > LONGEST_NAME:
+        return ""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _plain(error: Exception) -> str:
-    return str(error).replace("`", "").replace(" - at $", "")
 
 
 def result(id: bytes, value: object) -> bytes:

@@ -159,9 +159,12 @@ class Connection:
         buffer = bytearray()
         max_line = self._limits.max_line
         while True:
-            while self._crowded:
-                await self._more_room()
+            if self._crowded:
+                self.server.reading_stopped["connection"] += 1
+                while self._crowded:
+                    await self._more_room()
             if self.server.methods.store.writer.full:
+                self.server.reading_stopped["store"] += 1
                 await self.server.methods.store.writer.room()
             try:
                 data = await self.stream.receive_some(RECEIVE)
@@ -224,8 +227,10 @@ class Connection:
             except RpcFault as error:
                 self._submit(submits, ids)
                 submits, ids = [], []
-                if request is None or request.id is not None:
-                    self.send(rpc.fault(request.id if request is not None else None, error))
+                if request is None:
+                    self.send(rpc.fault(error.id, error))
+                elif request.id is not None:
+                    self.send(rpc.fault(request.id, error))
                 if error.fatal:
                     return False
             except Refusal as error:
@@ -298,7 +303,7 @@ class Connection:
     async def _pass_on(self, request: Request) -> None:
         if request.method not in self.server.methods.table:
             near = rpc.nearest(request.method, [*self.server.methods.table, "submit", "ack", "auth"])
-            raise RpcFault(rpc.METHOD_NOT_FOUND, f"no method {request.method!r}{near}", field="method")
+            raise RpcFault(rpc.METHOD_NOT_FOUND, f"no method {rpc.short(request.method)}{near}", field="method")
         self._unanswered += 1
         await self._slow_send.send(request)
 
@@ -338,6 +343,7 @@ class SocketServer:
         self.methods = methods
         self.subscriptions = Subscriptions()
         self.connections: set[Connection] = set()
+        self.reading_stopped = {"connection": 0, "store": 0}
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:

@@ -16,7 +16,9 @@ from gateway.carrier.outgoing import Outgoing
 from gateway.model import CLASSES, LANES, IdSource, State
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.settings import Carrier, Settings
+from gateway.smpp.constants import Tag
 from gateway.smpp.pdu import Tlv
+from gateway.smpp.tlv import KINDS, tag_name, write_tlvs
 from gateway.sms.address import AddressError, normalise, normalise_sender
 from gateway.sms.segment import SegmentBody, SegmentPlan, TooLongError, UnencodableError, plan, render
 from gateway.sms.udh import UdhError
@@ -25,6 +27,9 @@ from gateway.store.submits import NewMessage
 
 MAX_REF: Final = 128
 MAX_META: Final = 16_384
+MAX_TLVS: Final = 4096
+"""Octets of all TLVs of an app: a PDU that is too large costs the bind, and with it all that is under way."""
+OUR_TLVS: Final = frozenset({Tag.MESSAGE_PAYLOAD, Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM})
 LONGEST_VALIDITY: Final = 14 * 86_400.0
 LATEST_SEND: Final = 366 * 86_400.0
 
@@ -310,6 +315,18 @@ def _tlvs(given: Mapping[str, str]) -> tuple[tuple[int, bytes], ...]:
         except ValueError:
             tag = -1
         if not 0 < tag <= 0xFFFF:
-            raise Refusal("invalid_params", f"tlvs: {name!r} is no tag (0x0001 to 0xFFFF)", field="tlvs")
-        out.append((tag, _hex(value, "tlvs")))
+            raise Refusal("invalid_params", f"tlvs: {name[:20]!r} is no tag (0x0001 to 0xFFFF)", field="tlvs")
+        if tag in OUR_TLVS:
+            raise Refusal("invalid_params", f"tlvs: {tag_name(tag)} is set by the gateway itself", field="tlvs")
+        octets = _hex(value, "tlvs")
+        size = KINDS.get(tag, 0)
+        if size and len(octets) != size:
+            raise Refusal("invalid_params", f"tlvs: {tag_name(tag)} has {size} octets", field="tlvs")
+        out.append((tag, octets))
+    try:
+        written = write_tlvs(tuple(Tlv(tag, octets) for tag, octets in out))
+    except ValueError as error:
+        raise Refusal("invalid_params", f"tlvs: {error}", field="tlvs") from None
+    if len(written) > MAX_TLVS:
+        raise Refusal("invalid_params", f"tlvs have at most {MAX_TLVS} octets in all", field="tlvs")
     return tuple(out)

@@ -93,8 +93,10 @@ class AppClient:
         return self._count, json.dumps(line).encode() + b"\n"
 
     async def reply(self, id: Any) -> dict[str, Any]:
-        """The line that answers a request."""
-        await self.until(lambda: id in self._replies)
+        """The line that answers a request; it may be the last before the end."""
+        while id not in self._replies:
+            assert not self.ended, "the daemon closed the connection"
+            await self._changed.wait()
         return self._replies.pop(id)
 
     async def call(self, method: str, /, **params: Any) -> Any:
