@@ -79,6 +79,7 @@ class Daemon:
         self._connector = connector
         self._rng = rng or random.Random()
         self.store.writer.on_counts = self.metrics.counts
+        self.store.writer.on_receipt_times = self.metrics.receipt_times
         self.store.writer.stats.on_burst = self._burst
         self.outbound = Outbound(settings, self.store, self.metrics)
         self.inbound = Inbound(settings, self.store, self.metrics)
@@ -138,7 +139,7 @@ class Daemon:
             self.metrics.inbound.labels(value)
         self.metrics.inbound.labels("other")
         for name in app_numbers:
-            self.metrics.app_accepted.labels(name)
+            self.metrics.app(name)
 
     # --- running ------------------------------------------------------------------------------------------------------
 

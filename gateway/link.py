@@ -62,6 +62,11 @@ class Link:
         if self._gate is None:
             self._gate = trio.Event()
 
+    @property
+    def held(self) -> bool:
+        """Whether reading is stopped."""
+        return self._gate is not None
+
     def release(self) -> None:
         """Goes on reading."""
         if self._gate is not None:

@@ -10,8 +10,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from gateway.smpp.constants import CommandStatus
@@ -68,17 +68,18 @@ class _Series:
 
 
 class Live(Collector):
-    """Gauges that are read from the daemon's state when the page is asked for."""
+    """Gauges, or counters, that are read from the daemon's state when the page is asked for."""
 
-    def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], *, counter: bool = False) -> None:
         self.name = name
         self._text = text
         self._labels = labels
+        self._family = CounterMetricFamily if counter else GaugeMetricFamily
         self.read: Callable[[], Iterable[tuple[tuple[str, ...], float]]] = tuple
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """For the registry."""
-        family = GaugeMetricFamily(self.name, self._text, labels=self._labels)
+        family = self._family(self.name, self._text, labels=self._labels)
         for values, number in self.read():
             family.add_metric(values, number)
         yield family
@@ -102,6 +103,10 @@ class CarrierMetrics:
         self._name = name
         for state in ("delivered", "undelivered", "expired", "no_change"):
             metrics.receipts.labels(name, state)
+        for status in CommandStatus:
+            if status != CommandStatus.ESME_ROK:
+                metrics.failed.labels(name, status.name)
+        metrics.failed.labels(name, "other")
 
     def failed(self, status: int, count: int = 1) -> None:
         """Segments refused with a command_status, by its name; what has no name is one value."""
@@ -120,6 +125,7 @@ class Metrics:
     """All metrics of a daemon, in a registry of their own."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each one, which nobody asks for
         r = self.registry = CollectorRegistry()
         carrier = ["carrier"]
         self.submitted = Counter("smsgw_segments_submitted", "Segments written to a carrier.", carrier, registry=r)
@@ -139,8 +145,7 @@ class Metrics:
         )
         self.receipt_outcomes = Counter(
             "smsgw_receipts_handled",
-            "What became of receipts: matched, matched_by_form, matched_late, parked, unparked, parked_evicted, "
-            "duplicate, contradiction, no_change.",
+            "What became of receipts, as listed under outcomes.",
             ["outcome"],
             registry=r,
         )
@@ -152,7 +157,7 @@ class Metrics:
             carrier,
             registry=r,
         )
-        self.reconnects = Counter("smsgw_reconnects", "Bind attempts after the first.", carrier, registry=r)
+        self.reconnects = Counter("smsgw_reconnects", "Attempts to bind after the first.", carrier, registry=r)
         self.rejected_pdus = Counter(
             "smsgw_pdus_rejected", "PDUs of a carrier that were answered with an error.", carrier, registry=r
         )
@@ -160,25 +165,39 @@ class Metrics:
             "smsgw_carrier_inbound", "Inbound message segments from a carrier, stored.", carrier, registry=r
         )
         self.inbound_failed = Counter(
-            "smsgw_inbound_refused", "deliver_sm answered with a temporary error.", carrier, registry=r
+            "smsgw_inbound_refused",
+            "Inbound segments and receipts answered with a temporary error, to come again.",
+            carrier,
+            registry=r,
         )
-        self.inbound = Counter("smsgw_inbound_segments", "Inbound segments by number.", ["number"], registry=r)
+        self.inbound = Counter(
+            "smsgw_inbound_segments",
+            "Inbound segments by our number; other where it is none of ours.",
+            ["number"],
+            registry=r,
+        )
         self.inbound_other = Counter(
-            "smsgw_inbound", "Inbound messages: unrouted, partial, part_duplicate.", ["outcome"], registry=r
+            "smsgw_inbound", "Inbound messages out of the ordinary, as listed under outcomes.", ["outcome"], registry=r
         )
         for outcome in INBOUND_OUTCOMES:
             self.inbound_other.labels(outcome)
         self.app_accepted = Counter("smsgw_app_accepted", "Messages accepted from an app.", ["app"], registry=r)
-        self.app_refused = Counter("smsgw_app_refused", "Requests refused, by reason.", ["app", "reason"], registry=r)
-        self.ended = Counter("smsgw_messages_ended", "Messages that came to their end.", ["state"], registry=r)
+        self.app_refused = Counter("smsgw_app_refused", "Submits refused, by reason.", ["app", "reason"], registry=r)
+        self.ended = Counter(
+            "smsgw_messages_ended", "Messages that came to their end, by their state.", ["state"], registry=r
+        )
         for state in ("sent", "delivered", "undelivered", "expired", "failed", "rejected", "cancelled"):
             self.ended.labels(state)
-        self.overdue = Counter("smsgw_receipts_overdue", "Messages flagged no_receipt.", registry=r)
+        self.overdue = Counter(
+            "smsgw_receipts_overdue", "Sent messages whose receipt did not come in time (no_receipt).", registry=r
+        )
         self.deliveries = Counter("smsgw_handler_deliveries", "Events delivered by a handler.", ["handler"], registry=r)
         self.delivery_failures = Counter(
             "smsgw_handler_failures", "Deliveries of a handler that failed.", ["handler"], registry=r
         )
-        self.dead_letters = Counter("smsgw_dead_letters", "Events set aside undelivered.", ["stream"], registry=r)
+        self.dead_letters = Counter(
+            "smsgw_dead_letters", "Events set aside undelivered, of an app or handler.", ["stream"], registry=r
+        )
         self.store_failures = Counter("smsgw_store_failures", "Bursts that the database refused.", registry=r)
         self.unsendable = Counter(
             "smsgw_messages_set_aside", "Stored messages that cannot be put on the air.", registry=r
@@ -187,13 +206,13 @@ class Metrics:
             "smsgw_submit_latency_seconds", "From submit_sm written to its response.", "carrier", LATENCY
         )
         self.receipt_time = Histogram(
-            "smsgw_receipt_time_seconds", "From the response to the receipt.", "carrier", RECEIPT_TIME
+            "smsgw_receipt_time_seconds", "From the response to a segment to its receipt.", "carrier", RECEIPT_TIME
         )
         self.transaction = Histogram(
             "smsgw_store_transaction_seconds", "Time of a transaction, sync to disk included.", None, LATENCY
         )
         self.burst = Histogram("smsgw_store_burst_rows", "Rows written by a transaction.", None, BURST)
-        self.window = Live("smsgw_window_in_use", "Segments written and not yet recorded.", ("carrier",))
+        self.window = Live("smsgw_window_in_use", "Segments written, whose outcome is not recorded yet.", ("carrier",))
         self.queue = Live("smsgw_queue_segments", "Unsent segments by carrier.", ("carrier",))
         self.oldest = Live("smsgw_queue_oldest_seconds", "Age of the oldest unsent message.", ("carrier",))
         self.bind_up = Live("smsgw_bind_up", "1 where the bind is bound.", ("carrier", "bind"))
@@ -203,12 +222,34 @@ class Metrics:
             ("carrier", "bind"),
         )
         self.backlog = Live("smsgw_stream_backlog", "Events that wait for an app or handler.", ("kind", "name"))
-        self.store_state = Live("smsgw_store_healthy", "1 where the last transaction went through.", ())
+        self.store_state = Live(
+            "smsgw_store_healthy", "1 where the database takes writes, 0 where it refuses them.", ()
+        )
         self.disk_full = Live("smsgw_disk_full", "1 where free disk is below the floor.", ())
         self.wal = Live("smsgw_store_wal_bytes", "Octets in the write-ahead log.", ())
         self.parked = Live("smsgw_parked_receipts", "Receipts that wait for their message.", ())
         self.connections = Live("smsgw_socket_connections", "Connections to the local socket.", ())
-        self.log_lines = Live("smsgw_log_lines_dropped", "Log lines suppressed or lost.", ("cause",))
+        self.reading_stopped = Live(
+            "smsgw_socket_reading_stopped",
+            "Times that the reading of a connection to the local socket was stopped: by its own unanswered requests "
+            "and unread output (connection), or by a full transaction (store).",
+            ("cause",),
+            counter=True,
+        )
+        self.bind_reading_stopped = Live(
+            "smsgw_bind_reading_stopped",
+            "Times that the reading of a bind was stopped, since too much inbound waited for its commit.",
+            ("carrier",),
+            counter=True,
+        )
+        self.log_lines = Live(
+            "smsgw_log_lines_dropped",
+            "Log lines not written: held back by the limit of an event (suppressed), or not taken in time by who "
+            "reads the log (lost).",
+            ("cause",),
+            counter=True,
+        )
+        self.build = Live("smsgw_build_info", "1, with the version.", ("version",))
         for collector in vars(self).values():
             if isinstance(collector, (Histogram, Live)):
                 r.register(collector)
@@ -223,6 +264,17 @@ class Metrics:
             found = self._carriers[name] = CarrierMetrics(self, name)
             self.receipt_time.labels(name)
         return found
+
+    def receipt_times(self, times: dict[str, list[float]]) -> None:
+        """Seconds from responses to their receipts, by carrier, of one transaction."""
+        for name, seconds in times.items():
+            self.receipt_time.labels(name).observe(seconds)
+
+    def app(self, name: str) -> None:
+        """The series of an app, all there from the first call."""
+        self.app_accepted.labels(name)
+        for reason in REFUSALS:
+            self.app_refused.labels(name, reason)
 
     def counts(self, counts: dict[str, int]) -> None:
         """What a transaction counted (`Tx.count`)."""
@@ -247,4 +299,21 @@ RECEIPT_OUTCOMES: Final = (
     "contradiction",
     "no_change",
 )
+REFUSALS: Final = (
+    "invalid_params",
+    "invalid_to",
+    "invalid_from",
+    "no_sender",
+    "not_allowed",
+    "no_route",
+    "unencodable",
+    "too_long",
+    "empty",
+    "ref_conflict",
+    "queue_full",
+    "store_unavailable",
+    "disk_full",
+    "stopping",
+)
+"""Reasons for which a submit can be refused."""
 INBOUND_OUTCOMES: Final = ("unrouted", "partial", "part_duplicate")

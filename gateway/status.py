@@ -194,6 +194,13 @@ class Status:
         m.wal.read = lambda: [((), store.database.wal_size())]
         m.parked.read = lambda: [((), store.writer.base.parked)]
         m.connections.read = lambda: [((), len(self.server.connections) if self.server is not None else 0)]
+        m.reading_stopped.read = lambda: (
+            [((cause,), float(count)) for cause, count in self.server.reading_stopped.items()] if self.server else []
+        )
+        m.bind_reading_stopped.read = lambda: [
+            ((c.name,), float(sum(b.holds for b in c.binds))) for c in outbound.carriers.values()
+        ]
+        m.build.read = lambda: [((version("smsgw"),), 1.0)]
         m.log_lines.read = lambda: [
             (("suppressed",), log_counters().suppressed),
             (("lost",), log_counters().lost),

@@ -111,6 +111,7 @@ class Bind:
         self.in_use = 0
         self.unanswered = 0  # inbound PDUs that wait for their commit
         self.reconnects = 0
+        self.holds = 0  # times that reading was stopped by too much unanswered
         self.last_error: str | None = None
         self.refused = False  # the carrier's last answer to a bind refused the credentials
         self.session: Session | None = None
@@ -322,6 +323,7 @@ class Bind:
         if arrived:
             self.unanswered += len(arrived)
             if self.unanswered >= MAX_UNANSWERED and self.link is not None:
+                self.holds += not self.link.held
                 self.link.hold()
             assert self.session is not None
             hooks.arrived(self, self.session, arrived)

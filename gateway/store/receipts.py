@@ -70,14 +70,15 @@ class ReceiptIn(msgspec.Struct):
 
 
 class _Match:
-    __slots__ = ("done_at", "facts", "part", "raw", "state")
+    __slots__ = ("done_at", "facts", "part", "raw", "sent_at", "state")
 
     def __init__(self, row: Row) -> None:
         self.raw: str = row[1]
         self.part: int = row[3]
         self.state: int = row[4]
         self.done_at: int | None = row[5]
-        self.facts = Facts(row[2], *row[6:])
+        self.sent_at: int | None = row[6]
+        self.facts = Facts(row[2], *row[7:])
 
 
 def choose(receipt: ReceiptIn, exact: list[_Match], others: list[_Match]) -> _Match | None:
@@ -187,6 +188,9 @@ def settle(tx: Tx, found: list[tuple[ReceiptIn, _Match]]) -> None:
             continue
         done[key] = receipt.state
         tx.count("receipt_matched")
+        if m.sent_at is not None:
+            # Less than nothing where the receipt was here before the response.
+            tx.receipt_times.setdefault(receipt.carrier, []).append(max(0, receipt.at - m.sent_at) / 1000)
         if facts.parts == 1:
             rows.append(
                 (

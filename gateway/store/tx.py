@@ -66,6 +66,7 @@ class Tx:
         "ids",
         "now",
         "parked",
+        "receipt_times",
         "streams",
         "tuning",
     )
@@ -81,6 +82,7 @@ class Tx:
         self.parked = base.parked
         self.events: list[Live] = []
         self.counts: dict[str, int] = {}
+        self.receipt_times: dict[str, list[float]] = {}  # by carrier, seconds from a response to its receipt
         self._next_seq: dict[int, int] = {}
 
     def emit(self, streams: tuple[int, ...], kind: str, subject: int, payload: bytes) -> None:

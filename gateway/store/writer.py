@@ -97,6 +97,7 @@ class Writer:
         self._disk_checked = -CHECK_DISK_EVERY
         self.on_events: Callable[[list[Live]], None] = _nobody
         self.on_counts: Callable[[dict[str, int]], None] = _nobody
+        self.on_receipt_times: Callable[[dict[str, list[float]]], None] = _nobody
 
     @property
     def base(self) -> Base:
@@ -315,6 +316,8 @@ class Writer:
                 op.on_commit(op)
         if tx.counts:
             self.on_counts(tx.counts)
+        if tx.receipt_times:
+            self.on_receipt_times(tx.receipt_times)
         if tx.events:
             self.on_events(tx.events)
         self._stored.set()
