@@ -13,7 +13,8 @@ from gateway.outbox import Feed
 if TYPE_CHECKING:
     from gateway.doors.socket import Connection
 
-PAGE: Final = 500
+PAGE: Final = 100
+"""Events that are sent before the output's bound is looked at again."""
 
 
 class Subscription:

@@ -60,8 +60,10 @@ class Gateway:
         return [row[0] for row in rows]
 
 
-def write_config(directory: Path, carrier: str = "", extra: str = "", *, apps: str = "", numbers: int = 1) -> Path:
-    """A config file in ``directory``; ``carrier`` are settings of acme, ``extra`` other sections."""
+def write_config(
+    directory: Path, carrier: str = "", extra: str = "", *, apps: str = "", numbers: int = 1, socket: str = ""
+) -> Path:
+    """A config file in ``directory``; ``carrier`` and ``socket`` are settings of these, ``extra`` other sections."""
     owned = "\n".join(f'[[numbers]]\nnumber = "+1555123{i + 1:04}"\ncarrier = "acme"' for i in range(numbers))
     path = directory / "smsgw.toml"
     path.write_text(
@@ -72,6 +74,7 @@ synchronous = "normal"
 min_free_disk = 0
 [socket]
 path = "{directory}/s"
+{socket}
 [metrics]
 bind = ""
 {extra}
@@ -134,6 +137,7 @@ async def gateway(
     extra: str = "",
     apps: str = "",
     numbers: int = 1,
+    socket: str = "",
     answer: Answer = lambda _: 0,
     smsc: Smsc | None = None,
     run_sync: Run | None = None,
@@ -151,7 +155,7 @@ async def gateway(
             with trio.fail_after(patience):
                 smsc = smsc or Smsc(nursery, answer)
                 running = Gateway(where, nursery, smsc)
-                settings = load(write_config(where, carrier, extra, apps=apps, numbers=numbers))
+                settings = load(write_config(where, carrier, extra, apps=apps, numbers=numbers, socket=socket))
                 store = Store(
                     settings.store.url if directory is not None else "sqlite://",
                     clock=Clock(lambda: EPOCH_MS + int(trio.current_time() * 1000)),
