@@ -40,6 +40,7 @@ from gateway.store.database import FileLock, StoreError
 from gateway.store.store import Store
 from gateway.store.streams import HANDLER
 from gateway.store.tx import Tuning
+from gateway.store.writer import StoreUnavailableError
 
 _log = log.logger(component="daemon")
 
@@ -104,6 +105,7 @@ class Daemon:
         self._socket_path = Path(settings.socket.path)
         self._socket_lock = FileLock(Path(f"{settings.socket.path}.lock"))
         self._stop = trio.Event()
+        self._started = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._reloading = trio.Lock()
         self._configure(settings)
@@ -184,6 +186,7 @@ class Daemon:
                 gc.freeze()
                 self._notifier.ready(f"{len(self.settings.carriers)} carriers")
                 _log.info("ready", socket=str(self.settings.socket.path), epoch=self.store.epoch)
+                self._started.set()
                 task_status.started(self)
                 await self._stop.wait()
                 await self._wind_down(doors)
@@ -276,13 +279,42 @@ class Daemon:
     # --- reloading ----------------------------------------------------------------------------------------------------
 
     async def reload(self) -> dict[str, Any]:
-        """Reads the configuration again; a bad file leaves the old one running. Raises Refusal."""
+        """Reads the configuration again; a bad file leaves the old one running. Raises Refusal.
+
+        It goes on when who asked is cancelled: half a new configuration is none.
+        """
+        await self._started.wait()
+        if self._stop.is_set():
+            raise Refusal("stopping", retry_after=5)
+        assert self._nursery is not None
+        outcome: list[dict[str, Any] | Refusal] = []
+        done = trio.Event()
+
+        async def run() -> None:
+            try:
+                outcome.append(await self._reload_alone())
+            except Refusal as refusal:
+                outcome.append(refusal)
+            finally:
+                done.set()
+
+        self._nursery.start_soon(run)
+        await done.wait()
+        result = outcome[0] if outcome else Refusal("stopping", retry_after=5)
+        if isinstance(result, Refusal):
+            raise result
+        return result
+
+    async def _reload_alone(self) -> dict[str, Any]:
         async with self._reloading:
+            if self._stop.is_set():
+                raise Refusal("stopping", retry_after=5)
             self._notifier.reloading()
             try:
                 return await self._reload()
             finally:
-                self._notifier.ready()
+                if not self._stop.is_set():
+                    self._notifier.ready()
 
     async def _reload(self) -> dict[str, Any]:
         try:
@@ -290,20 +322,28 @@ class Daemon:
         except ConfigError as error:
             _log.error("reload_failed", error=str(error))
             raise Refusal("invalid_config", str(error)) from None
+        try:
+            # Before anything names them, so that no event passes them by.
+            for handler in new.handlers:
+                await self.outbox.open(HANDLER, "", handler.name)
+        except StoreUnavailableError as error:
+            _log.error("reload_failed", error=str(error))
+            raise Refusal(error.reason, "nothing is changed", retry_after=5) from None
         old = self.settings
         changed: list[str] = []
         warnings = list(new.warnings())
         for name in ("url", "synchronous", "node"):
             if getattr(old.store, name) != getattr(new.store, name):
                 warnings.append(f"store.{name} takes effect at the next start")
-        if old.socket.path != new.socket.path or old.socket.mode != new.socket.mode:
-            warnings.append("socket.path and socket.mode take effect at the next start")
+        for name in ("path", "mode", "group"):
+            if getattr(old.socket, name) != getattr(new.socket, name):
+                warnings.append(f"socket.{name} takes effect at the next start")
         if old.metrics != new.metrics:
             warnings.append("metrics.bind takes effect at the next start")
         if old.log != new.log:
             log.configure(new.log)
             changed.append("log")
-        for section in ("default_region", "limits", "numbers", "apps", "handlers"):
+        for section in ("default_region", "store", "socket", "limits", "numbers", "apps", "handlers"):
             if getattr(old, section) != getattr(new, section):
                 changed.append(section)
         self._configure(new)
@@ -324,21 +364,26 @@ class Daemon:
 
     async def _swap_carriers(self, old: Settings, new: Settings) -> list[str]:
         changed = [c.name for c in old.carriers if new.carriers_by_name.get(c.name) != c]
-        for name in changed:
-            carrier = self.outbound.carriers[name]
-            carrier.held = True
-            self.outbound.stalled(carrier)
-            with trio.move_on_after(ANSWERS_WAIT):
-                await self._answered([carrier])
-            await carrier.stop()
-            self.outbound.remove_carrier(name)
+        async with trio.open_nursery() as nursery:
+            for name in changed:
+                nursery.start_soon(self._end_carrier, self.outbound.carriers[name])
         for settings in new.carriers:
+            if self._stop.is_set():
+                break
             if settings.name not in self.outbound.carriers:
                 await self._start_carrier(settings)
                 self.outbound.wake(settings.name)
                 if settings.name not in changed:
                     changed.append(settings.name)
         return changed
+
+    async def _end_carrier(self, carrier: Carrier) -> None:
+        carrier.held = True
+        self.outbound.stalled(carrier)
+        with trio.move_on_after(ANSWERS_WAIT):
+            await self._answered([carrier])
+        await carrier.stop()
+        self.outbound.remove_carrier(carrier.name)
 
 
 async def serve(
@@ -387,20 +432,24 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 async def _with_signals(daemon: Daemon) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_obey, daemon, signals)
+            nursery.start_soon(_obey, daemon, signals, nursery)
             await daemon.serve()
             nursery.cancel_scope.cancel()
 
 
-async def _obey(daemon: Daemon, signals: AsyncIterator[int]) -> None:
+async def _obey(daemon: Daemon, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
     async for number in signals:
         if number == signal.SIGHUP:
-            try:
-                await daemon.reload()
-            except Refusal:
-                pass  # logged; the old configuration goes on
+            nursery.start_soon(_reload, daemon)  # a stop does not wait for it
         else:
             daemon.stop()
+
+
+async def _reload(daemon: Daemon) -> None:
+    try:
+        await daemon.reload()
+    except Refusal:
+        pass  # logged; the old configuration goes on
 
 
 __all__ = ["App", "Daemon", "run", "serve"]

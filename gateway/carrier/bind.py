@@ -412,6 +412,7 @@ class Bind:
                     await self.carrier.changed()
             if self.state == "bound" and self.session is session:
                 session.send_request(Unbind(), trio.current_time())
+                self._set("unbinding")
                 link.flush()
             with trio.move_on_after(UNBIND_WAIT):
                 while self.session is session:

@@ -95,6 +95,7 @@ class Carrier:
         self._timer: trio.CancelScope | None = None
         self._rotation = 0
         self._context: ssl.SSLContext | None = None
+        self._context_of: tuple[int, ...] = ()
         self.binds: list[Bind] = []
         for i in range(1, settings.binds + 1):
             kinds: list[tuple[Kind, str]]
@@ -350,11 +351,16 @@ class Carrier:
         return "up" if up == len(self.binds) else "degraded"
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """The TLS settings as a context, made once; None without TLS. Raises OSError or ssl.SSLError on bad files."""
+        """The TLS settings as a context, made anew when a file has changed, as renewed certificates do.
+
+        None without TLS. Raises OSError or ssl.SSLError on bad files.
+        """
         settings = self.settings
         if not settings.tls:
             return None
-        if self._context is None:
+        files = [file for file in (settings.tls_ca, settings.tls_cert, settings.tls_key) if file is not None]
+        version = tuple(file.stat().st_mtime_ns for file in files)
+        if self._context is None or version != self._context_of:
             context = ssl.create_default_context(cafile=str(settings.tls_ca) if settings.tls_ca else None)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if not settings.tls_verify:
@@ -362,5 +368,5 @@ class Carrier:
                 context.verify_mode = ssl.CERT_NONE
             if settings.tls_cert:
                 context.load_cert_chain(str(settings.tls_cert), str(settings.tls_key) if settings.tls_key else None)
-            self._context = context
+            self._context, self._context_of = context, version
         return self._context

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 REQUEST_TIME: Final = 10.0
 MAX_CONNECTIONS: Final = 16
+_TEXT: Final = "text/plain; charset=utf-8"
 
 
 class MetricsPage:
@@ -35,7 +36,11 @@ class MetricsPage:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=16_384)
         request: h11.Request | None = None
         while True:
-            event = http.next_event()
+            try:
+                event = http.next_event()
+            except h11.RemoteProtocolError as error:
+                await stream.send_all(_response(http, None, error.error_status_hint, _TEXT, b"bad request\n"))
+                return
             if event is h11.NEED_DATA:
                 http.receive_data(await stream.receive_some(16_384))
             elif isinstance(event, h11.Request):
@@ -47,14 +52,19 @@ class MetricsPage:
         assert request is not None
         path = request.target.split(b"?")[0]
         if path != b"/metrics":
-            status, kind, body = 404, "text/plain; charset=utf-8", b"metrics are at /metrics\n"
+            out = _response(http, request, 404, _TEXT, b"metrics are at /metrics\n")
         elif request.method not in (b"GET", b"HEAD"):
-            status, kind, body = 405, "text/plain; charset=utf-8", b"GET only\n"
+            out = _response(http, request, 405, _TEXT, b"GET only\n", ("Allow", "GET, HEAD"))
         else:
-            status, kind, body = 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
-        headers = [("Content-Type", kind), ("Content-Length", str(len(body))), ("Connection", "close")]
-        out = http.send(h11.Response(status_code=status, headers=headers)) or b""
-        if request.method != b"HEAD":
-            out += http.send(h11.Data(data=body)) or b""
-        out += http.send(h11.EndOfMessage()) or b""
+            out = _response(http, request, 200, CONTENT_TYPE_LATEST, generate_latest(self._registry))
         await stream.send_all(out)
+
+
+def _response(
+    http: h11.Connection, request: h11.Request | None, status: int, kind: str, body: bytes, *more: tuple[str, str]
+) -> bytes:
+    headers = [("Content-Type", kind), ("Content-Length", str(len(body))), ("Connection", "close"), *more]
+    out = http.send(h11.Response(status_code=status, headers=headers)) or b""
+    if request is None or request.method != b"HEAD":
+        out += http.send(h11.Data(data=body)) or b""
+    return out + (http.send(h11.EndOfMessage()) or b"")
