@@ -316,7 +316,8 @@ def _assemble(key: _GroupKey, stored: dict[int, _Part], carrier: str) -> Message
 class GiveUpPartsOp(Op):
     """Messages whose missing parts did not come by ``before`` (ms) are kept as partial and told of, once.
 
-    ``complete_before`` (ms) is when the marks of complete messages are no longer needed.
+    ``complete_before`` (ms) is when the marks of complete messages are no longer needed. ``given_up`` is the number of
+    parts that were found, at most ``at_once``: then there may be more.
     """
 
     __slots__ = ("before", "complete_before", "given_up")
@@ -337,15 +338,15 @@ class GiveUpPartsOp(Op):
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         for op in ops:
-            keys = tx.con.execute(
-                "SELECT DISTINCT number, peer, scheme, ref, total FROM mo_part p WHERE received_at < ? AND part > 0"
+            rows = tx.con.execute(
+                "SELECT number, peer, scheme, ref, total FROM mo_part p WHERE received_at < ? AND part > 0"
                 " AND NOT EXISTS (SELECT 1 FROM mo_part q WHERE q.number = p.number AND q.peer = p.peer"
                 "  AND q.scheme = p.scheme AND q.ref = p.ref AND q.total = p.total"
                 "  AND q.part > 0 AND q.received_at >= ?) LIMIT ?",
                 (op.before, op.before, cls.at_once),
             ).fetchall()
             partial: list[Message] = []
-            for key in keys:
+            for key in dict.fromkeys(rows):
                 stored = _stored_parts(tx, key)
                 mark = stored.pop(COMPLETE_PART, None)
                 if mark is not None and _is_copy(stored, mark[0]):
@@ -357,7 +358,7 @@ class GiveUpPartsOp(Op):
                 tx.con.execute(_DELETE_PARTS, (*key, COMPLETE_PART))
             keep(tx, partial)
             tx.count("inbound_partial", len(partial))
-            op.given_up = len(keys)
+            op.given_up = len(rows)
             tx.con.execute(
                 "DELETE FROM mo_part AS p WHERE part = 0 AND received_at < ?"
                 " AND NOT EXISTS (SELECT 1 FROM mo_part q WHERE q.number = p.number AND q.peer = p.peer"

@@ -30,13 +30,24 @@ def queue_units(con: sqlite3.Connection) -> list[tuple[QueueUnit, int]]:
     return [(QueueUnit(*row[:4]), row[4]) for row in rows]
 
 
+_LAST_ID: Final = (1 << 63) - 1
+
+
 def queued_oldest(con: sqlite3.Connection) -> dict[str, int]:
-    """For each carrier the creation time (ms) of the oldest message that waits."""
-    rows = con.execute(
-        "SELECT carrier, min(low) FROM (SELECT carrier, lane, app, rank, min(message_id) AS low FROM segment"
-        " WHERE state = 1 GROUP BY carrier, lane, app, rank) GROUP BY carrier"
-    ).fetchall()
-    return {carrier: id_ms(low) for carrier, low in rows}
+    """For each carrier the creation time (ms) of the oldest message that waits: one seek for each unit."""
+    oldest: dict[str, int] = {}
+    unit: Row = ("", -1, "", -1)
+    while True:
+        row = con.execute(
+            "SELECT carrier, lane, app, rank, message_id FROM segment WHERE state = 1"
+            " AND (carrier, lane, app, rank, message_id) > (?, ?, ?, ?, ?)"
+            " ORDER BY carrier, lane, app, rank, message_id LIMIT 1",
+            (*unit, _LAST_ID),
+        ).fetchone()
+        if row is None:
+            return {carrier: id_ms(low) for carrier, low in oldest.items()}
+        *unit, low = row
+        oldest[row[0]] = min(low, oldest.get(row[0], low))
 
 
 QUEUED_COLUMNS: Final = (

@@ -189,7 +189,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "segment_queued",
-            ["carrier", "lane", "app", "rank", "message_id"],
+            ["carrier", "lane", "app", "rank", "message_id", "state"],
             unique=False,
             sqlite_where=sa.text("state = 1"),
             postgresql_where=sa.text("state = 1"),
