@@ -6,9 +6,10 @@ import difflib
 import json
 import re
 from collections.abc import Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
+import msgspec.structs
 
 from gateway.model import REASONS
 from gateway.outbound.request import Refusal
@@ -153,10 +154,27 @@ def _explain(text: str, kind: type[msgspec.Struct]) -> tuple[str | None, str]:
         return missing[1], f"{missing[1]} is required"
     at = re.search(r" - at `(?:\$|key in \$)\.?(.*?)`", text)
     if at and at[1]:
-        return re.split(r"[.\[]", at[1])[0], f"{at[1]}: {text[: at.start()].replace('`', '')}"
+        field = re.split(r"[.\[]", at[1])[0]
+        if text.startswith("Invalid enum value"):
+            return field, f"{field} is one of {', '.join(_choices(kind, field))}"
+        return field, f"{at[1]}: {text[: at.start()].replace('`', '')}"
     if "got `array`" in text:
         return None, "params are given by name, as an object"
     return None, text.replace(" - at `$`", "").replace("`", "")
+
+
+def _choices(kind: type[msgspec.Struct], name: str) -> list[str]:
+    """The words that a member, or each item of it, may be."""
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name == name:
+            return [str(word) for word in _words(field.type)]
+    return []
+
+
+def _words(annotation: Any) -> Iterable[Any]:
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return [word for argument in get_args(annotation) for word in _words(argument)]
 
 
 def short(name: str) -> str:

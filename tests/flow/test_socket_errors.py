@@ -156,6 +156,7 @@ async def test_bad_requests_name_what_is_wrong(autojump_clock: MockClock) -> Non
         ("submit", {"to": TO, "text": "x", "form": "x"}, "'from'"),
         ("message", {"id": "x", "txt": True}, "'text'"),
         ("subscribe", {"number": []}, "'numbers'"),
+        ("submit", {"to": TO, "text": "x", "From": "x"}, "'from'"),
         ("sumbit", {}, "'submit'"),
         ("mesage", {}, "'message'"),
         ("Submit", {}, "'submit'"),
@@ -172,6 +173,23 @@ async def test_the_nearest_known_name_is_given(
 
 
 SUBMIT = b'{"jsonrpc":"2.0","id":7,"method":"submit","params":{"to":"+12125550101","text":"x",%s}}'
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "message"),
+    [
+        ("submit", {"to": TO, "class": "x"}, "class is one of transactional, direct, marketing"),
+        ("subscribe", {"events": ["receipt", "x"]}, "events is one of inbound, receipt"),
+        ("resolve", {"action": ""}, "action is one of resend, fail"),
+    ],
+)
+async def test_the_words_that_a_member_may_be_are_given(
+    autojump_clock: MockClock, method: str, params: dict[str, Any], message: str
+) -> None:
+    async with gateway() as g:
+        app = await g.connect()
+        assert json.loads(str(await app.refused(method, **params)))["message"] == message
+
 
 # a line, code, id of the reply, whether the connection ends
 LINES: list[tuple[bytes, int, Any, bool]] = [
