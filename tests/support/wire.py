@@ -10,7 +10,7 @@ from typing import Any
 import trio
 from trio.testing import memory_stream_pair
 
-from gateway.carrier.bind import Answer, Bind
+from gateway.carrier.bind import Answer, Bind, Connector
 from gateway.carrier.carrier import Carrier
 from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.model import Clock
@@ -263,6 +263,10 @@ class Held:
         """Waits for a state of the first bind."""
         await self.notes.until(lambda: self.bind.state == state)
 
+    async def attempts_made(self, count: int) -> None:
+        """Waits until the first bind has connected again so often."""
+        await self.notes.until(lambda: self.bind.reconnects >= count)
+
     async def attempts(self, count: int) -> list[float]:
         """Waits for so many attempts; when each was."""
         await self.notes.until(lambda: len(self.line.attempts) >= count)
@@ -278,14 +282,23 @@ def settings(**given: Any) -> CarrierSettings:
 
 
 @asynccontextmanager
-async def carrier(*, seed: int = 1, behave: Behaviour | Exception = hold, **given: Any) -> AsyncIterator[Held]:
-    """Runs a carrier in this thread; it is dropped at the end."""
-    with trio.fail_after(PATIENCE):
+async def carrier(
+    *,
+    seed: int = 1,
+    behave: Behaviour | Exception = hold,
+    connector: Connector | None = None,
+    patience: float = PATIENCE,
+    **given: Any,
+) -> AsyncIterator[Held]:
+    """Runs a carrier in this thread; it is dropped at the end. ``connector``: of its own, in place of a `Line`."""
+    with trio.fail_after(patience):
         async with trio.open_nursery() as nursery:
             line, notes = Line(nursery), Notes()
             line.behave = behave
             clock = Clock(lambda: 1_760_000_000_000 + int(trio.current_time() * 1000))
-            made = Carrier(settings(**given), notes, clock=clock, connector=line.connect, rng=random.Random(seed))
+            made = Carrier(
+                settings(**given), notes, clock=clock, connector=connector or line.connect, rng=random.Random(seed)
+            )
             async with trio.open_nursery() as inner:
                 await inner.start(made.run)
                 yield Held(made, line, notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 
@@ -69,7 +70,7 @@ def test_it_is_smooth(rate: float) -> None:
 @pytest.mark.parametrize("rate", [0.999, 0.5, 0.1, 1 / 60])
 def test_rates_below_one(rate: float) -> None:
     sent = run(rate, 40 / rate, LATE["by a tick of a busy loop"])
-    gaps = [b - a for a, b in zip(sent, sent[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(sent)]
     assert min(gaps) >= 1 / rate
     assert len(sent) >= 0.97 * 40
 
