@@ -17,6 +17,7 @@ from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App
 from gateway.outbox import Feed, Outbox
 from gateway.store import queries
+from gateway.store.ends import rfc3339
 from gateway.store.store import Store
 from gateway.store.streams import HANDLER
 
@@ -123,7 +124,7 @@ class Status:
                     "kind": b.kind,
                     "state": b.state,
                     "host": b.host,
-                    "since": queries.rfc3339(int(b.since * 1000)),
+                    "since": rfc3339(int(b.since * 1000)),
                     "window": carrier.settings.window if b.kind != "receiver" else 0,
                     "in_use": b.in_use,
                     "reconnects": b.reconnects,

@@ -16,6 +16,7 @@ from gateway.outbox import Outbox
 from gateway.sms.address import AddressError, normalise
 from gateway.store import queries
 from gateway.store.ends import End, EndOp, rfc3339
+from gateway.store.messages import Search, View, message_events, search_ids
 from gateway.store.resolve import ResendOp
 from gateway.store.store import Store
 
@@ -128,8 +129,8 @@ class Methods:
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
-    def _view(self) -> queries.View:
-        return queries.View(self.store.id_text, int(self._no_receipt_after() * 1000))
+    def _view(self) -> View:
+        return View(self.store.id_text, int(self._no_receipt_after() * 1000))
 
     def _stored(self, text: str) -> int:
         stored = self.store.id_text.parse(text)
@@ -172,18 +173,19 @@ class Methods:
             raise Refusal("invalid_params", f"state is one of {', '.join(STATE_WORDS)}", field="state")
         if not 1 <= params.limit <= MAX_PAGE:
             raise Refusal("invalid_params", f"limit is 1 to {MAX_PAGE}", field="limit")
-        search = queries.Search(
+        search = Search(
             peer=self._address(params.peer, "peer"),
             number=self._address(params.number, "number"),
             app=params.app if app.admin else app.name,
             state=params.state,
             reason=params.reason,
+            overdue_before=self.store.clock.now_ms() - int(self._no_receipt_after() * 1000),
             since=_moment(params.since, "since"),
             until=_moment(params.until, "until"),
             before=self._stored(params.before) if params.before is not None else None,
             limit=params.limit,
         )
-        ids, following = await self.store.reader.read(partial(queries.search_ids, search=search))
+        ids, following = await self.store.reader.read(partial(search_ids, search=search))
         found = await self._look_up(app, ids, text=params.text) if ids else {}
         return {
             "messages": [found[i] for i in ids if i in found],
@@ -204,7 +206,7 @@ class Methods:
         found = await self._look_up(connection.app, [stored], text=params.text)
         if stored not in found:
             raise Refusal("not_found", field="id")
-        rows = await self.store.reader.read(partial(queries.message_events, message_id=stored))
+        rows = await self.store.reader.read(partial(message_events, message_id=stored))
         events = []
         for stream, seq, at, kind, payload in rows:
             info = self.store.streams.by_id.get(stream)
