@@ -224,7 +224,7 @@ class Methods:
 
     async def preview(self, connection: Connection, params: Submit) -> object:
         """What would be sent: encoding and segments. Takes what ``submit`` takes, and stores nothing."""
-        prepared = self.outbound.preparer.prepare(connection.app, params, self.store.clock.now_ms())
+        prepared = self.outbound.intake.preparer.prepare(connection.app, params, self.store.clock.now_ms())
         planned, row = prepared.plan, prepared.row
         return {
             "encoding": planned.encoding,
@@ -245,7 +245,9 @@ class Methods:
             raise Refusal("not_found", field="id")
         if any(p["state"] not in ("scheduled", "queued") or p["in_doubt"] for p in found[stored]["parts"]):
             raise Refusal("too_late")
-        op = await self.store.writer.do(EndOp([End(stored, 0, State.CANCELLED, "cancelled", low=0, high=1)]))
+        op = await self.store.writer.do(
+            EndOp([End(stored, 0, State.CANCELLED, "cancelled", low=0, high=1, whole=True)])
+        )
         if stored not in op.changed:
             raise Refusal("too_late")
         return {"id": params.id, "state": State.CANCELLED.word}
@@ -274,7 +276,7 @@ class Methods:
             return len((await self.store.writer.do(EndOp(ends))).changed)
         op = await self.store.writer.do(ResendOp(ids))
         found = await self.store.reader.read(partial(queries.queued_by_id, ids=sorted(op.changed)))
-        self.outbound.admit(self.outbound.restore(found))
+        self.outbound.loader.admit(self.outbound.loader.restore(found))
         return len(op.changed)
 
     # --- events -------------------------------------------------------------------------------------------------------

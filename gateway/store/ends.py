@@ -90,9 +90,12 @@ def announce(tx: Tx, facts: Facts, state: int, reason: str | None, error: str | 
 
 
 class End:
-    """One segment's end as a flow asks for it; it holds if the segment's state is from ``low`` to ``high``."""
+    """One segment's end as a flow asks for it; it holds if the segment's state is from ``low`` to ``high``.
 
-    __slots__ = ("error", "high", "low", "message_id", "part", "reason", "receipt_state", "state", "status")
+    ``whole``: it holds for all segments of the message or for none.
+    """
+
+    __slots__ = ("error", "high", "low", "message_id", "part", "reason", "receipt_state", "state", "status", "whole")
 
     def __init__(
         self,
@@ -106,6 +109,7 @@ class End:
         receipt_state: int | None = None,
         low: int = 0,
         high: int = 4,
+        whole: bool = False,
     ) -> None:
         self.message_id = message_id
         self.part = part  # 0: every segment of the message that is in such a state
@@ -116,6 +120,7 @@ class End:
         self.receipt_state = receipt_state
         self.low = low
         self.high = high
+        self.whole = whole
 
 
 def end_segments(tx: Tx, ends: list[End]) -> set[int]:
@@ -133,6 +138,9 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
     changed: set[int] = set()
     for e in ends:
         segments = parts.get(e.message_id, {})
+        if e.whole and not all(e.low <= known[0] <= e.high for known in segments.values()):
+            tx.count("ends_ignored")
+            continue
         for part in segments if e.part == 0 else (e.part,):
             known = segments.get(part)
             if known is None or not e.low <= known[0] <= e.high:

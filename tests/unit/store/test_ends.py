@@ -137,6 +137,19 @@ async def test_all_segments_end_together_where_no_part_is_named(desk: Desk) -> N
     assert len(desk.told()) == 1
 
 
+async def test_a_message_is_cancelled_whole_or_not_at_all(desk: Desk) -> None:
+    """Between the look at it and the end, a part may have been claimed."""
+    await desk.open()
+    mid, free = await desk.submit(parts=3), await desk.submit(parts=3)
+    await desk.claim((mid, 1))
+    ops = [end(m, state=S.CANCELLED, reason="cancelled", high=1, whole=True) for m in (mid, free)]
+    await desk.do(*ops)
+    assert [op.changed for op in ops] == [set(), {free}]
+    assert desk.states(mid) == [S.SUBMITTING, S.QUEUED, S.QUEUED]
+    assert desk.states(free) == [S.CANCELLED] * 3
+    assert len(desk.told()) == 1
+
+
 async def test_an_end_that_does_not_hold_changes_nothing(desk: Desk) -> None:
     await desk.open()
     mid = await desk.submit(state=S.SUBMITTING)
