@@ -28,9 +28,15 @@ class Smsc:
         self.session = Session(Role.SMSC, SessionConfig(**config), trio.current_time())  # type: ignore[arg-type]
         self.events: list[Event] = []
         self.turns = 0
+        self._more = trio.Event()
         self.taken = 0
         self.on_request: Callable[[RequestReceived], None] | None = None
         self.link = Link(stream, self.session, self._events, on_taken=self._taken)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Waits for a condition on the events."""
+        while not condition():
+            await self._more.wait()
 
     def _taken(self) -> None:
         self.taken += 1
@@ -38,6 +44,8 @@ class Smsc:
     def _events(self, events: list[Event]) -> None:
         self.turns += 1
         self.events += events
+        self._more.set()
+        self._more = trio.Event()
         for event in events:
             if isinstance(event, RequestReceived):
                 if isinstance(event.pdu, p.BindTransceiver):
@@ -268,26 +276,27 @@ async def test_held_reading_holds_the_other_end_back_by_tcp() -> None:
             await client.receive_some()
             smsc.link.hold()
 
+            moved = trio.Event()
+
             async def flood() -> None:
-                nonlocal sent
+                nonlocal sent, moved
                 for _ in range(400):
                     await client.send_all(octets)
                     sent += 1
+                    moved.set()
+                    moved = trio.Event()
 
             nursery.start_soon(flood)
             # The socket's buffers fill, and no more; what a read under way brought in is the last of it.
-            before = -1
-            while before != sent:
-                before = sent
-                with trio.move_on_after(0.3):
-                    while before == sent:
-                        await trio.sleep(0.01)
+            with trio.CancelScope(deadline=trio.current_time() + 0.5) as patience:
+                while sent < 400:
+                    await moved.wait()
+                    patience.deadline = trio.current_time() + 0.5
             assert sent < 400
             held_at = len(smsc.events)
             assert held_at <= 1 + 65536 // (len(octets) // 1000) + 1
             smsc.link.release()
-            while len(smsc.events) < 1 + 400_000:
-                await trio.sleep(0.01)
+            await smsc.until(lambda: len(smsc.events) == 1 + 400_000)
             nursery.cancel_scope.cancel()
     await client.aclose()
     await listeners[0].aclose()
