@@ -155,7 +155,7 @@ class Daemon:
         for carrier, segments in found.items():
             self.metrics.carrier(carrier).in_doubt.inc(segments)
             _log.warning("in_doubt_after_restart", carrier=carrier, segments=segments)
-        self.outbound.recover()
+        self.outbound.loader.recover()
         try:
             listener = listen(self.settings.socket, self._socket_lock)
             try:
@@ -174,9 +174,9 @@ class Daemon:
                 self._nursery = nursery
                 doors = trio.CancelScope()
                 nursery.start_soon(self._doors, doors, listener)
-                for task in (self.outbound.load, self.sweeper.run, self.outbox.sweep):
+                for task in (self.outbound.loader.run, self.sweeper.run, self.outbox.sweep):
                     await nursery.start(task)
-                nursery.start_soon(self.outbound.answer_duplicates)
+                nursery.start_soon(self.outbound.intake.answer_duplicates)
                 nursery.start_soon(self._second)
                 for handler in self.settings.handlers:
                     await self._start_handler(handler.name)
@@ -372,7 +372,7 @@ class Daemon:
                 break
             if settings.name not in self.outbound.carriers:
                 await self._start_carrier(settings)
-                self.outbound.wake(settings.name)
+                self.outbound.loader.wake(settings.name)
                 if settings.name not in changed:
                     changed.append(settings.name)
         return changed

@@ -24,7 +24,7 @@ from gateway.doors.methods import Methods
 from gateway.doors.rpc import Request, RpcFault
 from gateway.doors.subscriptions import Subscription, Subscriptions
 from gateway.log import logger
-from gateway.outbound.outbound import Outcome
+from gateway.outbound.intake import Outcome
 from gateway.outbound.request import Accepted, App, Refusal, Submit
 from gateway.outbox import Feed
 from gateway.settings import Settings
@@ -255,7 +255,7 @@ class Connection:
                 self.send(b"".join(out))
             self._make_room()
 
-        self.server.methods.outbound.submit(self.app, submits, done)
+        self.server.methods.outbound.intake.submit(self.app, submits, done)
 
     def _ack(self, request: Request) -> None:
         params = rpc.read_params(request.params, AckParams)

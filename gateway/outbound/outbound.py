@@ -1,4 +1,4 @@
-"""`Outbound`: messages in, segments to carriers, answers recorded.
+"""`Outbound`: segments to carriers, answers recorded. `intake` is the way in, `loader` the way back from disk.
 
 The database is the truth. In memory are the look-ahead of each carrier's queue, what is claimed, and what is on the
 wire. Every step is a burst: the requests of one read of a socket, the claims that ride beside the answers of one read
@@ -7,9 +7,7 @@ of a bind.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 import trio
@@ -21,38 +19,19 @@ from gateway.carrier.status import Verdict, reason, verdict
 from gateway.log import logger
 from gateway.metrics import Metrics
 from gateway.model import State
-from gateway.outbound.prepare import Prepared, Preparer, restore
-from gateway.outbound.queue import CarrierQueue, Unit
-from gateway.outbound.request import Accepted, App, Refusal, Submit
+from gateway.outbound.intake import Intake
+from gateway.outbound.loader import Loader
+from gateway.outbound.queue import CarrierQueue
 from gateway.settings import Settings
 from gateway.smpp.session import Session
-from gateway.store import queries
 from gateway.store.ends import End, EndOp
 from gateway.store.hot import Row
 from gateway.store.sends import ClaimOp, DoubtOp, Key, ResponseOp, Sent, UnclaimOp
 from gateway.store.store import Store
-from gateway.store.submits import SubmitOp
-from gateway.store.writer import StoreUnavailableError
 
 _log = logger(component="outbound")
 
 LONGEST_RETRY: Final = 300.0
-PAGE: Final = 500
-
-Outcome = Accepted | Refusal
-Done = Callable[[list[Outcome]], None]
-
-
-class Batch:
-    """Requests that came together, and who is told of their outcome, in their order."""
-
-    __slots__ = ("app", "done", "outcomes", "prepared")
-
-    def __init__(self, app: App, done: Done) -> None:
-        self.app = app
-        self.done = done
-        self.outcomes: list[Outcome | None] = []
-        self.prepared: list[tuple[int, Prepared]] = []
 
 
 class Outbound:
@@ -66,18 +45,16 @@ class Outbound:
         self.carriers: dict[str, Carrier] = {}
         self.queues: dict[str, CarrierQueue] = {}
         self.stopping = False
-        self.preparer = Preparer(settings, store.ids)
         self._settings = settings
-        self._load = trio.Event()
-        self._repeated: deque[Batch] = deque()
-        self._repeats = trio.Event()
+        self.intake = Intake(self, settings)
+        self.loader = Loader(self)
         self.later: Callable[[Outgoing], None] = _ignore
         self.on_arrived: Callable[[Bind, Session, list], None] = _ignore_arrived  # type: ignore[type-arg]
 
     def configure(self, settings: Settings) -> None:
         """Takes over new settings."""
         self._settings = settings
-        self.preparer.configure(settings)
+        self.intake.configure(settings)
         for queue in self.queues.values():
             queue.look_ahead = settings.limits.look_ahead
 
@@ -87,7 +64,7 @@ class Outbound:
         queue = self.queue(carrier.name)
         queue.set_ordered(carrier.settings.order == "peer")
         self.metrics.carrier(carrier.name)
-        self._nudge_loader()
+        self.loader.nudge()
 
     def remove_carrier(self, name: str) -> None:
         """A carrier that is no longer there; what is queued for it waits."""
@@ -100,168 +77,7 @@ class Outbound:
             queue = self.queues[name] = CarrierQueue(name, self._settings.limits.look_ahead, ordered=True)
         return queue
 
-    # --- in -----------------------------------------------------------------------------------------------------------
-
-    def submit(self, app: App, requests: list[Submit], done: Done) -> None:
-        """Takes a burst of requests; ``done`` gets an outcome for each, in order, after the commit."""
-        batch = Batch(app, done)
-        try:
-            self._ready_to_take()
-        except Refusal as refusal:
-            done([refusal] * len(requests))
-            return
-        now_ms = self.clock.now_ms()
-        prepare = self.preparer.prepare
-        limit = self._settings.limits.queued
-        for i, request in enumerate(requests):
-            try:
-                prepared = prepare(app, request, now_ms)
-                queue = self.queue(prepared.row.carrier)
-                if queue.stored.get(app.name, 0) >= limit:
-                    raise Refusal("queue_full", retry_after=10)
-            except Refusal as refusal:
-                batch.outcomes.append(refusal)
-                continue
-            if prepared.row.state == State.QUEUED:
-                self._try_direct(prepared, queue)
-                if prepared.row.state == State.QUEUED:
-                    queue.count(app.name, prepared.outgoing.parts)
-            batch.outcomes.append(None)
-            batch.prepared.append((i, prepared))
-        if not batch.prepared:
-            self._tell(batch)
-            return
-        self.writer.put(SubmitOp([p.row for _, p in batch.prepared], batch), self._submitted, self._not_submitted)
-
-    def _ready_to_take(self) -> None:
-        if self.stopping:
-            raise Refusal("stopping", retry_after=5)
-        if self.writer.disk_full:
-            raise Refusal("disk_full", retry_after=10)
-
-    def _try_direct(self, prepared: Prepared, queue: CarrierQueue) -> None:
-        """Where a slot is free and nothing waits before it, the message is claimed by the insert itself."""
-        outgoing = prepared.outgoing
-        carrier = self.carriers.get(outgoing.carrier)
-        if carrier is None or not queue.passes(outgoing.lane, outgoing.number, outgoing.peer):
-            return
-        kept_free = carrier.kept_free if outgoing.lane else 0
-        if carrier.room() - queue.reserved - kept_free < len(outgoing.waiting):
-            return
-        prepared.row.state = State.SUBMITTING
-        queue.reserved += len(outgoing.waiting)
-        queue.hold_pair(outgoing)
-
-    def _submitted(self, op: SubmitOp) -> None:
-        batch: Batch = op.context
-        text = self.store.id_text.format
-        direct: dict[str, list[SegmentOut]] = {}
-        duplicates = False
-        for i, p in batch.prepared:
-            row, outgoing = p.row, p.outgoing
-            queue = self.queues[row.carrier]
-            if row.duplicate_of is not None:
-                self._taken_back(p)
-                if row.conflict:
-                    batch.outcomes[i] = Refusal("ref_conflict", field="ref")
-                else:
-                    duplicates = True
-                continue
-            if row.state == State.SUBMITTING:
-                parts = outgoing.waiting
-                queue.reserved -= len(parts)
-                outgoing.waiting = []
-                outgoing.open = len(parts)
-                outs = [SegmentOut(outgoing, part) for part in parts]
-                known = direct.get(row.carrier)
-                if known is None:
-                    direct[row.carrier] = outs
-                else:
-                    known += outs
-            elif row.state == State.QUEUED:
-                queue.add(outgoing)
-            state = "scheduled" if row.state == State.SCHEDULED else "queued"
-            batch.outcomes[i] = Accepted(
-                text(row.id),
-                row.ref,
-                state,
-                p.plan.parts,
-                row.encoding,
-                row.number,
-                row.peer,
-                False,
-                p.warnings,
-            )
-        for name, segments in direct.items():
-            self._push(name, segments)
-        for name in {p.row.carrier for _, p in batch.prepared if p.row.state == State.QUEUED or p.row.duplicate_of}:
-            self.refill(name)
-        self._nudge_loader()
-        if duplicates:
-            self._repeated.append(batch)
-            self._repeats.set()
-        else:
-            self._tell(batch)
-
-    def _not_submitted(self, op: SubmitOp, error: Exception) -> None:
-        batch: Batch = op.context
-        reason_ = error.reason if isinstance(error, StoreUnavailableError) else "store_unavailable"
-        for i, p in batch.prepared:
-            self._taken_back(p)
-            batch.outcomes[i] = Refusal(reason_, retry_after=1)
-        for name in {p.row.carrier for _, p in batch.prepared}:
-            self.refill(name)
-        self._tell(batch)
-
-    def _taken_back(self, prepared: Prepared) -> None:
-        """A message that was not stored leaves no trace in its queue."""
-        queue, outgoing = self.queues[prepared.row.carrier], prepared.outgoing
-        if prepared.row.state == State.SUBMITTING:
-            queue.reserved -= len(outgoing.waiting)
-            queue.finished(outgoing)
-        elif prepared.row.state == State.QUEUED:
-            queue.count(outgoing.app, -outgoing.parts)
-
-    def _tell(self, batch: Batch) -> None:
-        outcomes = [o for o in batch.outcomes if o is not None]
-        app = batch.app.name
-        accepted = sum(isinstance(o, Accepted) for o in outcomes)
-        if accepted:
-            self.metrics.app_accepted.labels(app).inc(accepted)
-        if accepted != len(outcomes):
-            for o in outcomes:
-                if isinstance(o, Refusal):
-                    self.metrics.app_refused.labels(app, o.reason).inc()
-        batch.done(outcomes)
-
-    async def answer_duplicates(self) -> None:
-        """Answers batches with repeated refs by what is stored under them; a task of the daemon, for its reads."""
-        text = self.store.id_text.format
-        while True:
-            if not self._repeated:
-                self._repeats = trio.Event()
-                await self._repeats.wait()
-            batch = self._repeated.popleft()
-            wanted = [(i, p) for i, p in batch.prepared if p.row.duplicate_of is not None and not p.row.conflict]
-            ids = [p.row.duplicate_of for _, p in wanted if p.row.duplicate_of is not None]
-            try:
-                states = await self.store.reader.read(partial(queries.states, ids=ids))
-            except Exception as error:
-                _log.error("duplicates_not_read", error=repr(error))
-                states = {}
-            for i, p in wanted:
-                original = p.row.duplicate_of
-                state = states.get(original) if original is not None else None
-                if original is None or state is None:
-                    batch.outcomes[i] = Refusal("store_unavailable", retry_after=1)
-                    continue
-                row = p.row
-                batch.outcomes[i] = Accepted(
-                    text(original), row.ref, state, p.plan.parts, row.encoding, row.number, row.peer, True, []
-                )
-            self._tell(batch)
-
-    # --- out ----------------------------------------------------------------------------------------------------------
+    # --- claims -------------------------------------------------------------------------------------------------------
 
     def refill(self, name: str) -> None:
         """Claims what there is room for; the claims ride in the burst that gathers just now."""
@@ -318,11 +134,11 @@ class Outbound:
             if len(mine) != len(parts):
                 # Cancelled, expired or settled while it waited.
                 item.open -= len(parts) - len(mine)
-                self._place(queue, item)
-        self._push(name, out)
+                self.place(queue, item)
+        self.push(name, out)
         if len(out) != len(op.keys):
             self.refill(name)
-        self._nudge_loader()
+        self.loader.nudge()
 
     def _not_claimed(self, op: ClaimOp, error: Exception) -> None:
         name: str
@@ -339,7 +155,7 @@ class Outbound:
         if carrier is not None:
             carrier.retry_soon(0.5)
 
-    def _push(self, name: str, segments: list[SegmentOut]) -> None:
+    def push(self, name: str, segments: list[SegmentOut]) -> None:
         if not segments:
             return
         carrier = self.carriers.get(name)
@@ -487,7 +303,7 @@ class Outbound:
             item.open -= 1
         else:
             return
-        self._place(queue, item)
+        self.place(queue, item)
 
     @staticmethod
     def _retry_at(carrier: Carrier, segment: SegmentOut, judged: Verdict, now_ms: int) -> int:
@@ -519,11 +335,11 @@ class Outbound:
             else:
                 item.waiting = sorted({segment.part, *item.waiting})
                 queue.count(item.app, 1)
-            self._place(queue, item)
+            self.place(queue, item)
         carrier.pump()
         self.refill(carrier.name)
 
-    def _place(self, queue: CarrierQueue, item: Outgoing) -> None:
+    def place(self, queue: CarrierQueue, item: Outgoing) -> None:
         """After an outcome: the pair is freed when all is done; what has to go again waits until it is due."""
         if item.open:
             return
@@ -579,91 +395,9 @@ class Outbound:
             if again:
                 item.waiting = sorted({s.part, *item.waiting})
                 queue.count(item.app, 1)
-            self._place(queue, item)
+            self.place(queue, item)
         carrier.pump()
         self.refill(carrier.name)
-
-    # --- from disk ----------------------------------------------------------------------------------------------------
-
-    def recover(self) -> None:
-        """Finds what waits in the database after a start."""
-        for unit, segments in self.store.read_now(queries.queue_units):
-            queue = self.queue(unit.carrier)
-            queue.on_disk(unit)
-            queue.count(unit.app, segments)
-        self._nudge_loader()
-
-    def _nudge_loader(self) -> None:
-        if not self._load.is_set():
-            self._load.set()
-
-    def wake(self, name: str) -> None:
-        """A carrier came (back): what waits for it is looked at."""
-        self._nudge_loader()
-        self.refill(name)
-
-    async def load(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Reads pages of queued messages as the queues run low; a task of the daemon."""
-        task_status.started()
-        while True:
-            self._load = trio.Event()
-            for queue in list(self.queues.values()):
-                if queue.carrier not in self.carriers:
-                    continue
-                for unit in queue.wants_page():
-                    await self._load_page(queue, unit)
-            await self._load.wait()
-
-    async def _load_page(self, queue: CarrierQueue, unit: Unit) -> None:
-        after = queue.begin_page(unit)
-        lane, app, rank = unit.key
-        where = queries.QueueUnit(queue.carrier, lane, app, rank)
-        limit = min(PAGE, queue.look_ahead)
-        try:
-            found, last = await self.store.reader.read(lambda con: queries.queued(con, where, after, limit))
-        except Exception as error:
-            unit.loading = False
-            _log.error("queue_not_read", carrier=queue.carrier, error=repr(error))
-            await trio.sleep(1)
-            self._nudge_loader()
-            return
-        items = self.restore(found)
-        for item in queue.loaded(unit, items, last=last):
-            self.later(item)
-        self.refill(queue.carrier)
-        if not unit.complete:
-            self._nudge_loader()
-
-    def restore(self, found: list[tuple[Row, list[Row]]]) -> list[Outgoing]:
-        """Stored rows as messages. One that cannot be put on the air any more is set aside, with its reason."""
-        items: list[Outgoing] = []
-        for row, segments in found:
-            try:
-                items.append(restore(row, segments))
-            except Exception as error:
-                self.metrics.unsendable.inc()
-                _log.error("message_set_aside", id=self.store.id_text.format(row[0]), error=repr(error))
-                ends = [End(row[0], s[0], State.FAILED, "unsendable", low=0, high=1) for s in segments]
-                self.writer.put(EndOp(ends))
-        return items
-
-    def admit(self, items: list[Outgoing]) -> None:
-        """Messages that came to be queued otherwise than by a submit: due, or resolved by an operator."""
-        names: set[str] = set()
-        for item in items:
-            queue = self.queue(item.carrier)
-            queue.count(item.app, len(item.waiting))
-            names.add(item.carrier)
-            present = queue.known.get(item.id)
-            if present is None:
-                queue.add(item)
-                continue
-            # Some of its parts are under way or wait still: these come to them.
-            present.waiting = sorted({*present.waiting, *item.waiting})
-            self._place(queue, present)
-        for name in names:
-            self.refill(name)
-        self._nudge_loader()
 
 
 def _ignore(item: Outgoing) -> None:

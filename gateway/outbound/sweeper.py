@@ -120,7 +120,7 @@ class Sweeper:
                 return
             await store.writer.do(DueOp(ids))
             found = await store.reader.read(partial(queries.queued_by_id, ids=ids))
-            self._outbound.admit(self._outbound.restore(found))
+            self._outbound.loader.admit(self._outbound.loader.restore(found))
             if len(ids) < PAGE:
                 return
 

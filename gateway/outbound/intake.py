@@ -1,0 +1,217 @@
+"""Messages in: requests are prepared, stored in one operation for a burst, and answered after its commit."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
+
+from gateway.carrier.outgoing import SegmentOut
+from gateway.log import logger
+from gateway.model import State
+from gateway.outbound.prepare import Prepared, Preparer
+from gateway.outbound.queue import CarrierQueue
+from gateway.outbound.request import Accepted, App, Refusal, Submit
+from gateway.settings import Settings
+from gateway.store import queries
+from gateway.store.submits import SubmitOp
+from gateway.store.writer import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from gateway.outbound.outbound import Outbound
+
+_log = logger(component="outbound")
+
+Outcome = Accepted | Refusal
+Done = Callable[[list[Outcome]], None]
+
+
+class Batch:
+    """Requests that came together, and who is told of their outcome, in their order."""
+
+    __slots__ = ("app", "done", "outcomes", "prepared")
+
+    def __init__(self, app: App, done: Done) -> None:
+        self.app = app
+        self.done = done
+        self.outcomes: list[Outcome | None] = []
+        self.prepared: list[tuple[int, Prepared]] = []
+
+
+class Intake:
+    """`submit`, the one way in for messages, whatever door they came through."""
+
+    def __init__(self, outbound: Outbound, settings: Settings) -> None:
+        self._outbound = outbound
+        self._store = outbound.store
+        self._writer = outbound.writer
+        self.preparer = Preparer(settings, outbound.store.ids)
+        self._limit = settings.limits.queued
+        self._repeated: deque[Batch] = deque()
+        self._repeats = trio.Event()
+
+    def configure(self, settings: Settings) -> None:
+        """Takes over new settings."""
+        self.preparer.configure(settings)
+        self._limit = settings.limits.queued
+
+    def submit(self, app: App, requests: list[Submit], done: Done) -> None:
+        """Takes a burst of requests; ``done`` gets an outcome for each, in order, after the commit."""
+        batch = Batch(app, done)
+        try:
+            self._ready_to_take()
+        except Refusal as refusal:
+            done([refusal] * len(requests))
+            return
+        now_ms = self._store.clock.now_ms()
+        prepare = self.preparer.prepare
+        for i, request in enumerate(requests):
+            try:
+                prepared = prepare(app, request, now_ms)
+                queue = self._outbound.queue(prepared.row.carrier)
+                if queue.stored.get(app.name, 0) >= self._limit:
+                    raise Refusal("queue_full", retry_after=10)
+            except Refusal as refusal:
+                batch.outcomes.append(refusal)
+                continue
+            if prepared.row.state == State.QUEUED:
+                self._try_direct(prepared, queue)
+                if prepared.row.state == State.QUEUED:
+                    queue.count(app.name, prepared.outgoing.parts)
+            batch.outcomes.append(None)
+            batch.prepared.append((i, prepared))
+        if not batch.prepared:
+            self._tell(batch)
+            return
+        self._writer.put(SubmitOp([p.row for _, p in batch.prepared], batch), self._submitted, self._not_submitted)
+
+    def _ready_to_take(self) -> None:
+        if self._outbound.stopping:
+            raise Refusal("stopping", retry_after=5)
+        if self._writer.disk_full:
+            raise Refusal("disk_full", retry_after=10)
+
+    def _try_direct(self, prepared: Prepared, queue: CarrierQueue) -> None:
+        """Where a slot is free and nothing waits before it, the message is claimed by the insert itself."""
+        outgoing = prepared.outgoing
+        carrier = self._outbound.carriers.get(outgoing.carrier)
+        if carrier is None or not queue.passes(outgoing.lane, outgoing.number, outgoing.peer):
+            return
+        kept_free = carrier.kept_free if outgoing.lane else 0
+        if carrier.room() - queue.reserved - kept_free < len(outgoing.waiting):
+            return
+        prepared.row.state = State.SUBMITTING
+        queue.reserved += len(outgoing.waiting)
+        queue.hold_pair(outgoing)
+
+    def _submitted(self, op: SubmitOp) -> None:
+        batch: Batch = op.context
+        text = self._store.id_text.format
+        direct: dict[str, list[SegmentOut]] = {}
+        duplicates = False
+        for i, p in batch.prepared:
+            row, outgoing = p.row, p.outgoing
+            queue = self._outbound.queues[row.carrier]
+            if row.duplicate_of is not None:
+                self._taken_back(p)
+                if row.conflict:
+                    batch.outcomes[i] = Refusal("ref_conflict", field="ref")
+                else:
+                    duplicates = True
+                continue
+            if row.state == State.SUBMITTING:
+                parts = outgoing.waiting
+                queue.reserved -= len(parts)
+                outgoing.waiting = []
+                outgoing.open = len(parts)
+                outs = [SegmentOut(outgoing, part) for part in parts]
+                known = direct.get(row.carrier)
+                if known is None:
+                    direct[row.carrier] = outs
+                else:
+                    known += outs
+            elif row.state == State.QUEUED:
+                queue.add(outgoing)
+            state = "scheduled" if row.state == State.SCHEDULED else "queued"
+            batch.outcomes[i] = Accepted(
+                text(row.id),
+                row.ref,
+                state,
+                p.plan.parts,
+                row.encoding,
+                row.number,
+                row.peer,
+                False,
+                p.warnings,
+            )
+        for name, segments in direct.items():
+            self._outbound.push(name, segments)
+        for name in {p.row.carrier for _, p in batch.prepared if p.row.state == State.QUEUED or p.row.duplicate_of}:
+            self._outbound.refill(name)
+        self._outbound.loader.nudge()
+        if duplicates:
+            self._repeated.append(batch)
+            self._repeats.set()
+        else:
+            self._tell(batch)
+
+    def _not_submitted(self, op: SubmitOp, error: Exception) -> None:
+        batch: Batch = op.context
+        reason_ = error.reason if isinstance(error, StoreUnavailableError) else "store_unavailable"
+        for i, p in batch.prepared:
+            self._taken_back(p)
+            batch.outcomes[i] = Refusal(reason_, retry_after=1)
+        for name in {p.row.carrier for _, p in batch.prepared}:
+            self._outbound.refill(name)
+        self._tell(batch)
+
+    def _taken_back(self, prepared: Prepared) -> None:
+        """A message that was not stored leaves no trace in its queue."""
+        queue, outgoing = self._outbound.queues[prepared.row.carrier], prepared.outgoing
+        if prepared.row.state == State.SUBMITTING:
+            queue.reserved -= len(outgoing.waiting)
+            queue.finished(outgoing)
+        elif prepared.row.state == State.QUEUED:
+            queue.count(outgoing.app, -outgoing.parts)
+
+    def _tell(self, batch: Batch) -> None:
+        outcomes = [o for o in batch.outcomes if o is not None]
+        app = batch.app.name
+        accepted = sum(isinstance(o, Accepted) for o in outcomes)
+        if accepted:
+            self._outbound.metrics.app_accepted.labels(app).inc(accepted)
+        if accepted != len(outcomes):
+            for o in outcomes:
+                if isinstance(o, Refusal):
+                    self._outbound.metrics.app_refused.labels(app, o.reason).inc()
+        batch.done(outcomes)
+
+    async def answer_duplicates(self) -> None:
+        """Answers batches with repeated refs by what is stored under them; a task of the daemon, for its reads."""
+        text = self._store.id_text.format
+        while True:
+            if not self._repeated:
+                self._repeats = trio.Event()
+                await self._repeats.wait()
+            batch = self._repeated.popleft()
+            wanted = [(i, p) for i, p in batch.prepared if p.row.duplicate_of is not None and not p.row.conflict]
+            ids = [p.row.duplicate_of for _, p in wanted if p.row.duplicate_of is not None]
+            try:
+                states = await self._store.reader.read(partial(queries.states, ids=ids))
+            except Exception as error:
+                _log.error("duplicates_not_read", error=repr(error))
+                states = {}
+            for i, p in wanted:
+                original = p.row.duplicate_of
+                state = states.get(original) if original is not None else None
+                if original is None or state is None:
+                    batch.outcomes[i] = Refusal("store_unavailable", retry_after=1)
+                    continue
+                row = p.row
+                batch.outcomes[i] = Accepted(
+                    text(original), row.ref, state, p.plan.parts, row.encoding, row.number, row.peer, True, []
+                )
+            self._tell(batch)

@@ -1,0 +1,113 @@
+"""From disk: pages of queued messages as the queues run low, and messages that come back to be queued."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from gateway.carrier.outgoing import Outgoing
+from gateway.log import logger
+from gateway.model import State
+from gateway.outbound.prepare import restore
+from gateway.outbound.queue import CarrierQueue, Unit
+from gateway.store import queries
+from gateway.store.ends import End, EndOp
+from gateway.store.hot import Row
+
+if TYPE_CHECKING:
+    from gateway.outbound.outbound import Outbound
+
+_log = logger(component="outbound")
+
+PAGE: Final = 500
+
+
+class Loader:
+    """Fills the queues from the database, which holds all that waits."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+        self._store = outbound.store
+        self._load = trio.Event()
+
+    def recover(self) -> None:
+        """Finds what waits in the database after a start."""
+        for unit, segments in self._store.read_now(queries.queue_units):
+            queue = self._outbound.queue(unit.carrier)
+            queue.on_disk(unit)
+            queue.count(unit.app, segments)
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Has the queues looked at: one of them may have room for a page."""
+        if not self._load.is_set():
+            self._load.set()
+
+    def wake(self, name: str) -> None:
+        """A carrier came (back): what waits for it is looked at."""
+        self.nudge()
+        self._outbound.refill(name)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Reads pages of queued messages as the queues run low; a task of the daemon."""
+        task_status.started()
+        while True:
+            self._load = trio.Event()
+            for queue in list(self._outbound.queues.values()):
+                if queue.carrier not in self._outbound.carriers:
+                    continue
+                for unit in queue.wants_page():
+                    await self._load_page(queue, unit)
+            await self._load.wait()
+
+    async def _load_page(self, queue: CarrierQueue, unit: Unit) -> None:
+        after = queue.begin_page(unit)
+        lane, app, rank = unit.key
+        where = queries.QueueUnit(queue.carrier, lane, app, rank)
+        limit = min(PAGE, queue.look_ahead)
+        try:
+            found, last = await self._store.reader.read(lambda con: queries.queued(con, where, after, limit))
+        except Exception as error:
+            unit.loading = False
+            _log.error("queue_not_read", carrier=queue.carrier, error=repr(error))
+            await trio.sleep(1)
+            self.nudge()
+            return
+        items = self.restore(found)
+        for item in queue.loaded(unit, items, last=last):
+            self._outbound.later(item)
+        self._outbound.refill(queue.carrier)
+        if not unit.complete:
+            self.nudge()
+
+    def restore(self, found: list[tuple[Row, list[Row]]]) -> list[Outgoing]:
+        """Stored rows as messages. One that cannot be put on the air any more is set aside, with its reason."""
+        items: list[Outgoing] = []
+        for row, segments in found:
+            try:
+                items.append(restore(row, segments))
+            except Exception as error:
+                self._outbound.metrics.unsendable.inc()
+                _log.error("message_set_aside", id=self._store.id_text.format(row[0]), error=repr(error))
+                ends = [End(row[0], s[0], State.FAILED, "unsendable", low=0, high=1) for s in segments]
+                self._outbound.writer.put(EndOp(ends))
+        return items
+
+    def admit(self, items: list[Outgoing]) -> None:
+        """Messages that came to be queued otherwise than by a submit: due, or resolved by an operator."""
+        names: set[str] = set()
+        for item in items:
+            queue = self._outbound.queue(item.carrier)
+            queue.count(item.app, len(item.waiting))
+            names.add(item.carrier)
+            present = queue.known.get(item.id)
+            if present is None:
+                queue.add(item)
+                continue
+            # Some of its parts are under way or wait still: these come to them.
+            present.waiting = sorted({*present.waiting, *item.waiting})
+            self._outbound.place(queue, present)
+        for name in names:
+            self._outbound.refill(name)
+        self.nudge()
