@@ -159,6 +159,21 @@ async def test_an_operator_settles(autojump_clock: MockClock) -> None:
         assert (await app.refused("resolve", action="resend", ids=["no such"])).reason == "not_found"
 
 
+async def test_one_part_is_resolved_while_another_waits_for_its_retry(autojump_clock: MockClock) -> None:
+    async with gateway(carrier=HOLD + "\nretry_delay = 60") as g:
+        answers = {1: [0], 2: [None, 0], 3: [0x14, 0]}
+        g.smsc.answer = lambda s: answers[s.concat[2]].pop(0)
+        app = await g.connect()
+        id = await app.submit(labelled(1, 400), to=PEER)
+        await trio.sleep(15)
+        message = await app.message(id)
+        assert [p["state"] for p in message["parts"]] == ["sent", "in_doubt", "queued"]
+        assert await app.call("resolve", action="resend", ids=[id]) == {"resolved": 1}
+        await app.until_state(id, "sent")
+        assert [s.concat[2] for s in g.smsc.submits][:3] == [1, 2, 3]
+        assert sorted(s.concat[2] for s in g.smsc.submits) == [1, 2, 2, 3, 3]
+
+
 async def test_resolved_beside_a_backlog_that_is_on_disk(autojump_clock: MockClock) -> None:
     async with gateway(carrier=HOLD, extra="[limits]\nlook_ahead = 10", answer=withhold) as g:
         app = await g.connect()
