@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from bench.daemon import ROOT, DaemonProcess, config
-from gateway.client import Client
+from gateway.client import Client, ConnectError
 
 PORT = 1  # nobody listens there: the carrier stays down, which is no matter here
 
@@ -38,9 +38,12 @@ def refused(directory, text):
 
 
 def serves(daemon):
-    with Client(daemon.socket) as client:
-        sent = client.call("submit", to="+14155550123", **{"from": "+15551230001"}, text="hello")
-        return client.call("message", id=sent["id"])["state"] == "queued"
+    try:
+        with Client(daemon.socket) as client:
+            sent = client.call("submit", to="+14155550123", **{"from": "+15551230001"}, text="hello")
+            return client.call("message", id=sent["id"])["state"] == "queued"
+    except ConnectError as error:
+        pytest.fail(f"{error}\n{daemon.log_end()}")
 
 
 def elsewhere(tmp_path, **sections):
