@@ -12,6 +12,7 @@ import trio
 from gateway.carrier.bind import Answer, Bind, Connector, Kind, connect_tcp
 from gateway.carrier.outgoing import Outgoing, SegmentOut, relative_time
 from gateway.carrier.pacer import Pacer
+from gateway.carrier.status import FullQueues
 from gateway.log import logger
 from gateway.model import Clock
 from gateway.settings import Carrier as CarrierSettings
@@ -87,6 +88,7 @@ class Carrier:
         self._ready: tuple[deque[SegmentOut], ...] = (deque(), deque())  # by lane
         # A one-time code must find room to be claimed, however much of a bulk job is claimed already.
         self.kept_free = max(1, settings.window * max(1, settings.binds) // 8)
+        self.full_queues = FullQueues()
         self._sources: dict[str, Address] = {}
         self._changed = trio.Event()
         self._next_bind = 0.0

@@ -39,3 +39,29 @@ def verdict(status: int) -> Verdict:
 def reason(status: int) -> str:
     """The normalised reason of a final refusal."""
     return _REASONS.get(status, "carrier_refused")
+
+
+MANY_FULL: Final = 10
+"""Peers refused for a full queue, with nothing taken between, that make it the carrier's queue and not theirs."""
+
+
+class FullQueues:
+    """Tells a carrier whose queue is full from a phone whose is: both answer ESME_RMSGQFUL."""
+
+    def __init__(self) -> None:
+        self._peers: set[str] = set()
+
+    def full(self, status: int, peer: str) -> bool:
+        """Counts a refusal; returns whether the carrier as a whole should be given a pause."""
+        if status != CommandStatus.ESME_RMSGQFUL:
+            return False
+        self._peers.add(peer)
+        if len(self._peers) < MANY_FULL:
+            return False
+        self._peers.clear()
+        return True
+
+    def taken(self) -> None:
+        """A segment was accepted."""
+        if self._peers:
+            self._peers.clear()

@@ -274,7 +274,7 @@ class Outbound:
                         for low, high in states
                     ]
                 elif not a.late:
-                    throttled = throttled or judged is Verdict.THROTTLED
+                    throttled |= judged is Verdict.THROTTLED or carrier.full_queues.full(a.status, item.peer)
                     due = self._retry_at(carrier, segment, judged, now_ms)
                     retries.append((item.id, segment.part, a.status, due))
                     item.due_at = max(item.due_at, due)
@@ -284,6 +284,7 @@ class Outbound:
                 mine.append((segment, judged, a.status))
         if sent:
             counts.accepted.inc(len(sent))
+            carrier.full_queues.taken()
         counts.submit_latency.observe([now - a.segment.written_at for a in answers])
         if throttled:
             pause = carrier.settings.throttle_pause

@@ -155,6 +155,20 @@ async def test_one_peers_full_queue_slows_nobody_else(autojump_clock: MockClock)
         assert g.smsc.texts == ["full"] + ["fine"] * 49
 
 
+async def test_a_full_queue_for_many_peers_is_the_carriers(autojump_clock: MockClock) -> None:
+    async with gateway(carrier="window = 1\nretry_delay = 300\nthrottle_pause = 60", answer=lambda _: 0x14) as g:
+        app = await g.connect()
+        await app.submits([{"to": p, "text": "x"} for p in peers(40)])
+        await g.settled()
+        assert len(g.smsc.submits) == 10
+        await trio.sleep(59)
+        assert len(g.smsc.submits) == 10
+        # Some phones are full, others take theirs: no pause.
+        g.smsc.answer = lambda s: 0x14 if int(s.peer[-4:]) % 5 else 0
+        await trio.sleep(2)
+        assert len(g.smsc.submits) == 40
+
+
 async def test_temporary_refusals_end_with_the_validity(autojump_clock: MockClock) -> None:
     async with gateway(carrier="retry_delay = 20", answer=lambda _: 0x14) as g:
         app = await g.connect()
