@@ -282,11 +282,14 @@ def _assemble(key: _GroupKey, stored: dict[int, _Part], carrier: str) -> Message
     number, peer, scheme, ref, total = key
     parts: dict[int, InboundPart] = {}
     alphabet = "gsm7"
-    extra: str | None = None
-    for seq, (data, data_coding, packed, _) in stored.items():
+    extra: dict[str, Any] = {}
+    for seq, (data, data_coding, packed, _) in sorted(stored.items()):
         more = _extra_decoder.decode(packed) if packed else _PartExtra()
         alphabet = more.alphabet
-        extra = extra or more.extra
+        if more.extra is not None:
+            extra = msgspec.json.decode(more.extra) | extra
+        if more.elements:
+            extra.setdefault("udh", [[i, d.hex()] for i, d in more.elements])
         parts[seq] = InboundPart(
             scheme=scheme,  # type: ignore[arg-type]
             ref=ref,
@@ -299,6 +302,8 @@ def _assemble(key: _GroupKey, stored: dict[int, _Part], carrier: str) -> Message
             udh_octets=more.udh_octets,
         )
     joined: Assembled = assemble(parts, total, alphabet)  # type: ignore[arg-type]
+    if joined.flags:
+        extra["flags"] = joined.flags
     return Message(
         0,
         carrier,
@@ -309,7 +314,7 @@ def _assemble(key: _GroupKey, stored: dict[int, _Part], carrier: str) -> Message
         joined.encoding,
         total,
         joined.complete,
-        extra,
+        _encoder.encode(extra).decode() if extra else None,
     )
 
 

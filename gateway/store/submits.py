@@ -9,7 +9,10 @@ from gateway.store.hot import INSERT_MESSAGE, INSERT_REF, INSERT_SEGMENT, SELECT
 from gateway.store.tx import Op, Tx
 
 REF_BUCKET_MS: Final = 86_400_000
-"""A key is looked for in the bucket of today and the two before, so it holds for at least 48 hours."""
+"""A key is looked for in the bucket of today and the two before, so it holds for at least 48 hours.
+
+And in tomorrow's, for a clock that stepped back over midnight.
+"""
 
 
 class NewMessage:
@@ -144,7 +147,7 @@ class SubmitOp(Op):
     def _take_refs(tx: Tx, messages: list[NewMessage]) -> None:
         today = tx.now // REF_BUCKET_MS
         taken: dict[tuple[str, str], tuple[int, bytes]] = {}
-        probes = [(bucket, m.app, m.ref) for m in messages for bucket in (today, today - 1, today - 2)]
+        probes = [(bucket, m.app, m.ref) for m in messages for bucket in range(today + 1, today - 3, -1)]
         for app, ref, message_id, digest in SELECT_REF.fetch(tx.con, probes):
             taken[app, ref] = (message_id, digest)
         rows: list[Row] = []

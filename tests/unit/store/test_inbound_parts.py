@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 
 import pytest
@@ -314,3 +315,14 @@ async def test_a_burst_that_failed_left_no_part_behind(desk: Desk) -> None:
     await receive(desk, THREE[2])
     assert texts(desk) == [(TEXT, True)]
     assert desk.rows("SELECT count(*) FROM inbound") == [(1,)]
+
+
+async def test_what_a_part_says_beside_its_text_is_kept(desk: Desk) -> None:
+    """TLVs that we do not know, and what is odd about the octets, are there for handlers as with a single message."""
+    first, second = part(b"\x00A\x00", ref=9, total=2, seq=1, coding=8), part(b"B\xd8", ref=9, total=2, seq=2, coding=8)
+    first.extra, second.extra = '{"tlvs":{"0x1400":"aa"}}', '{"tlvs":{"0x1400":"bb"}}'
+    await desk.do(InboundOp([second, first]))
+    ((extra,),) = desk.store.read_now(lambda con: con.execute("SELECT extra FROM inbound").fetchall())
+    kept = json.loads(extra)
+    assert kept["tlvs"] == {"0x1400": "aa"}
+    assert kept["flags"]
