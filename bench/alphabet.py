@@ -72,6 +72,4 @@ def segments(text: str, ref: int) -> list[tuple[int, int, bytes]]:
             parts.append(bytearray())
         parts[-1] += octets
     head = b"\x05\x00\x03" + bytes((ref & 0xFF, len(parts)))
-    return [
-        (wire.UDHI, coding, head + bytes((index,)) + bytes(part)) for index, part in enumerate(parts, start=1)
-    ]
+    return [(wire.UDHI, coding, head + bytes((index,)) + bytes(part)) for index, part in enumerate(parts, start=1)]

@@ -121,6 +121,4 @@ def receipt_body(
         text = b"id:" + smsc_id + behaviour.dates() + state + start
     if behaviour.receipt_form != "text":
         tlvs = b"\x00\x1e\x00%c%b\x00\x04\x27\x00\x01%c" % (len(smsc_id) + 1, smsc_id, 2 if delivered else 5)
-    return b"".join(
-        (b"\0", data[destination:fixed], data[source:destination], _FIXED, bytes((len(text),)), text, tlvs)
-    )
+    return b"".join((b"\0", data[destination:fixed], data[source:destination], _FIXED, bytes((len(text),)), text, tlvs))

@@ -133,9 +133,7 @@ def _flood(sock: socket.socket, messages: int, window: int, receipts: bool, time
         if not events:
             if ready_to_send:
                 continue
-            raise TimeoutError(
-                f"nothing for {timeout} s: {answered} answers and {received} receipts of {messages}"
-            )
+            raise TimeoutError(f"nothing for {timeout} s: {answered} answers and {received} receipts of {messages}")
         if events[0][1] & select.POLLIN:
             data = sock.recv(1 << 18)
             if not data:

@@ -138,9 +138,7 @@ class DaemonProcess:
             )
         while time.monotonic() - began < self._timeout:
             if self._process.poll() is not None:
-                raise DaemonError(
-                    f"the daemon ended with status {self._process.returncode}:\n{self.log_end()}"
-                )
+                raise DaemonError(f"the daemon ended with status {self._process.returncode}:\n{self.log_end()}")
             with socket.socket(socket.AF_UNIX) as probe:
                 try:
                     probe.connect(str(self.socket))
@@ -173,9 +171,7 @@ class DaemonProcess:
 
     def usage(self) -> Usage:
         """What it has used so far. Raises OSError when it is gone."""
-        return Usage(
-            cpu_seconds(self.pid), thread_seconds(self.pid).get(self.pid, 0.0), *memory_mib(self.pid)
-        )
+        return Usage(cpu_seconds(self.pid), thread_seconds(self.pid).get(self.pid, 0.0), *memory_mib(self.pid))
 
     def log_end(self, lines: int = 20) -> str:
         """The last lines of what it logged."""

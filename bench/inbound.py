@@ -42,18 +42,14 @@ class _Template:
             if index == 0 and found < 0:
                 raise ValueError(f"the key is not in the first segment of {line.text[:40]!r}")
             keyed = found >= 0
-            body = wire.short_message_body(
-                b"", wire.address(line.to), octets, esm_class=esm_class, data_coding=coding
-            )
+            body = wire.short_message_body(b"", wire.address(line.to), octets, esm_class=esm_class, data_coding=coding)
             body = b"\0" + body[1:]
             start = len(body) - len(octets)
             cut, after = (start + found, start + found + len(mark)) if keyed else (len(body), len(body))
             if len(parts) == 1:
                 piece = _Piece(b"\0" + ton_npi, b"\0" + body[1:cut], None, body[after:], keyed)
             else:
-                piece = _Piece(
-                    b"\0" + ton_npi, b"\0" + body[1 : start + 3], body[start + 4 : cut], body[after:], keyed
-                )
+                piece = _Piece(b"\0" + ton_npi, b"\0" + body[1 : start + 3], body[start + 4 : cut], body[after:], keyed)
             self.pieces.append(piece)
 
     def bodies(self, number: int) -> list[bytes]:

@@ -111,9 +111,7 @@ class Load:
         self.replies = 0
         self._accepted = 0
         self._began = 0.0
-        self._templates = (
-            templates(options.lines, ref=options.ref, receipts=options.receipts) if count else []
-        )
+        self._templates = templates(options.lines, ref=options.ref, receipts=options.receipts) if count else []
         self._peers = [line.to for line in options.lines if line.kind == "mt"]
         self._vary = [line.vary and line.to.startswith("+") for line in options.lines if line.kind == "mt"]
         self._times = [line.at for line in options.lines if line.kind == "mt"]
@@ -138,9 +136,7 @@ class Load:
             raise
 
     def _connect(self, options: LoadOptions) -> None:
-        self._submitters = [
-            Connection(options.socket) for _ in range(options.connections if options.messages else 0)
-        ]
+        self._submitters = [Connection(options.socket) for _ in range(options.connections if options.messages else 0)]
         if options.subscribe is not None:
             self._subscriber = Connection(options.socket)
         for connection in self._all():
@@ -181,9 +177,7 @@ class Load:
     def accept_latency(self) -> Percentiles:
         """From when a message was to be sent to its reply."""
         return Percentiles.of(
-            accepted - intended
-            for accepted, intended in zip(self.accepted_at, self.intended, strict=True)
-            if accepted
+            accepted - intended for accepted, intended in zip(self.accepted_at, self.intended, strict=True) if accepted
         )
 
     def span(self) -> tuple[float, float]:
@@ -363,9 +357,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--outstanding", type=int, default=2000, help="requests unanswered at most")
     parser.add_argument("--rate", type=float, default=0.0, help="a second; 0: as fast as they are accepted")
-    parser.add_argument(
-        "--speed", type=float, default=0.0, help="keep the trace's times, so many times as fast"
-    )
+    parser.add_argument("--speed", type=float, default=0.0, help="keep the trace's times, so many times as fast")
     parser.add_argument("--connections", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first message, for further runs")
     parser.add_argument("--ref", action="store_true", help="send an idempotency key with each message")

@@ -105,9 +105,7 @@ def faithful(message: Message, line: Line, number: int) -> bool:
     )
 
 
-def inbound(
-    lines: Sequence[Line], count: int, log: SinkLog, events: Iterable[Event] | None
-) -> Reconciliation:
+def inbound(lines: Sequence[Line], count: int, log: SinkLog, events: Iterable[Event] | None) -> Reconciliation:
     """The sink's messages 0 to count - 1 against what was acknowledged and, unless None, told to an app.
 
     lost: not acknowledged with status 0, or not told.

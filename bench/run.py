@@ -95,9 +95,7 @@ def run_sink(settings: Settings) -> dict[str, Any]:
     }
 
 
-def run_outbound(
-    settings: Settings, name: str, trace_name: str, messages: int, rate: float
-) -> dict[str, Any]:
+def run_outbound(settings: Settings, name: str, trace_name: str, messages: int, rate: float) -> dict[str, Any]:
     """Messages in at the socket, out at the sink, receipts back in, ends told to a subscription."""
     directory = settings.directory / name
     with (
@@ -178,9 +176,7 @@ def run_inbound(settings: Settings, name: str, subscribed: bool) -> dict[str, An
     result: dict[str, Any] = {
         "messages": count,
         "segments": stats["mo_acked"],
-        "acknowledged_segments_per_second": _rate(
-            len(taken), began, max((acked for _, acked in taken), default=0.0)
-        ),
+        "acknowledged_segments_per_second": _rate(len(taken), began, max((acked for _, acked in taken), default=0.0)),
         "acknowledge_ms": Percentiles.of(acked - sent for sent, acked in taken),
     }
     if subscribed:
@@ -217,9 +213,7 @@ def run_backlog(settings: Settings, name: str = "backlog") -> dict[str, Any]:
         lines, began, before = trace.load(settings.trace), time.monotonic(), daemon.usage()
         accepted = 0
         for start, count in ((0, first), (first, settings.backlog - first)):
-            options = LoadOptions(
-                str(daemon.socket), lines, count, settings.outstanding, first=start, subscribe=None
-            )
+            options = LoadOptions(str(daemon.socket), lines, count, settings.outstanding, first=start, subscribe=None)
             with Load(options) as load:
                 load.submit_all()
             accepted += load.accepted
@@ -294,9 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(settings: Settings, runs: Sequence[str], as_json: bool) -> int:
     flows: dict[str, Callable[[], dict[str, Any]]] = {
         "sink": lambda: run_sink(settings),
-        "outbound": lambda: run_outbound(
-            settings, "outbound", settings.trace, settings.messages, settings.rate
-        ),
+        "outbound": lambda: run_outbound(settings, "outbound", settings.trace, settings.messages, settings.rate),
         "latency": lambda: run_outbound(
             settings,
             "latency",
@@ -304,9 +296,7 @@ def _main(settings: Settings, runs: Sequence[str], as_json: bool) -> int:
             max(int(settings.latency_rate * settings.latency_seconds), 1),
             settings.latency_rate,
         ),
-        "unicode": lambda: run_outbound(
-            settings, "unicode", "unicode", max(settings.messages // 5, 1), settings.rate
-        ),
+        "unicode": lambda: run_outbound(settings, "unicode", "unicode", max(settings.messages // 5, 1), settings.rate),
         "inbound": lambda: run_inbound(settings, "inbound", False),
         "subscribed": lambda: run_inbound(settings, "subscribed", True),
         "backlog": lambda: run_backlog(settings),

@@ -159,9 +159,7 @@ class Sink:
 
     def drop(self, account: str | None = None) -> int:
         """Cut the connections of an account, or all; returns how many."""
-        peers = [
-            p for p in self.peers.values() if account is None or (p.account and p.account.name == account)
-        ]
+        peers = [p for p in self.peers.values() if account is None or (p.account and p.account.name == account)]
         for peer in peers:
             self._close(peer, "dropped on command")
         return len(peers)
@@ -259,9 +257,7 @@ class Sink:
                         fixed = find(0, destination + 2) + 1
                         registered = find(0, find(0, fixed + 3) + 1) + 1
                         if data[registered] & 0x03:
-                            body = receipt_body(
-                                data, source, destination, fixed, registered, smsc_id, behaviour
-                            )
+                            body = receipt_body(data, source, destination, fixed, registered, smsc_id, behaviour)
                             self.counts["receipts"] += 1
                             if behaviour.immediate:
                                 account.receipts.append(body)
@@ -397,9 +393,7 @@ class Sink:
 
         Raises LookupError when no such account ever bound.
         """
-        chosen = (
-            self.accounts.get(account) if account is not None else next(iter(self.accounts.values()), None)
-        )
+        chosen = self.accounts.get(account) if account is not None else next(iter(self.accounts.values()), None)
         if chosen is None:
             raise LookupError("no such account has bound")
         bodies = self.inbound.bodies(source, destination, text)

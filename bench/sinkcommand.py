@@ -30,9 +30,7 @@ def parser() -> argparse.ArgumentParser:
     add("--receipts", type=float, default=1.0, help="share of submits asking for a receipt that get one")
     add("--receipt-delay-ms", type=float, default=0.0, help="from the answer to the receipt")
     add("--receipt-form", choices=FORMS, default="both", help="what a receipt is told by (%(default)s)")
-    add(
-        "--retry-ms", type=float, default=500.0, help="from a temporary refusal of a deliver_sm to its repeat"
-    )
+    add("--retry-ms", type=float, default=500.0, help="from a temporary refusal of a deliver_sm to its repeat")
     add("--faults", default="", help="name:share,...; names: a status (0x58), silent, cut, undelivered")
     add("--seed", type=int, default=0, help="of the faults")
     add("--window", type=int, default=200, help="unacknowledged receipts on a bind")
@@ -112,9 +110,7 @@ class Control:
 class _Lines:
     """Reads command lines from a file descriptor and writes each reply to another."""
 
-    def __init__(
-        self, sink: Sink, control: Control, read_fd: int, write_fd: int, at_end: Callable[[], None]
-    ) -> None:
+    def __init__(self, sink: Sink, control: Control, read_fd: int, write_fd: int, at_end: Callable[[], None]) -> None:
         self._sink, self._control = sink, control
         self._read, self._write, self._at_end = read_fd, write_fd, at_end
         self._tail = b""

@@ -215,9 +215,7 @@ class SinkLog:
                 tails[connection, kind] = stream[end:]
         return log
 
-    def _received(
-        self, t: float, connection: int, command: int, status: int, sequence: int, frame: bytes
-    ) -> None:
+    def _received(self, t: float, connection: int, command: int, status: int, sequence: int, frame: bytes) -> None:
         bound = self.connections[connection]
         if command == wire.SUBMIT_SM:
             fields = wire.parse_short_message(frame)
@@ -235,9 +233,7 @@ class SinkLog:
         elif command in (wire.BIND_TRANSCEIVER, wire.BIND_TRANSMITTER, wire.BIND_RECEIVER):
             bound.account, bound.command = wire.c_octets(frame), command
 
-    def _sent(
-        self, t: float, connection: int, command: int, status: int, sequence: int, frame: bytes
-    ) -> None:
+    def _sent(self, t: float, connection: int, command: int, status: int, sequence: int, frame: bytes) -> None:
         if command in (wire.SUBMIT_SM_RESP, wire.GENERIC_NACK):
             submit = self._open_submits.pop((connection, sequence), None)
             if submit is not None:

@@ -128,9 +128,7 @@ def parse_short_message(frame: bytes) -> ShortMessage:
     except (ValueError, IndexError) as error:
         raise BadFrame(f"a short message PDU of {len(frame)} octets ends too early") from error
     tlvs = parse_tlvs(frame, at + length)
-    return ShortMessage(
-        source, destination, esm_class, registered, data_coding, tlvs.get(MESSAGE_PAYLOAD, body), tlvs
-    )
+    return ShortMessage(source, destination, esm_class, registered, data_coding, tlvs.get(MESSAGE_PAYLOAD, body), tlvs)
 
 
 def parse_tlvs(frame: bytes, at: int) -> dict[int, bytes]:

@@ -1,4 +1,4 @@
-"""The daemon: assembles store, flows, carriers and doors in one nursery tree; signals, readiness, reload and stop.
+"""The daemon: assembles store, flows, carriers and doors in one nursery tree; readiness, reload and stop.
 
 Order of stop: doors, claims, up to five seconds for answers, unbind, flush, and the writer last.
 """
@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import gc
 import random
-import signal
-import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -29,7 +26,7 @@ from gateway.inbound import Inbound
 from gateway.metrics import Metrics
 from gateway.model import Clock
 from gateway.outbound.outbound import Outbound
-from gateway.outbound.request import App, Refusal
+from gateway.outbound.request import Refusal
 from gateway.outbound.sweeper import Sweeper
 from gateway.outbox import Outbox
 from gateway.sdnotify import Notifier
@@ -45,8 +42,6 @@ from gateway.store.writer import StoreUnavailableError
 _log = log.logger(component="daemon")
 
 ANSWERS_WAIT: Final = 5.0
-SWITCH_INTERVAL: Final = 1e-4
-"""Seconds after which a thread gives way: the writer's thread and Trio's would else wait 5 ms for one another."""
 DISK_LOOK: Final = 15
 """Seconds between two readings of what only the database knows, for the gauges."""
 
@@ -394,62 +389,3 @@ async def serve(
 ) -> None:
     """Runs a daemon in the caller's nursery, without signals; `Daemon.stop` ends it."""
     await Daemon(settings, path=config_path).serve(task_status)
-
-
-def run(settings: Settings, path: Path | None) -> int:
-    """`smsgw run`: the daemon as a process. Returns the exit code."""
-    log.configure(settings.log)
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    started = time.monotonic()
-    for warning in settings.warnings():
-        _log.warning("config", warning=warning)
-    try:
-        daemon = Daemon(settings, path=path)
-        trio.run(_with_signals, daemon)
-    except StoreError as error:
-        _log.error("cannot_start", error=str(error))
-        print(f"smsgw: {error}", file=sys.stderr)
-        return 1
-    except BaseExceptionGroup as group:
-        store_errors, others = group.split(StoreError)
-        if others is None and store_errors is not None:
-            first = _first(store_errors)
-            _log.error("cannot_start", error=str(first))
-            print(f"smsgw: {first}", file=sys.stderr)
-            return 1
-        _log.critical("died", seconds=round(time.monotonic() - started), exc_info=True)
-        return 1
-    return 0
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-async def _with_signals(daemon: Daemon) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_obey, daemon, signals, nursery)
-            await daemon.serve()
-            nursery.cancel_scope.cancel()
-
-
-async def _obey(daemon: Daemon, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
-    async for number in signals:
-        if number == signal.SIGHUP:
-            nursery.start_soon(_reload, daemon)  # a stop does not wait for it
-        else:
-            daemon.stop()
-
-
-async def _reload(daemon: Daemon) -> None:
-    try:
-        await daemon.reload()
-    except Refusal:
-        pass  # logged; the old configuration goes on
-
-
-__all__ = ["App", "Daemon", "run", "serve"]

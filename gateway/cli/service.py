@@ -17,7 +17,7 @@ def run(config: ConfigOption = None) -> int:
     SIGTERM stops it and waits for what is under way, SIGHUP reloads the configuration.
     """
     settings, path = load_settings(config)
-    from gateway.daemon import run as run_daemon
+    from gateway.process import run as run_daemon
 
     return run_daemon(settings, path)
 

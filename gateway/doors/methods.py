@@ -21,7 +21,7 @@ from gateway.store.resolve import ResendOp
 from gateway.store.store import Store
 
 if TYPE_CHECKING:
-    from gateway.doors.socket import Connection
+    from gateway.doors.connection import Connection
 
 MAX_IDS: Final = 500
 MAX_PAGE: Final = 500

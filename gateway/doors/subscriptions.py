@@ -11,7 +11,7 @@ from gateway.doors import rpc
 from gateway.outbox import Feed
 
 if TYPE_CHECKING:
-    from gateway.doors.socket import Connection
+    from gateway.doors.connection import Connection
 
 PAGE: Final = 100
 """Events that are sent before the output's bound is looked at again."""

@@ -147,7 +147,7 @@ def test_the_death_of_the_writer_ends_the_daemon_with_an_error(tmp_path, sink):
         from pathlib import Path
         from gateway.store.writer import Writer
         from gateway.settings import load
-        from gateway.daemon import run
+        from gateway.process import run
 
         original = Writer._finish
         path = Path(sys.argv[1])

@@ -18,9 +18,7 @@ TOOLS = ("sh", "ls", "printf", "make", "sed", "env", "touch", "echo")
 def _setup(venv: Path, *python: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
     env = {"PATH": path or os.environ["PATH"], "HOME": str(venv.parent)}
     sh = shutil.which("sh") or "/bin/sh"
-    return subprocess.run(
-        [sh, str(SETUP), str(venv), *python], capture_output=True, text=True, timeout=120, env=env
-    )
+    return subprocess.run([sh, str(SETUP), str(venv), *python], capture_output=True, text=True, timeout=120, env=env)
 
 
 @pytest.fixture

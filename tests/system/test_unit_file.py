@@ -36,9 +36,7 @@ def test_exposure() -> None:
 def test_the_figure_can_be_missed(tmp_path: Path) -> None:
     soft = tmp_path / "smsgw.service"
     lines = UNIT.read_text().split("\n")
-    soft.write_text(
-        "\n".join(line for line in lines if not line.startswith(("SystemCall", "Protect", "Restrict")))
-    )
+    soft.write_text("\n".join(line for line in lines if not line.startswith(("SystemCall", "Protect", "Restrict"))))
     assert _exposure(soft) > MOST_EXPOSURE
 
 
@@ -56,9 +54,7 @@ def test_verify(tmp_path: Path) -> None:
 def test_what_the_program_relies_on() -> None:
     """Ready, reload and watchdog by notification; the socket reachable by group; a bad config not retried."""
     settings = dict(
-        line.split("=", 1)
-        for line in UNIT.read_text().split("\n")
-        if "=" in line and not line.startswith("#")
+        line.split("=", 1) for line in UNIT.read_text().split("\n") if "=" in line and not line.startswith("#")
     )
     assert settings["Type"] == "notify"
     assert settings["NotifyAccess"] == "main"

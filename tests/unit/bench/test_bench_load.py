@@ -102,9 +102,7 @@ class FakeDaemon:
 
     def inbound(self, event_id, text, redelivered=False):
         with self.lock:
-            self.notify(
-                "inbound", {"event_id": event_id, "redelivered": redelivered, "id": "x", "text": text}
-            )
+            self.notify("inbound", {"event_id": event_id, "redelivered": redelivered, "id": "x", "text": text})
 
     def notify(self, method, params):
         event = {"method": method, "params": params}

@@ -77,9 +77,7 @@ def test_addresses_carry_ton_and_npi(value, octets):
     assert wire.address(value) == octets
 
 
-@pytest.mark.parametrize(
-    ("form", "text", "tlvs"), [("both", True, True), ("text", True, False), ("tlv", False, True)]
-)
+@pytest.mark.parametrize(("form", "text", "tlvs"), [("both", True, True), ("text", True, False), ("tlv", False, True)])
 def test_a_receipt_has_the_asked_for_form(form, text, tlvs):
     registered = SUBMIT.index(b"\0", SUBMIT.index(b"4477\0") + 5 + 3) + 2
     behaviour = Behaviour(receipt_form=form)
@@ -135,9 +133,7 @@ def test_segments_are_gathered_by_key_and_copies_are_seen(tmp_path):
         submit(3, "other #T000002", destination="+447700900999"),
         submit(4, "second", concat=(9, 2, 2)),
     ]  # fmt: skip
-    log = write(
-        tmp_path / "log", (IN, b"".join(parts)), (OUT, b"".join(answer(n, str(n)) for n in range(1, 5)))
-    )
+    log = write(tmp_path / "log", (IN, b"".join(parts)), (OUT, b"".join(answer(n, str(n)) for n in range(1, 5))))
     messages = log.messages()
     assert sorted(messages) == ["#T000001", "#T000002"]
     message = messages["#T000001"]
@@ -149,9 +145,7 @@ def test_segments_are_gathered_by_key_and_copies_are_seen(tmp_path):
 @pytest.mark.parametrize(("status", "copies"), [(wire.RTHROTTLED, 0), (wire.RSUBMITFAIL, 1), (0, 1)])
 def test_a_repeat_that_the_sink_asked_for_is_no_copy(tmp_path, status, copies):
     data = submit(1, "x #T000001") + submit(2, "x #T000001")
-    log = write(
-        tmp_path / "log", (IN, data), (OUT, answer(1, "a" if not status else "", status) + answer(2, "b"))
-    )
+    log = write(tmp_path / "log", (IN, data), (OUT, answer(1, "a" if not status else "", status) + answer(2, "b")))
     assert len(log.messages()["#T000001"].copies) == copies
     assert log.messages()["#T000001"].complete
 
@@ -165,9 +159,7 @@ def test_a_message_without_key_is_not_taken_for_another(tmp_path):
 def test_deliveries_are_joined_with_their_acknowledgements(tmp_path):
     text = keys.key(keys.MO, 5) + " привет"
     receipt = wire.short_message_body(b"\1\1" + b"4477\0", b"\1\1" + b"1555\0", b"id:77 sub:001", esm_class=4)
-    mo = wire.short_message_body(
-        b"\1\1" + b"4477\0", b"\1\1" + b"1555\0", text.encode("utf-16-be"), data_coding=8
-    )
+    mo = wire.short_message_body(b"\1\1" + b"4477\0", b"\1\1" + b"1555\0", text.encode("utf-16-be"), data_coding=8)
     out = b"".join(wire.pdu(wire.DELIVER_SM, n, body) for n, body in enumerate((receipt, mo, mo), start=1))
     acks = wire.pdu(wire.DELIVER_SM_RESP, 1, b"\0") + wire.pdu(wire.DELIVER_SM_RESP, 2, b"\0", wire.RX_T_APPN)
     log = write(tmp_path / "log", (OUT, out), (IN, acks))

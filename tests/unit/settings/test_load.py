@@ -64,8 +64,7 @@ CASES = [
     ("tls = 3", "smsgw.toml:7: carriers[0].tls: expected true or false, found 3"),
     (
         'default_alphabet = "gsm8"',
-        'smsgw.toml:7: carriers[0].default_alphabet: expected "gsm7", "gsm7_packed", "latin1" or "ascii", '
-        'found "gsm8"',
+        'smsgw.toml:7: carriers[0].default_alphabet: expected "gsm7", "gsm7_packed", "latin1" or "ascii", found "gsm8"',
     ),
     (
         'interface_version = "4.0"',
@@ -111,8 +110,7 @@ CASES = [
     ("[[numbers]]\n", "smsgw.toml:7: numbers[0].number: is required"),
     (
         '[[numbers]]\nnumber = "+15551230001"\ncarrier = "acmee"',
-        'smsgw.toml:9: numbers[0].carrier: expected the name of one of [[carriers]], found "acmee"; '
-        "did you mean acme?",
+        'smsgw.toml:9: numbers[0].carrier: expected the name of one of [[carriers]], found "acmee"; did you mean acme?',
     ),
     (
         '[[numbers]]\nnumber = "+15551230001"\nhandlers = [\n  "crm",\n]',
@@ -133,8 +131,7 @@ CASES = [
     ),
     (
         '[[apps]]\nname = "shop"\nuid = ["no such user"]',
-        "smsgw.toml:9: apps[0].uid[0]: expected a user id, or the name of a user of this machine, "
-        'found "no such user"',
+        'smsgw.toml:9: apps[0].uid[0]: expected a user id, or the name of a user of this machine, found "no such user"',
     ),
     (
         '[[apps]]\nname = "a"\nuid = [0]\n[[apps]]\nname = "b"\nuid = ["root"]',

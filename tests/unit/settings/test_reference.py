@@ -21,9 +21,7 @@ SECRETS = {
 
 
 def _sections() -> dict[str, set[str]]:
-    found = {
-        "": {name for name, field in Settings.model_fields.items() if model_of(field.annotation) is None}
-    }
+    found = {"": {name for name, field in Settings.model_fields.items() if model_of(field.annotation) is None}}
     for name, field in Settings.model_fields.items():
         if (section := model_of(field.annotation)) is not None:
             found[name] = set(section.model_fields)

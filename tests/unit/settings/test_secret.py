@@ -112,14 +112,10 @@ def test_nothing_shows_a_secret(config: Loader) -> None:
 
 
 def test_environment_over_the_file_shows_nothing_either() -> None:
-    env = {
-        "SMSGW_CARRIERS": '[{"name": "a", "host": "a", "system_id": "u", "password": "geheim", "window": 0}]'
-    }
+    env = {"SMSGW_CARRIERS": '[{"name": "a", "host": "a", "system_id": "u", "password": "geheim", "window": 0}]'}
     with pytest.raises(ConfigError) as caught:
         load(None, env)
-    assert str(caught.value) == (
-        "SMSGW_CARRIERS: carriers[0].window: expected a number from 1 to 10000, found 0"
-    )
+    assert str(caught.value) == ("SMSGW_CARRIERS: carriers[0].window: expected a number from 1 to 10000, found 0")
 
 
 def test_a_file_that_all_can_read_is_warned_of(config: Loader, tmp_path: Path) -> None:

@@ -80,9 +80,7 @@ _PAIRS = st.tuples(_KEYS, _VALUES).map(lambda pair: f"{pair[0]} = {pair[1]}\n")
 _HEADERS = st.tuples(st.sampled_from(["[{}]\n", "[[{}]]\n", "[{}.s]\n", "[[{}.t]]\n"]), _KEYS).map(
     lambda pair: pair[0].format(pair[1])
 )
-_TEXTS = st.lists(
-    st.one_of(_PAIRS, _HEADERS, st.sampled_from(["\n", "# [c] = {\n", "\t\n"])), max_size=12
-).map("".join)
+_TEXTS = st.lists(st.one_of(_PAIRS, _HEADERS, st.sampled_from(["\n", "# [c] = {\n", "\t\n"])), max_size=12).map("".join)
 
 
 @given(_TEXTS)

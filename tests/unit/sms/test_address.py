@@ -106,9 +106,7 @@ def test_refused(raw: str, region: str | None, detail: str) -> None:
         normalise(raw, region)
 
 
-@pytest.mark.parametrize(
-    "raw", ["ACME", "Acme Corp", "A", "1800FLOWERS", "Café", "SMS-Info 24", "ABCDEFGHIJK"]
-)
+@pytest.mark.parametrize("raw", ["ACME", "Acme Corp", "A", "1800FLOWERS", "Café", "SMS-Info 24", "ABCDEFGHIJK"])
 def test_alphanumeric_senders(raw: str) -> None:
     assert normalise_sender(f" {raw} ", "US") == PhoneAddress(raw, "alphanumeric")
     assert wire_address(raw) == (5, 0, raw)

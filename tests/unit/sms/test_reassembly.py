@@ -169,9 +169,7 @@ tlv_values = st.one_of(st.integers(-1, 0xFFFFFFFF), st.binary(max_size=8), st.te
     st.sampled_from(["gsm7", "gsm7_packed", "latin1", "ascii"]),
 )
 @settings(derandomize=True, deadline=None, database=None, max_examples=1500)
-def test_any_octets_make_a_part(
-    octets: bytes, esm_class: int, data_coding: int, tlvs: list, alphabet: str
-) -> None:
+def test_any_octets_make_a_part(octets: bytes, esm_class: int, data_coding: int, tlvs: list, alphabet: str) -> None:
     part = read_part(octets, esm_class, data_coding, tlvs)
     assert 1 <= part.seq <= part.total <= 255
     assembled = assemble({part.seq: part}, alphabet=alphabet)
@@ -181,17 +179,14 @@ def test_any_octets_make_a_part(
 
 def gsm_parts(*texts: str) -> dict[int, InboundPart]:
     return {
-        seq: InboundPart("udh8", 1, len(texts), seq, encode(text), 0, udh_octets=6)
-        for seq, text in enumerate(texts, 1)
+        seq: InboundPart("udh8", 1, len(texts), seq, encode(text), 0, udh_octets=6) for seq, text in enumerate(texts, 1)
     }
 
 
 def test_any_order_gives_the_text() -> None:
     parts = gsm_parts("one ", "two ", "three")
     for order in itertools.permutations(parts.items()):
-        assert assemble(dict(order), 3) == Assembled(
-            "one two three", encode("one two three"), "gsm7", True, (), ()
-        )
+        assert assemble(dict(order), 3) == Assembled("one two three", encode("one two three"), "gsm7", True, (), ())
 
 
 @pytest.mark.parametrize("absent", [1, 2, 3])
@@ -201,9 +196,7 @@ def test_a_partial_message_says_so(absent: int) -> None:
     assembled = assemble(parts, 3)
     assert not assembled.complete
     assert assembled.missing == (absent,)
-    assert assembled.text == "".join(
-        text for seq, text in enumerate(("one ", "two ", "three"), 1) if seq != absent
-    )
+    assert assembled.text == "".join(text for seq, text in enumerate(("one ", "two ", "three"), 1) if seq != absent)
 
 
 def test_nothing_arrived() -> None:

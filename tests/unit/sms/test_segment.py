@@ -82,9 +82,7 @@ def test_sizes_of_octet_parts(scheme: str, sizes: list[int]) -> None:
         ("€Δ", "gsm7_packed", "gsm7", ()),
     ],
 )
-def test_automatic_choice(
-    text: str, alphabet: str, encoding: str, forced_by: tuple[tuple[str, int], ...]
-) -> None:
+def test_automatic_choice(text: str, alphabet: str, encoding: str, forced_by: tuple[tuple[str, int], ...]) -> None:
     planned = plan(text, alphabet=alphabet)
     assert (planned.encoding, planned.forced_by) == (encoding, forced_by)
 
@@ -267,9 +265,7 @@ def test_references_take_the_low_bits() -> None:
     text = "a" * 161
     for ref in (0, 255, 256, 0x12345):
         assert plan(text).render(ref)[0].short_message[3] == ref & 0xFF
-        assert plan(text, scheme="udh16").render(ref)[0].short_message[3:5] == (ref & 0xFFFF).to_bytes(
-            2, "big"
-        )
+        assert plan(text, scheme="udh16").render(ref)[0].short_message[3:5] == (ref & 0xFFFF).to_bytes(2, "big")
         assert plan(text, scheme="sar").render(ref)[0].tlvs[0] == (0x020C, ref & 0xFFFF)
 
 

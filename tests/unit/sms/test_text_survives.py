@@ -142,9 +142,7 @@ def test_text_survives(
 
     parts = {}
     for segment in arrived:
-        part = reassembly.read_part(
-            segment.short_message, segment.esm_class, segment.data_coding, segment.tlvs
-        )
+        part = reassembly.read_part(segment.short_message, segment.esm_class, segment.data_coding, segment.tlvs)
         assert parts.setdefault(part.seq, part) == part
     assembled = reassembly.assemble(parts, alphabet=alphabet)
     assert assembled.complete

@@ -90,9 +90,7 @@ def test_no_elements_make_no_header() -> None:
     assert build_udh([]) == b""
 
 
-@given(
-    st.lists(st.builds(IE, st.integers(0, 255), st.binary(max_size=20)), max_size=6), st.binary(max_size=20)
-)
+@given(st.lists(st.builds(IE, st.integers(0, 255), st.binary(max_size=20)), max_size=6), st.binary(max_size=20))
 @settings(derandomize=True, deadline=None, database=None)
 def test_any_elements_come_back(elements: list[InformationElement], rest: bytes) -> None:
     octets = build_udh(elements)
