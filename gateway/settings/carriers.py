@@ -103,7 +103,11 @@ class Carrier(Section):
     binds: int = Field(1, ge=1, le=64, description="How many sessions (or pairs of them) are held.")
     window: int = Field(50, ge=1, le=10_000, description="Unanswered submits on one bind at a time; ask the carrier.")
     throughput: float = Field(
-        0, ge=0, le=1_000_000, description="Segments a second over all binds of the carrier; 0: no cap."
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Segments a second over all binds of the carrier; 0: no cap. In no second more than the whole "
+        "number of it, so 1.5 gives 1.",
     )
     enquire_link: Seconds = Field(30, ge=0, le=3600, description="Silence after which enquire_link is sent; 0: never.")
     response_timeout: Seconds = Field(
@@ -175,7 +179,11 @@ class Carrier(Section):
         5, ge=0.1, le=300, description="First wait after a temporary refusal; doubles to 300 seconds."
     )
     throttle_pause: Seconds = Field(
-        1, ge=0.05, le=300, description="Pause of the whole carrier after ESME_RTHROTTLED (0x58)."
+        1,
+        ge=0.05,
+        le=300,
+        description="Pause of the whole carrier after ESME_RTHROTTLED (0x58), and after ESME_RMSGQFUL (0x14) for many "
+        "peers in a row.",
     )
 
     @property
