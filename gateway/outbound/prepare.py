@@ -295,8 +295,8 @@ def restore(row: Row, segments: list[Row]) -> Outgoing:
         tlvs=tuple(Tlv(tag, value) for tag, value in options.tlvs),
         bodies=bodies,
         waiting=[s[0] for s in segments],
-        due_at=max(s[1] or 0 for s in segments),
-        attempts=max(s[2] for s in segments),
+        due_at=max([s[1] or 0 for s in segments]),
+        attempts=max([s[2] for s in segments]),
     )
 
 

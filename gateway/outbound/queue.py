@@ -163,11 +163,17 @@ class CarrierQueue:
 
     def passes(self, lane: int, number: str, peer: str) -> bool:
         """Whether a new message may go past the queue: nothing waits before it, and its pair is free."""
+        # Asked for each message, and most often answered by the first line: plain tests, no generators.
+        if self._lanes[0].order or self._urgent[0]:
+            return False
+        if lane and (self._lanes[1].order or self._urgent[1]):
+            return False
         if self.ordered and (number, peer) in self._busy:
             return False
-        if any(self._urgent[i] or self._lanes[i].order for i in range(lane + 1)):
-            return False
-        return all(u.complete for u in self._units.values() if u.key[0] <= lane)
+        for unit in self._units.values():  # noqa: SIM110
+            if not unit.complete and unit.key[0] <= lane:
+                return False
+        return True
 
     def hold_pair(self, item: Outgoing) -> None:
         """Marks the pair of a message that goes out directly."""
