@@ -133,12 +133,16 @@ class Database:
 
     def _open(self, name: str) -> sqlite3.Connection:
         con = sqlite3.connect(name, isolation_level=None, check_same_thread=False, cached_statements=512)
-        con.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        con.execute("PRAGMA journal_mode = WAL")
-        con.execute(f"PRAGMA synchronous = {'NORMAL' if self.synchronous == 'normal' else 'FULL'}")
-        con.execute("PRAGMA wal_autocheckpoint = 0")
-        con.execute("PRAGMA cache_size = -32768")
-        con.execute("PRAGMA temp_store = MEMORY")
+        try:
+            con.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            con.execute("PRAGMA journal_mode = WAL")
+            con.execute(f"PRAGMA synchronous = {'NORMAL' if self.synchronous == 'normal' else 'FULL'}")
+            con.execute("PRAGMA wal_autocheckpoint = 0")
+            con.execute("PRAGMA cache_size = -32768")
+            con.execute("PRAGMA temp_store = MEMORY")
+        except BaseException:
+            con.close()
+            raise
         return con
 
     def _migrate(self) -> None:

@@ -51,6 +51,7 @@ class Store:
     ) -> None:
         self.clock = clock or Clock()
         self.database = Database(url, synchronous=synchronous)
+        con: sqlite3.Connection | None = None
         try:
             con = self.database.connect()
             self._con = con
@@ -65,10 +66,10 @@ class Store:
             self.streams.load(con)
             parked = con.execute("SELECT count(*) FROM parked_receipt").fetchone()[0]
         except sqlite3.Error as error:
-            self.database.close()
+            self._close_early(con)
             raise StoreError(f"cannot open the database {self.database.path}: {error}") from error
         except BaseException:
-            self.database.close()
+            self._close_early(con)
             raise
         base = Base(self.epoch, self.ids, self.id_text, self.streams, tuning or Tuning(), parked)
         if inline and run_sync is None:
@@ -155,6 +156,11 @@ class Store:
         finally:
             if con is not None:
                 con.close()
+
+    def _close_early(self, con: sqlite3.Connection | None) -> None:
+        if con is not None:
+            con.close()
+        self.database.close()
 
     def close(self) -> None:
         """Closes the database and gives up its lock; `run` has ended."""

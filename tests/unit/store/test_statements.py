@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,8 +18,10 @@ STORED = set(metadata.tables)
 
 
 @pytest.fixture(scope="module")
-def con() -> sqlite3.Connection:
-    return Store("sqlite://", inline=True).read_now(lambda con: con)
+def con() -> Iterator[sqlite3.Connection]:
+    store = Store("sqlite://", inline=True)
+    yield store.read_now(lambda con: con)
+    store.close()
 
 
 def plan(con: sqlite3.Connection, sql: str) -> list[str]:
