@@ -33,12 +33,17 @@ def handler(url: str = "http://receiver.example/sms", name: str = "crm", **value
     return Handler(name=name, webhook=url, secret=SECRET, **values)
 
 
+OPEN: list[Store] = []
+"""Stores of the test that is running; its fixture closes them."""
+
+
 class Events:
     """A running store and outbox, and the feed of each handler that is asked for."""
 
     def __init__(self, clock: Clock | None = None, url: str = "sqlite://") -> None:
         self.clock = clock or Clock()
         self.store = Store(url, clock=self.clock, inline=True)
+        OPEN.append(self.store)
         self.metrics = Metrics()
         self.outbox = Outbox(self.store, self.metrics, Settings())
         self._settled = trio.Event()
