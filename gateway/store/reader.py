@@ -30,10 +30,10 @@ class Reader:
         """The result of ``query(connection)``; the query is short (paged), so that no snapshot holds up the WAL."""
         if self._inline:
             await trio.lowlevel.checkpoint()
-            return query(self._database.connect())
-        return await trio.to_thread.run_sync(partial(self._in_thread, query), limiter=self._limiter)
+            return self._with_connection(query) if self._database.path is not None else query(self._database.connect())
+        return await trio.to_thread.run_sync(partial(self._with_connection, query), limiter=self._limiter)
 
-    def _in_thread(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
+    def _with_connection(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         con = self._idle.pop() if self._idle else self._database.connect(read_only=True)
         try:
             return query(con)
