@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
 
@@ -12,7 +12,6 @@ import trio
 from gateway.store.database import Database
 
 _T = TypeVar("_T")
-RunSync = Callable[[Callable[[], object]], Awaitable[object]]
 
 READERS: Final = 3
 
