@@ -19,27 +19,41 @@ RESPONSE_BIT: Final = 0x8000_0000
 
 
 class CommandId(IntEnum):
-    """command_id of the PDUs that are spoken here (§5.1.2.1)."""
+    """command_id of every PDU (§5.1.2.1; those of broadcast 5.0 §4.7.5)."""
 
     GENERIC_NACK = _COMMANDS["generic_nack"]
     BIND_RECEIVER = _COMMANDS["bind_receiver"]
     BIND_RECEIVER_RESP = _COMMANDS["bind_receiver_resp"]
     BIND_TRANSMITTER = _COMMANDS["bind_transmitter"]
     BIND_TRANSMITTER_RESP = _COMMANDS["bind_transmitter_resp"]
+    QUERY_SM = _COMMANDS["query_sm"]
+    QUERY_SM_RESP = _COMMANDS["query_sm_resp"]
     SUBMIT_SM = _COMMANDS["submit_sm"]
     SUBMIT_SM_RESP = _COMMANDS["submit_sm_resp"]
     DELIVER_SM = _COMMANDS["deliver_sm"]
     DELIVER_SM_RESP = _COMMANDS["deliver_sm_resp"]
     UNBIND = _COMMANDS["unbind"]
     UNBIND_RESP = _COMMANDS["unbind_resp"]
+    REPLACE_SM = _COMMANDS["replace_sm"]
+    REPLACE_SM_RESP = _COMMANDS["replace_sm_resp"]
+    CANCEL_SM = _COMMANDS["cancel_sm"]
+    CANCEL_SM_RESP = _COMMANDS["cancel_sm_resp"]
     BIND_TRANSCEIVER = _COMMANDS["bind_transceiver"]
     BIND_TRANSCEIVER_RESP = _COMMANDS["bind_transceiver_resp"]
     OUTBIND = _COMMANDS["outbind"]
     ENQUIRE_LINK = _COMMANDS["enquire_link"]
     ENQUIRE_LINK_RESP = _COMMANDS["enquire_link_resp"]
+    SUBMIT_MULTI = _COMMANDS["submit_multi"]
+    SUBMIT_MULTI_RESP = _COMMANDS["submit_multi_resp"]
     ALERT_NOTIFICATION = _COMMANDS["alert_notification"]
     DATA_SM = _COMMANDS["data_sm"]
     DATA_SM_RESP = _COMMANDS["data_sm_resp"]
+    BROADCAST_SM = 0x0000_0111
+    BROADCAST_SM_RESP = 0x8000_0111
+    QUERY_BROADCAST_SM = 0x0000_0112
+    QUERY_BROADCAST_SM_RESP = 0x8000_0112
+    CANCEL_BROADCAST_SM = 0x0000_0113
+    CANCEL_BROADCAST_SM_RESP = 0x8000_0113
 
 
 class CommandStatus(IntEnum):
@@ -265,6 +279,17 @@ class Tag(IntEnum):
     ITS_REPLY_TYPE = _TAGS["its_reply_type"]
     ITS_SESSION_INFO = _TAGS["its_session_info"]
     CONGESTION_STATE = 0x0428
+    BROADCAST_CHANNEL_INDICATOR = 0x0600
+    BROADCAST_CONTENT_TYPE = 0x0601
+    BROADCAST_CONTENT_TYPE_INFO = 0x0602
+    BROADCAST_MESSAGE_CLASS = 0x0603
+    BROADCAST_REP_NUM = 0x0604
+    BROADCAST_FREQUENCY_INTERVAL = 0x0605
+    BROADCAST_AREA_IDENTIFIER = 0x0606
+    BROADCAST_ERROR_STATUS = 0x0607
+    BROADCAST_AREA_SUCCESS = 0x0608
+    BROADCAST_END_TIME = 0x0609
+    BROADCAST_SERVICE_GROUP = 0x060A
     BILLING_IDENTIFICATION = 0x060B
     SOURCE_NETWORK_ID = 0x060D
     DEST_NETWORK_ID = 0x060E
