@@ -214,7 +214,7 @@ class Preparer:
                 scheme=carrier.long_messages,
                 alphabet=carrier.default_alphabet,
                 udh=udh,
-                flash=request.flash,
+                flash="0x10" if request.flash else None,
                 max_parts=self._max_segments,
             )
         except UnencodableError as error:
@@ -274,7 +274,7 @@ def restore(row: Row, segments: list[Row]) -> Outgoing:
         scheme=scheme,
         alphabet=cast(Any, options.alphabet),
         udh=options.udh,
-        flash=options.flash,
+        flash="0x10" if options.flash else None,
         ref=ref,
     )
     if len(bodies) != parts:

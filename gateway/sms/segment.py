@@ -12,16 +12,18 @@ same message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 import msgspec
 
 from . import gsm0338
 from .gsm0338 import UnencodableError
+from .national import Language, Shift
 from .udh import UdhError, concat_of, parse_udh
 
 __all__ = [
+    "DEST_ADDR_SUBUNIT",
     "MESSAGE_PAYLOAD",
     "SAR_MSG_REF_NUM",
     "SAR_SEGMENT_SEQNUM",
@@ -30,11 +32,13 @@ __all__ = [
     "Alphabet",
     "AskedEncoding",
     "Encoding",
+    "FlashWay",
     "Scheme",
     "SegmentBody",
     "SegmentPlan",
     "TooLongError",
     "UnencodableError",
+    "forcing",
     "plan",
     "render",
 ]
@@ -43,8 +47,11 @@ Encoding = Literal["gsm7", "ucs2", "latin1", "binary"]
 AskedEncoding = Literal["auto", "gsm7", "ucs2", "latin1", "binary"]
 Scheme = Literal["udh8", "udh16", "sar", "payload"]
 Alphabet = Literal["gsm7", "gsm7_packed", "latin1", "ascii"]
+FlashWay = Literal["0x10", "0xf0", "dest_addr_subunit"]
+"""How a carrier takes a flash message: by the coding group 0001 or 1111 of data_coding, or by a TLV."""
 
-# TLV tags, SMPP 3.4 §5.3.2.22 to §5.3.2.24 and §5.3.2.32.
+# TLV tags, SMPP 3.4 §5.3.2.1, §5.3.2.22 to §5.3.2.24 and §5.3.2.32.
+DEST_ADDR_SUBUNIT: Final = 0x0005
 SAR_MSG_REF_NUM: Final = 0x020C
 SAR_TOTAL_SEGMENTS: Final = 0x020E
 SAR_SEGMENT_SEQNUM: Final = 0x020F
@@ -60,15 +67,21 @@ MAX_PAYLOAD: Final = 0xFFFF
 """Octets that the length field of a TLV can state (SMPP 3.4 §3.2.4)."""
 FORCING_CHARS_NAMED: Final = 5
 
+_Tlvs = tuple[tuple[int, int | bytes], ...]
+
 _DATA_CODING: Final[dict[Encoding, int]] = {"gsm7": 0x00, "ucs2": 0x08, "latin1": 0x03, "binary": 0x04}
-# With a message class the coding group of TS 23.038 §4 has only its own three alphabets: class 0, and Latin-1
-# goes as 8-bit data.
-_FLASH_CODING: Final[dict[Encoding, int]] = {"gsm7": 0x10, "ucs2": 0x18, "latin1": 0x14, "binary": 0x14}
+# Flash is message class 0. With a class the coding groups of TS 23.038 §4 have only their own alphabets: Latin-1
+# goes as 8-bit data, and group 1111 has no UCS-2, which goes by group 0001 there too.
+_FLASH_CODING: Final[dict[FlashWay, dict[Encoding, int]]] = {
+    "0x10": {"gsm7": 0x10, "ucs2": 0x18, "latin1": 0x14, "binary": 0x14},
+    "0xf0": {"gsm7": 0xF0, "ucs2": 0x18, "latin1": 0xF4, "binary": 0xF4},
+    "dest_addr_subunit": _DATA_CODING,
+}
+# SMPP 3.4 §5.3.2.1: 1 is the phone's display.
+_FLASH_TLVS: Final[dict[FlashWay, _Tlvs]] = {"0x10": (), "0xf0": (), "dest_addr_subunit": ((DEST_ADDR_SUBUNIT, 1),)}
 
 # Octets of the concatenation element. The carrier makes an 8-bit header of SAR TLVs and of message_payload.
 _CONCAT_OCTETS: Final[dict[Scheme, int]] = {"udh8": 5, "udh16": 6, "sar": 5, "payload": 5}
-
-_Tlvs = tuple[tuple[int, int | bytes], ...]
 
 
 class TooLongError(ValueError):
@@ -99,6 +112,10 @@ class SegmentBody(msgspec.Struct, frozen=True, gc=False):
         )
 
 
+_NO_SHIFT: Final = Shift()
+_NO_TLVS: Final[_Tlvs] = ()
+
+
 class SegmentPlan(msgspec.Struct, frozen=True, gc=False):
     """How a message goes on the air.
 
@@ -117,24 +134,29 @@ class SegmentPlan(msgspec.Struct, frozen=True, gc=False):
     forced_by: tuple[tuple[str, int], ...]
     scheme: Scheme
     alphabet: Alphabet
-    flash: bool
+    flash: FlashWay | None
     udh: bytes
     pieces: tuple[bytes, ...]
+    shift: Shift = _NO_SHIFT
 
     def __repr__(self) -> str:  # logs and tracebacks must not show text
         return f"SegmentPlan({self.encoding}, parts={self.parts}, scheme={self.scheme}, units={self.units_used})"
 
     def render(self, ref: int) -> tuple[SegmentBody, ...]:
         """The segments, for concatenation reference `ref`, of which a scheme takes its low 8 or 16 bits."""
-        coding = (_FLASH_CODING if self.flash else _DATA_CODING)[self.encoding]
+        flash = self.flash
+        if flash is None:
+            coding, tlvs = _DATA_CODING[self.encoding], _NO_TLVS
+        else:
+            coding, tlvs = _FLASH_CODING[flash][self.encoding], _FLASH_TLVS[flash]
         udh = self.udh
         pieces = self.pieces
         plain = self.encoding != "gsm7" or self.alphabet == "gsm7"
         if len(pieces) == 1:
             piece = pieces[0] if plain else _carrier_octets(pieces[0], self.alphabet, len(udh))
             if udh:
-                return (SegmentBody(udh + piece, UDHI, coding),)
-            return (SegmentBody(piece, 0, coding),)
+                return (SegmentBody(udh + piece, UDHI, coding, tlvs),)
+            return (SegmentBody(piece, 0, coding, tlvs),)
         total = len(pieces)
         own = udh[1:]
         bodies: list[SegmentBody] = []
@@ -146,21 +168,21 @@ class SegmentPlan(msgspec.Struct, frozen=True, gc=False):
             esm_class = UDHI if udh else 0
             for seq, piece in enumerate(pieces, 1):
                 octets = piece if plain else _carrier_octets(piece, self.alphabet, len(udh))
-                tlvs = (
+                sar = (
                     (SAR_MSG_REF_NUM, ref & 0xFFFF),
                     (SAR_TOTAL_SEGMENTS, total),
                     (SAR_SEGMENT_SEQNUM, seq),
                 )
-                bodies.append(SegmentBody(udh + octets, esm_class, coding, tlvs))
+                bodies.append(SegmentBody(udh + octets, esm_class, coding, sar + tlvs))
             return tuple(bodies)
         else:
             whole = b"".join(pieces)
             octets = udh + (whole if plain else _carrier_octets(whole, self.alphabet, len(udh)))
-            return (SegmentBody(b"", UDHI if udh else 0, coding, ((MESSAGE_PAYLOAD, octets),)),)
+            return (SegmentBody(b"", UDHI if udh else 0, coding, ((MESSAGE_PAYLOAD, octets), *tlvs)),)
         header_octets = len(start) + 1 + len(own)
         for seq, piece in enumerate(pieces, 1):
             octets = piece if plain else _carrier_octets(piece, self.alphabet, header_octets)
-            bodies.append(SegmentBody(start + bytes((seq,)) + own + octets, UDHI, coding))
+            bodies.append(SegmentBody(start + bytes((seq,)) + own + octets, UDHI, coding, tlvs))
         return tuple(bodies)
 
 
@@ -171,7 +193,9 @@ def plan(
     scheme: Scheme = "udh8",
     alphabet: Alphabet = "gsm7",
     udh: bytes = b"",
-    flash: bool = False,
+    flash: FlashWay | None = None,
+    national: Sequence[Language] = (),
+    shift: Shift | None = None,
     max_parts: int = MAX_PARTS,
 ) -> SegmentPlan:
     """Choose the encoding of `text` and cut it into parts.
@@ -244,11 +268,19 @@ def render(
     scheme: Scheme,
     alphabet: Alphabet = "gsm7",
     udh: bytes = b"",
-    flash: bool = False,
+    flash: FlashWay | None = None,
+    shift: Shift | None = None,
     ref: int = 0,
 ) -> tuple[SegmentBody, ...]:
     """The segments of a message whose encoding is settled; the errors of `plan`."""
-    return plan(text, encoding=encoding, scheme=scheme, alphabet=alphabet, udh=udh, flash=flash).render(ref)
+    return plan(text, encoding=encoding, scheme=scheme, alphabet=alphabet, udh=udh, flash=flash, shift=shift).render(
+        ref
+    )
+
+
+def forcing(text: str, alphabet: Alphabet = "gsm7", national: Sequence[Language] = ()) -> tuple[tuple[str, int], ...]:
+    """Every character that keeps `text` from going as gsm7, with its position in code points, in their order."""
+    return tuple([(char, i) for i, char in enumerate(text) if not _takes(char, alphabet)])
 
 
 def _room(encoding: Encoding, header_octets: int) -> int:

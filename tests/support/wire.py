@@ -309,7 +309,7 @@ async def carrier(
 def segments(count: int, *, lane: int = 0, text: str = "Hello", **given: Any) -> list[SegmentOut]:
     """Claimed segments of as many messages."""
     bodies: tuple[SegmentBody, ...] = render(
-        text, encoding="gsm7", scheme="udh8", alphabet="gsm7", udh=b"", flash=False, ref=1
+        text, encoding="gsm7", scheme="udh8", alphabet="gsm7", udh=b"", flash=None, ref=1
     )
     made = []
     for i in range(count):

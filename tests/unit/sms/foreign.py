@@ -63,9 +63,9 @@ def read_header(octets: bytes) -> tuple[dict[int, bytes], bytes]:
 def part_text(octets: bytes, coding: int, alphabet: str, header_octets: int) -> str:
     if coding in (0x08, 0x18):
         return octets.decode("utf-16-be")
-    if coding in (0x03, 0x14):
+    if coding in (0x03, 0x14, 0xF4):
         return octets.decode("latin-1")
-    assert coding in (0x00, 0x10)
+    assert coding in (0x00, 0x10, 0xF0)
     if alphabet == "gsm7":
         return gsm_text(octets)
     if alphabet == "gsm7_packed":

@@ -122,20 +122,39 @@ def test_octets_are_binary_and_text_is_not() -> None:
 @pytest.mark.parametrize(
     ("text", "encoding", "flash", "data_coding"),
     [
-        ("a", "gsm7", False, 0x00),
-        ("a", "ucs2", False, 0x08),
-        ("a", "latin1", False, 0x03),
-        (b"a", "binary", False, 0x04),
-        ("a", "gsm7", True, 0x10),
-        ("a", "ucs2", True, 0x18),
-        ("a", "latin1", True, 0x14),
-        (b"a", "binary", True, 0x14),
+        ("a", "gsm7", None, 0x00),
+        ("a", "ucs2", None, 0x08),
+        ("a", "latin1", None, 0x03),
+        (b"a", "binary", None, 0x04),
+        # TS 23.038 §4: group 0001, class 0.
+        ("a", "gsm7", "0x10", 0x10),
+        ("a", "ucs2", "0x10", 0x18),
+        ("a", "latin1", "0x10", 0x14),
+        (b"a", "binary", "0x10", 0x14),
+        # Group 1111 has the default alphabet and 8-bit data only.
+        ("a", "gsm7", "0xf0", 0xF0),
+        ("a", "ucs2", "0xf0", 0x18),
+        ("a", "latin1", "0xf0", 0xF4),
+        (b"a", "binary", "0xf0", 0xF4),
+        # SMPP 3.4 §5.3.2.1: the display, beside the usual data_coding.
+        ("a", "gsm7", "dest_addr_subunit", 0x00),
+        ("a", "ucs2", "dest_addr_subunit", 0x08),
+        ("a", "latin1", "dest_addr_subunit", 0x03),
+        (b"a", "binary", "dest_addr_subunit", 0x04),
     ],
 )
-def test_data_coding(text: str | bytes, encoding: str, flash: bool, data_coding: int) -> None:
+def test_data_coding(text: str | bytes, encoding: str, flash: str | None, data_coding: int) -> None:
     (segment,) = render(text, encoding=encoding, scheme="udh8", flash=flash)
     assert segment.data_coding == data_coding
     assert segment.esm_class == 0
+    assert segment.tlvs == (((0x0005, 1),) if flash == "dest_addr_subunit" else ())
+
+
+@pytest.mark.parametrize("scheme", ["udh8", "udh16", "sar", "payload"])
+@pytest.mark.parametrize("udh", [b"", PORTS])
+def test_the_display_is_named_in_every_part(scheme: str, udh: bytes) -> None:
+    for segment in plan("a" * 400, scheme=scheme, udh=udh, flash="dest_addr_subunit").render(1):
+        assert segment.tlvs[-1] == (0x0005, 1)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +197,7 @@ def test_data_coding(text: str | bytes, encoding: str, flash: bool, data_coding:
             ],
         ),
         ("a" * 161, {"scheme": "payload"}, [body("", 0, 0, (0x0424, b"a" * 161))]),
-        ("日" * 71, {"scheme": "payload", "flash": True}, [body("", 0, 0x18, (0x0424, b"\x65\xe5" * 71))]),
+        ("日" * 71, {"scheme": "payload", "flash": "0x10"}, [body("", 0, 0x18, (0x0424, b"\x65\xe5" * 71))]),
         (
             "a" * 161,
             {"scheme": "payload", "udh": PORTS},
