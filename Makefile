@@ -3,14 +3,17 @@
 #   make test     everything that has to hold: style, types, floors, tests
 #   make bench    rates, CPU a message and latencies of the real daemon
 #   make kills    the long runs: 200 kills under load
+#   make foreign  10,000 PDUs read by Wireshark, and texts counted by two other calculators, in full
 VENV ?= .venv
 PYTHON ?=
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 STAMP := $(VENV)/.smsgw-installed
+PEERS := tests/foreign/node
+PEERS_STAMP := $(PEERS)/node_modules/.smsgw-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench kills docs clean
+.PHONY: help demo test lint format bench kills foreign docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -23,6 +26,10 @@ $(STAMP): pyproject.toml constraints.txt .ci/venv
 	@$(RUN) pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e ".[dev]"
 	@touch "$(STAMP)"
 
+# What the tests in tests/foreign talk to; where node is absent they skip.
+$(PEERS_STAMP): $(PEERS)/package.json $(PEERS)/package-lock.json .ci/peers
+	@sh .ci/peers $(PEERS)
+
 demo: $(STAMP)
 	@$(RUN) gateway demo
 
@@ -32,7 +39,7 @@ lint: $(STAMP)
 	$(RUN) mypy --strict gateway
 	$(BIN)/python -c "from importlinter.cli import lint_imports_command as main; main()" --no-cache
 
-test: lint
+test: lint $(PEERS_STAMP)
 	$(RUN) pytest
 
 format: $(STAMP)
@@ -44,6 +51,9 @@ bench: $(STAMP)
 
 kills: $(STAMP)
 	$(RUN) tests.system.kills --rounds 200
+
+foreign: $(STAMP) $(PEERS_STAMP)
+	SMSGW_FOREIGN=long $(RUN) pytest tests/foreign
 
 docs: $(STAMP)
 	$(RUN) gateway.settings.reference > docs/config.md.new
