@@ -122,8 +122,9 @@ _next_key: Final = re.compile(
     r"(?<![A-Za-z0-9])(id|sub|dlvrd|submit[ _-]?date|done[ _-]?date|stat(?:us)?|err(?:or)?|text)\s?[:=]",
     re.IGNORECASE | re.ASCII,
 ).finditer
-# A key that is not one of these ends the value before it.
-_other_key: Final = re.compile(r"[\s,;]+\w+[:=]", re.ASCII).split
+# A key that is not one of these ends the value before it. Looked for only where separators begin: from each of a
+# long row of spaces it would take the square of their number.
+_other_key: Final = re.compile(r"(?<![\s,;])[\s,;]++\w+[:=]", re.ASCII).split
 _first_word: Final = re.compile(r"[^\s,;\"'\0]+").search
 
 _TRIMMED: Final = " \t\r\n\0\"',;"
