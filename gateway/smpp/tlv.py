@@ -1,68 +1,41 @@
-"""Optional parameters (TLVs) to and from octets: tag, length and value (SMPP 3.4 §5.3)."""
+"""Optional parameters (TLVs) to and from octets: tag, length and value (SMPP 3.4 §5.3, 5.0 §4.8).
+
+What each of them is stands in `tlvtable`. Those in no specification, a vendor's 0x1400 to 0x3FFF and any other,
+hold octets; order and repeats are kept both ways.
+"""
 
 from __future__ import annotations
 
 import struct
 from typing import Final
 
-from gateway.smpp.constants import Tag
 from gateway.smpp.pdu import Tlv, TlvValue
+from gateway.smpp.tlvtable import CARRIED_34, CARRIED_50, REQUIRED, TLVS, TlvKind, TlvType
+
+__all__ = [
+    "CARRIED_34",
+    "CARRIED_50",
+    "C_STRING",
+    "KINDS",
+    "REQUIRED",
+    "TLVS",
+    "TlvError",
+    "TlvKind",
+    "TlvType",
+    "read_tlvs",
+    "tag_name",
+    "write_tlvs",
+]
 
 C_STRING: Final = 0
 
 KINDS: Final[dict[int, int]] = {
-    # 1, 2 or 4: an integer of so many octets (§5.3.2). Tags that are not here hold octets.
-    Tag.DEST_ADDR_SUBUNIT: 1,
-    Tag.DEST_NETWORK_TYPE: 1,
-    Tag.DEST_BEARER_TYPE: 1,
-    Tag.DEST_TELEMATICS_ID: 2,
-    Tag.SOURCE_ADDR_SUBUNIT: 1,
-    Tag.SOURCE_NETWORK_TYPE: 1,
-    Tag.SOURCE_BEARER_TYPE: 1,
-    Tag.SOURCE_TELEMATICS_ID: 1,
-    Tag.QOS_TIME_TO_LIVE: 4,
-    Tag.PAYLOAD_TYPE: 1,
-    Tag.ADDITIONAL_STATUS_INFO_TEXT: C_STRING,
-    Tag.RECEIPTED_MESSAGE_ID: C_STRING,
-    Tag.MS_MSG_WAIT_FACILITIES: 1,
-    Tag.PRIVACY_INDICATOR: 1,
-    Tag.USER_MESSAGE_REFERENCE: 2,
-    Tag.USER_RESPONSE_CODE: 1,
-    Tag.SOURCE_PORT: 2,
-    Tag.DESTINATION_PORT: 2,
-    Tag.SAR_MSG_REF_NUM: 2,
-    Tag.LANGUAGE_INDICATOR: 1,
-    Tag.SAR_TOTAL_SEGMENTS: 1,
-    Tag.SAR_SEGMENT_SEQNUM: 1,
-    Tag.SC_INTERFACE_VERSION: 1,
-    Tag.CALLBACK_NUM_PRES_IND: 1,
-    Tag.NUMBER_OF_MESSAGES: 1,
-    Tag.DPF_RESULT: 1,
-    Tag.SET_DPF: 1,
-    Tag.MS_AVAILABILITY_STATUS: 1,
-    Tag.DELIVERY_FAILURE_REASON: 1,
-    Tag.MORE_MESSAGES_TO_SEND: 1,
-    Tag.MESSAGE_STATE: 1,
-    Tag.DISPLAY_TIME: 1,
-    Tag.SMS_SIGNAL: 2,
-    Tag.MS_VALIDITY: 1,
-    Tag.ITS_REPLY_TYPE: 1,
-    Tag.CONGESTION_STATE: 1,
-    Tag.DEST_ADDR_NP_RESOLUTION: 1,
+    tag: 0 if kind.type is TlvType.C_STRING else kind.sizes[0]
+    for tag, kind in TLVS.items()
+    if kind.type is not TlvType.OCTETS
 }
+"""1, 2 or 4: an integer of so many octets; C_STRING. Tags that are not here hold octets. For the hot path."""
 
-_LONGEST: Final[dict[int, int]] = {
-    # Octets, with the terminator of a C-octet string (§5.3.2).
-    Tag.ADDITIONAL_STATUS_INFO_TEXT: 256,
-    Tag.RECEIPTED_MESSAGE_ID: 65,
-    Tag.SOURCE_SUBADDRESS: 23,
-    Tag.DEST_SUBADDRESS: 23,
-    Tag.CALLBACK_NUM: 19,
-    Tag.CALLBACK_NUM_ATAG: 65,
-    Tag.NETWORK_ERROR_CODE: 3,
-    Tag.USSD_SERVICE_OP: 1,
-    Tag.ITS_SESSION_INFO: 2,
-}
 _LONGEST_OF_ALL: Final = 0xFFFF
 
 _HEAD: Final = struct.Struct(">HH").pack
@@ -71,6 +44,7 @@ _INTEGERS: Final = {
     for tag, kind in KINDS.items()
     if kind != C_STRING
 }
+_SIZES: Final = {tag: kind.sizes for tag, kind in TLVS.items() if kind.type is not TlvType.INTEGER}
 _read_head: Final = struct.Struct(">HH").unpack_from
 
 
@@ -81,8 +55,9 @@ class TlvError(ValueError):
 def write_tlvs(tlvs: tuple[Tlv, ...]) -> bytes:
     """Octets of optional parameters, in the order given.
 
-    A `bytes` value goes as it is, an `int` as the tag's size says, a `str` with its terminator. Raises
-    ValueError naming the tag where the value is not of the tag's type or does not fit.
+    An `int` goes as the tag's size says, a `str` with its terminator, `bytes` as they are: where the tag is an
+    integer's of any length, for an SMSC that wants another one than the specification. Raises ValueError naming
+    the tag where the value is not of the tag's type or size.
     """
     parts: list[bytes] = []
     for tlv in tlvs:
@@ -95,14 +70,23 @@ def write_tlvs(tlvs: tuple[Tlv, ...]) -> bytes:
                 raise ValueError(f"{tag_name(tag)}: {tlv.value} does not fit in {size} octets") from None
             continue
         octets = _value_octets(tag, tlv.value)
-        if len(octets) > _LONGEST.get(tag, _LONGEST_OF_ALL):
-            raise ValueError(f"{tag_name(tag)}: {len(octets)} octets, at most {_LONGEST.get(tag, 0xFFFF)} fit")
+        sizes = _SIZES.get(tag)
+        if sizes is not None and len(octets) not in sizes:
+            raise ValueError(f"{tag_name(tag)}: {len(octets)} octets, {_said(sizes)} fit")
+        if len(octets) > _LONGEST_OF_ALL:
+            raise ValueError(f"{tag_name(tag)}: {len(octets)} octets, at most {_LONGEST_OF_ALL} fit")
         try:
             parts.append(_HEAD(tag, len(octets)))
         except struct.error:
             raise ValueError(f"TLV tag {tag!r} does not fit in two octets") from None
         parts.append(octets)
     return b"".join(parts)
+
+
+def _said(sizes: tuple[int, ...] | range) -> str:
+    if isinstance(sizes, range):
+        return f"at most {sizes[-1]}" if sizes[0] <= 1 else f"{sizes[0]} to {sizes[-1]}"
+    return " or ".join(map(str, sizes))
 
 
 def _value_octets(tag: int, value: TlvValue) -> bytes:
@@ -116,15 +100,8 @@ def _value_octets(tag: int, value: TlvValue) -> bytes:
             return value.encode("latin-1") + b"\0"
         except UnicodeEncodeError:
             raise ValueError(f"{tag_name(tag)}: characters beyond latin-1") from None
-    raise ValueError(f"{tag_name(tag)}: takes {_TAKES.get(kind, 'bytes')}, not {type(value).__name__}")
-
-
-_TAKES: Final[dict[int | None, str]] = {
-    C_STRING: "str or bytes",
-    1: "int or bytes",
-    2: "int or bytes",
-    4: "int or bytes",
-}
+    takes = "bytes" if kind is None else "str or bytes" if kind == C_STRING else "int or bytes"
+    raise ValueError(f"{tag_name(tag)}: takes {takes}, not {type(value).__name__}")
 
 
 def read_tlvs(frame: bytes, position: int, *, lenient: bool = False) -> tuple[Tlv, ...]:
@@ -161,7 +138,7 @@ def read_tlvs(frame: bytes, position: int, *, lenient: bool = False) -> tuple[Tl
     return tuple(tlvs)
 
 
-_NAMES: Final[dict[int, str]] = {int(tag): tag.name.lower() for tag in Tag}
+_NAMES: Final[dict[int, str]] = {tag: kind.name for tag, kind in TLVS.items()}
 
 
 def tag_name(tag: int) -> str:
