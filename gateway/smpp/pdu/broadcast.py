@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from gateway.smpp.constants import CommandId
-from gateway.smpp.pdu.base import Address, Pdu, Tlv, WithTlvs
+from gateway.smpp.pdu.base import Address, Tlv, WithTlvs
 
 
 class BroadcastSm(WithTlvs, frozen=True, gc=False):
@@ -60,7 +60,8 @@ class CancelBroadcastSm(WithTlvs, frozen=True, gc=False):
     tlvs: tuple[Tlv, ...] = ()
 
 
-class CancelBroadcastSmResp(Pdu, frozen=True, gc=False):
+class CancelBroadcastSmResp(WithTlvs, frozen=True, gc=False):
     """cancel_broadcast_sm_resp (5.0 §4.6.2.3)."""
 
     command_id: ClassVar[int] = int(CommandId.CANCEL_BROADCAST_SM_RESP)
+    tlvs: tuple[Tlv, ...] = ()

@@ -83,10 +83,11 @@ class Unbind(Pdu, frozen=True, gc=False):
     command_id: ClassVar[int] = int(CommandId.UNBIND)
 
 
-class UnbindResp(Pdu, frozen=True, gc=False):
+class UnbindResp(WithTlvs, frozen=True, gc=False):
     """unbind_resp (§4.2.2)."""
 
     command_id: ClassVar[int] = int(CommandId.UNBIND_RESP)
+    tlvs: tuple[Tlv, ...] = ()
 
 
 class EnquireLink(Pdu, frozen=True, gc=False):
@@ -95,10 +96,11 @@ class EnquireLink(Pdu, frozen=True, gc=False):
     command_id: ClassVar[int] = int(CommandId.ENQUIRE_LINK)
 
 
-class EnquireLinkResp(Pdu, frozen=True, gc=False):
-    """enquire_link_resp (§4.11.2)."""
+class EnquireLinkResp(WithTlvs, frozen=True, gc=False):
+    """enquire_link_resp (§4.11.2). Any response may have congestion_state in 5.0 (§4.8.4.18)."""
 
     command_id: ClassVar[int] = int(CommandId.ENQUIRE_LINK_RESP)
+    tlvs: tuple[Tlv, ...] = ()
 
 
 class AlertNotification(WithTlvs, frozen=True, gc=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from gateway.smpp.constants import CommandId
+from gateway.smpp.constants import CommandId, MessageState
 from gateway.smpp.pdu.base import Address, Pdu, Tlv, WithTlvs, octet_count
 
 
@@ -16,14 +16,18 @@ class QuerySm(Pdu, frozen=True, gc=False):
     source: Address = Address()
 
 
-class QuerySmResp(Pdu, frozen=True, gc=False):
-    """query_sm_resp (§4.8.2). `final_date` is an absolute time, empty while there is no final state."""
+class QuerySmResp(WithTlvs, frozen=True, gc=False):
+    """query_sm_resp (§4.8.2). `final_date` is an absolute time, empty while there is no final state.
+
+    A response that says no state has UNKNOWN.
+    """
 
     command_id: ClassVar[int] = int(CommandId.QUERY_SM_RESP)
     message_id: str = ""
     final_date: str = ""
-    message_state: int = 0
+    message_state: int = int(MessageState.UNKNOWN)
     error_code: int = 0
+    tlvs: tuple[Tlv, ...] = ()
 
 
 class CancelSm(Pdu, frozen=True, gc=False):
@@ -36,10 +40,11 @@ class CancelSm(Pdu, frozen=True, gc=False):
     service_type: str = ""
 
 
-class CancelSmResp(Pdu, frozen=True, gc=False):
+class CancelSmResp(WithTlvs, frozen=True, gc=False):
     """cancel_sm_resp (§4.9.2)."""
 
     command_id: ClassVar[int] = int(CommandId.CANCEL_SM_RESP)
+    tlvs: tuple[Tlv, ...] = ()
 
 
 class ReplaceSm(WithTlvs, frozen=True, gc=False):
@@ -62,7 +67,8 @@ class ReplaceSm(WithTlvs, frozen=True, gc=False):
         )
 
 
-class ReplaceSmResp(Pdu, frozen=True, gc=False):
+class ReplaceSmResp(WithTlvs, frozen=True, gc=False):
     """replace_sm_resp (§4.10.2)."""
 
     command_id: ClassVar[int] = int(CommandId.REPLACE_SM_RESP)
+    tlvs: tuple[Tlv, ...] = ()
