@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import trio
 
 from gateway.carrier.outgoing import SegmentOut
+from gateway.carrier.status import refuses_account
 from gateway.link import Link
 from gateway.log import logger
-from gateway.smpp.constants import CommandStatus, status_name
 from gateway.smpp.pdu import (
     Address,
     BindReceiver,
@@ -41,6 +41,7 @@ from gateway.smpp.session import (
     SessionConfig,
     UnbindReceived,
 )
+from gateway.smpp.status import status_name
 
 if TYPE_CHECKING:
     from gateway.carrier.carrier import Carrier
@@ -59,15 +60,6 @@ ANSWER_WAIT: Final = 1.0
 """Seconds for the answers to what came in before a stop; messages that come in later are refused at once."""
 UNBIND_WAIT: Final = 2.0
 
-_REFUSED_CREDENTIALS: Final = frozenset(
-    {
-        CommandStatus.ESME_RINVPASWD,
-        CommandStatus.ESME_RINVSYSID,
-        CommandStatus.ESME_RBINDFAIL,
-        CommandStatus.ESME_RINVSYSTYP,
-        CommandStatus.ESME_RALYBND,
-    }
-)
 _BIND_PDUS: Final[dict[Kind, type[BindTransceiver] | type[BindTransmitter] | type[BindReceiver]]] = {
     "transceiver": BindTransceiver,
     "transmitter": BindTransmitter,
@@ -184,7 +176,7 @@ class Bind:
             await self._once()
             if self.carrier.stopped():
                 break
-            if self._refused is not None and self._refused in _REFUSED_CREDENTIALS:
+            if self._refused is not None and refuses_account(self._refused):
                 wait = settings.refused_delay * self._rng.uniform(1.0, 1.1)
                 continue
             if self._bound_at and trio.current_time() - self._bound_at >= STABLE_AFTER:
@@ -342,7 +334,7 @@ class Bind:
             _log.info("bound", bind=self.name, host=self.host, smsc=event.system_id)
         elif isinstance(event, BindRefused):
             self._refused = event.status
-            self.refused = event.status in _REFUSED_CREDENTIALS
+            self.refused = refuses_account(event.status)
             text = f"bind refused: {status_name(event.status)} (0x{event.status:02X})"
             self._failed(text)
             if self.link is not None:
@@ -373,7 +365,7 @@ class Bind:
 
     def _failed(self, text: str) -> None:
         self.last_error = text
-        refused = self._refused is not None and self._refused in _REFUSED_CREDENTIALS
+        refused = self._refused is not None and refuses_account(self._refused)
         (_log.error if refused else _log.warning)("bind_failed", bind=self.name, host=self.host, error=text)
 
     def _set(self, state: str) -> None:

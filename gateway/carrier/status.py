@@ -1,11 +1,11 @@
-"""What a command_status in a response to a submit means for the segment (SMPP 3.4 §5.1.3)."""
+"""What a command_status in a response means for the segment, or for the bind (SMPP 3.4 §5.1.3)."""
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import Final
 
-from gateway.smpp.constants import CommandStatus, is_temporary
+from gateway.smpp.status import CommandStatus, StatusClass, status_class
 
 
 class Verdict(Enum):
@@ -27,13 +27,28 @@ _REASONS: Final[dict[int, str]] = {
 }
 
 
+_VERDICTS: Final[dict[StatusClass, Verdict]] = {
+    StatusClass.OK: Verdict.SENT,
+    StatusClass.TEMPORARY: Verdict.RETRY,
+    StatusClass.WINDOW: Verdict.THROTTLED,
+    StatusClass.PERMANENT: Verdict.REFUSED,
+    StatusClass.CREDENTIALS: Verdict.REFUSED,
+}
+
+
 def verdict(status: int) -> Verdict:
     """The verdict on a command_status; what is not known as temporary is final."""
     if status == 0:
         return Verdict.SENT
-    if status == CommandStatus.ESME_RTHROTTLED:
-        return Verdict.THROTTLED
-    return Verdict.RETRY if is_temporary(status) else Verdict.REFUSED
+    if status == CommandStatus.ESME_RMSGQFUL:
+        # Mostly one recipient's queue, and that pauses nobody else; `FullQueues` sees when it is the carrier's.
+        return Verdict.RETRY
+    return _VERDICTS[status_class(status)]
+
+
+def refuses_account(status: int) -> bool:
+    """Whether a bind answered with this command_status is for a person to mend, and not to be tried again soon."""
+    return status_class(status) is StatusClass.CREDENTIALS
 
 
 def reason(status: int) -> str:

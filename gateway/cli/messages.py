@@ -158,10 +158,12 @@ def show(
 
 
 def _status(value: Any) -> Any:
-    """A command_status with its name."""
-    from gateway.smpp.constants import status_name
+    """A command_status with its name and what it means."""
+    from gateway.smpp.status import status_name, status_text
 
-    return f"0x{value:02X} {status_name(value)}" if isinstance(value, int) else value
+    if not isinstance(value, int):
+        return value
+    return f"0x{value:02X} {status_name(value)}" + (f": {status_text(value)}" if value else "")
 
 
 def _receipt_state(value: Any) -> Any:

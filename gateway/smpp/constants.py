@@ -1,7 +1,7 @@
 """Numbers and names of SMPP 3.4 §5: commands, statuses, TON and NPI, esm_class, TLV tags, message states.
 
-Built over the constants of smpplib. What smpplib does not have (SMPP 5.0 §4.7.6 statuses and §4.8.4 tags, the
-receipt types of esm_class) is written out here.
+Built over the constants of smpplib. What smpplib does not have (SMPP 5.0 §4.8.4 tags, the receipt types of
+esm_class) is written out here; the statuses are a table of their own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,11 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 from smpplib import command_codes, consts
+
+from gateway.smpp.status import CommandStatus as CommandStatus
+from gateway.smpp.status import is_temporary as is_temporary
+from gateway.smpp.status import status_name as status_name
+from gateway.smpp.status import status_text as status_text
 
 _COMMANDS: Final[dict[str, int]] = command_codes.commands
 _TAGS: Final[dict[str, int]] = consts.OPTIONAL_PARAMS
@@ -54,104 +59,6 @@ class CommandId(IntEnum):
     QUERY_BROADCAST_SM_RESP = 0x8000_0112
     CANCEL_BROADCAST_SM = 0x0000_0113
     CANCEL_BROADCAST_SM_RESP = 0x8000_0113
-
-
-class CommandStatus(IntEnum):
-    """command_status of a response (§5.1.3; from 0x100 on SMPP 5.0 §4.7.6)."""
-
-    ESME_ROK = consts.SMPP_ESME_ROK
-    ESME_RINVMSGLEN = consts.SMPP_ESME_RINVMSGLEN
-    ESME_RINVCMDLEN = consts.SMPP_ESME_RINVCMDLEN
-    ESME_RINVCMDID = consts.SMPP_ESME_RINVCMDID
-    ESME_RINVBNDSTS = consts.SMPP_ESME_RINVBNDSTS
-    ESME_RALYBND = consts.SMPP_ESME_RALYBND
-    ESME_RINVPRTFLG = consts.SMPP_ESME_RINVPRTFLG
-    ESME_RINVREGDLVFLG = consts.SMPP_ESME_RINVREGDLVFLG
-    ESME_RSYSERR = consts.SMPP_ESME_RSYSERR
-    ESME_RINVSRCADR = consts.SMPP_ESME_RINVSRCADR
-    ESME_RINVDSTADR = consts.SMPP_ESME_RINVDSTADR
-    ESME_RINVMSGID = consts.SMPP_ESME_RINVMSGID
-    ESME_RBINDFAIL = consts.SMPP_ESME_RBINDFAIL
-    ESME_RINVPASWD = consts.SMPP_ESME_RINVPASWD
-    ESME_RINVSYSID = consts.SMPP_ESME_RINVSYSID
-    ESME_RCANCELFAIL = consts.SMPP_ESME_RCANCELFAIL
-    ESME_RREPLACEFAIL = consts.SMPP_ESME_RREPLACEFAIL
-    ESME_RMSGQFUL = consts.SMPP_ESME_RMSGQFUL
-    ESME_RINVSERTYP = consts.SMPP_ESME_RINVSERTYP
-    ESME_RINVNUMDESTS = consts.SMPP_ESME_RINVNUMDESTS
-    ESME_RINVDLNAME = consts.SMPP_ESME_RINVDLNAME
-    ESME_RINVDESTFLAG = consts.SMPP_ESME_RINVDESTFLAG
-    ESME_RINVSUBREP = consts.SMPP_ESME_RINVSUBREP
-    ESME_RINVESMCLASS = consts.SMPP_ESME_RINVESMCLASS
-    ESME_RCNTSUBDL = consts.SMPP_ESME_RCNTSUBDL
-    ESME_RSUBMITFAIL = consts.SMPP_ESME_RSUBMITFAIL
-    ESME_RINVSRCTON = consts.SMPP_ESME_RINVSRCTON
-    ESME_RINVSRCNPI = consts.SMPP_ESME_RINVSRCNPI
-    ESME_RINVDSTTON = consts.SMPP_ESME_RINVDSTTON
-    ESME_RINVDSTNPI = consts.SMPP_ESME_RINVDSTNPI
-    ESME_RINVSYSTYP = consts.SMPP_ESME_RINVSYSTYP
-    ESME_RINVREPFLAG = consts.SMPP_ESME_RINVREPFLAG
-    ESME_RINVNUMMSGS = consts.SMPP_ESME_RINVNUMMSGS
-    ESME_RTHROTTLED = consts.SMPP_ESME_RTHROTTLED
-    ESME_RINVSCHED = consts.SMPP_ESME_RINVSCHED
-    ESME_RINVEXPIRY = consts.SMPP_ESME_RINVEXPIRY
-    ESME_RINVDFTMSGID = consts.SMPP_ESME_RINVDFTMSGID
-    ESME_RX_T_APPN = consts.SMPP_ESME_RX_T_APPN
-    ESME_RX_P_APPN = consts.SMPP_ESME_RX_P_APPN
-    ESME_RX_R_APPN = consts.SMPP_ESME_RX_R_APPN
-    ESME_RQUERYFAIL = consts.SMPP_ESME_RQUERYFAIL
-    ESME_RINVOPTPARSTREAM = consts.SMPP_ESME_RINVOPTPARSTREAM
-    ESME_ROPTPARNOTALLWD = consts.SMPP_ESME_ROPTPARNOTALLWD
-    ESME_RINVPARLEN = consts.SMPP_ESME_RINVPARLEN
-    ESME_RMISSINGOPTPARAM = consts.SMPP_ESME_RMISSINGOPTPARAM
-    ESME_RINVOPTPARAMVAL = consts.SMPP_ESME_RINVOPTPARAMVAL
-    ESME_RDELIVERYFAILURE = consts.SMPP_ESME_RDELIVERYFAILURE
-    ESME_RUNKNOWNERR = consts.SMPP_ESME_RUNKNOWNERR
-    ESME_RSERTYPUNAUTH = 0x100
-    ESME_RPROHIBITED = 0x101
-    ESME_RSERTYPUNAVAIL = 0x102
-    ESME_RSERTYPDENIED = 0x103
-    ESME_RINVDCS = 0x104
-    ESME_RINVSRCADDRSUBUNIT = 0x105
-    ESME_RINVDSTADDRSUBUNIT = 0x106
-
-
-_STATUS_TEXTS: Final[dict[int, str]] = {
-    **consts.DESCRIPTIONS,
-    # smpplib has "<Desc Not Set>" for this one.
-    CommandStatus.ESME_RINVREGDLVFLG: "Invalid registered_delivery flag",
-    CommandStatus.ESME_RSERTYPUNAUTH: "ESME not authorised to use the service_type",
-    CommandStatus.ESME_RPROHIBITED: "ESME prohibited from using the operation",
-    CommandStatus.ESME_RSERTYPUNAVAIL: "Service_type is unavailable",
-    CommandStatus.ESME_RSERTYPDENIED: "Service_type is denied",
-    CommandStatus.ESME_RINVDCS: "Invalid data_coding",
-    CommandStatus.ESME_RINVSRCADDRSUBUNIT: "Source address subunit is invalid",
-    CommandStatus.ESME_RINVDSTADDRSUBUNIT: "Destination address subunit is invalid",
-}
-_STATUS_NAMES: Final[dict[int, str]] = {int(status): status.name for status in CommandStatus}
-
-_TEMPORARY: Final = frozenset({0x58, 0x14, 0x64, 0x08, 0x04})
-"""RTHROTTLED, RMSGQFUL, RX_T_APPN, RSYSERR, RINVBNDSTS: the same submit may succeed later."""
-
-
-def status_name(code: int) -> str:
-    """Name of a command_status, `ESME_RTHROTTLED`; of one in no specification its value, `0x00000400`."""
-    return _STATUS_NAMES.get(code) or f"0x{code:08X}"
-
-
-def status_text(code: int) -> str:
-    """What a command_status means, in words; for one that is in no specification, which range it is from."""
-    text = _STATUS_TEXTS.get(code)
-    if text is not None:
-        return text
-    if 0x400 <= code <= 0x4FF:  # §5.1.3: reserved for vendor specific error codes
-        return f"Carrier's own error 0x{code:08X}"
-    return f"Unknown status 0x{code:08X}"
-
-
-def is_temporary(code: int) -> bool:
-    """Whether a refusal with this command_status may be tried again; all others are final."""
-    return code in _TEMPORARY
 
 
 class Ton(IntEnum):

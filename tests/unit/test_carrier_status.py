@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.carrier.outgoing import relative_time
-from gateway.carrier.status import Verdict, reason, verdict
+from gateway.carrier.status import Verdict, reason, refuses_account, verdict
 from gateway.model import REASONS
 from gateway.smpp.constants import CommandStatus as S
 
@@ -35,6 +35,11 @@ def test_all_others_of_the_table_are_final(status: S) -> None:
 def test_what_nobody_knows_is_final(status: int) -> None:
     assert verdict(status) is Verdict.REFUSED
     assert reason(status) == "carrier_refused"
+
+
+def test_what_refuses_the_account_at_a_bind() -> None:
+    refusals = {S.ESME_RINVPASWD, S.ESME_RINVSYSID, S.ESME_RBINDFAIL, S.ESME_RINVSYSTYP, S.ESME_RALYBND}
+    assert {code for code in range(0x600) if refuses_account(code)} == refusals
 
 
 @pytest.mark.parametrize(

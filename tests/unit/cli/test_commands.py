@@ -425,6 +425,16 @@ def test_messages_show(smsgw: Run, daemon: Daemon) -> None:
         assert shown in ran.out
 
 
+def test_messages_show_says_what_a_refusal_means(smsgw: Run, daemon: Daemon) -> None:
+    shown = message()
+    shown["parts"][0]["command_status"] = 0x0B
+    with daemon({"history": {"message": shown, "events": []}}):
+        ran = smsgw("messages", "show", ID)
+    words = ran.out.replace("\n", " ")
+    for word in ("0x0B", "ESME_RINVDSTADR:", "Invalid", "destination", "address"):
+        assert word in words
+
+
 @pytest.mark.parametrize(
     ("arguments", "params", "said"),
     [

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
 from gateway.smpp.constants import (
     CommandId,
-    CommandStatus,
     EsmClass,
     MessageState,
     Npi,
     RegisteredDelivery,
     Tag,
     Ton,
-    is_temporary,
-    status_name,
-    status_text,
 )
 
 # §5.1.2.1
@@ -40,21 +34,6 @@ COMMANDS = {
     "DATA_SM": 0x00000103,
     "DATA_SM_RESP": 0x80000103,
 }
-# §5.1.3; from 0x100 5.0 §4.7.6
-STATUSES = {
-    "ROK": 0x00, "RINVMSGLEN": 0x01, "RINVCMDLEN": 0x02, "RINVCMDID": 0x03, "RINVBNDSTS": 0x04,
-    "RALYBND": 0x05, "RINVPRTFLG": 0x06, "RINVREGDLVFLG": 0x07, "RSYSERR": 0x08, "RINVSRCADR": 0x0A,
-    "RINVDSTADR": 0x0B, "RINVMSGID": 0x0C, "RBINDFAIL": 0x0D, "RINVPASWD": 0x0E, "RINVSYSID": 0x0F,
-    "RCANCELFAIL": 0x11, "RREPLACEFAIL": 0x13, "RMSGQFUL": 0x14, "RINVSERTYP": 0x15, "RINVNUMDESTS": 0x33,
-    "RINVDLNAME": 0x34, "RINVDESTFLAG": 0x40, "RINVSUBREP": 0x42, "RINVESMCLASS": 0x43, "RCNTSUBDL": 0x44,
-    "RSUBMITFAIL": 0x45, "RINVSRCTON": 0x48, "RINVSRCNPI": 0x49, "RINVDSTTON": 0x50, "RINVDSTNPI": 0x51,
-    "RINVSYSTYP": 0x53, "RINVREPFLAG": 0x54, "RINVNUMMSGS": 0x55, "RTHROTTLED": 0x58, "RINVSCHED": 0x61,
-    "RINVEXPIRY": 0x62, "RINVDFTMSGID": 0x63, "RX_T_APPN": 0x64, "RX_P_APPN": 0x65, "RX_R_APPN": 0x66,
-    "RQUERYFAIL": 0x67, "RINVOPTPARSTREAM": 0xC0, "ROPTPARNOTALLWD": 0xC1, "RINVPARLEN": 0xC2,
-    "RMISSINGOPTPARAM": 0xC3, "RINVOPTPARAMVAL": 0xC4, "RDELIVERYFAILURE": 0xFE, "RUNKNOWNERR": 0xFF,
-    "RSERTYPUNAUTH": 0x100, "RPROHIBITED": 0x101, "RSERTYPUNAVAIL": 0x102, "RSERTYPDENIED": 0x103,
-    "RINVDCS": 0x104, "RINVSRCADDRSUBUNIT": 0x105, "RINVDSTADDRSUBUNIT": 0x106,
-}  # fmt: skip
 # §5.3.2; from CONGESTION_STATE 5.0 §4.8.4
 TAGS = {
     "DEST_ADDR_SUBUNIT": 0x0005, "DEST_NETWORK_TYPE": 0x0006, "DEST_BEARER_TYPE": 0x0007,
@@ -79,7 +58,6 @@ TAGS = {
 
 def test_numbers() -> None:
     assert {command.name: command.value for command in CommandId} == COMMANDS
-    assert {status.name.removeprefix("ESME_"): status.value for status in CommandStatus} == STATUSES
     assert {tag.name: tag.value for tag in Tag} == TAGS
     assert [ton.value for ton in Ton] == [0, 1, 2, 3, 4, 5, 6]  # §5.2.5
     assert [npi.value for npi in Npi] == [0, 1, 3, 4, 6, 8, 9, 10, 14, 18]  # §5.2.6
@@ -104,21 +82,3 @@ def test_bits() -> None:
     for kind in (EsmClass.RECEIPT, EsmClass.DELIVERY_ACK, EsmClass.USER_ACK, EsmClass.INTERMEDIATE):
         assert kind & EsmClass.TYPE_MASK == kind
     assert RegisteredDelivery.RECEIPT & RegisteredDelivery.RECEIPT_MASK == 1
-
-
-@pytest.mark.parametrize("status", CommandStatus)
-def test_every_status_has_a_name_and_words(status: CommandStatus) -> None:
-    assert status_name(status) == status.name
-    assert status_text(status)
-    assert "<" not in status_text(status)
-
-
-def test_a_status_that_is_in_no_specification() -> None:
-    assert status_name(0x400) == "0x00000400"
-    assert status_text(0x4FF) == "Carrier's own error 0x000004FF"
-    assert status_text(0x500) == "Unknown status 0x00000500"
-    assert status_text(0xFFFFFFFF) == "Unknown status 0xFFFFFFFF"
-
-
-def test_temporary_statuses() -> None:
-    assert {code for code in range(0x600) if is_temporary(code)} == {0x04, 0x08, 0x14, 0x58, 0x64}
