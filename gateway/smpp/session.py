@@ -34,7 +34,16 @@ from gateway.smpp.events import (
 from gateway.smpp.framing import FrameBuffer
 from gateway.smpp.ledger import Ledger
 from gateway.smpp.pdu import Pdu, Tlv
-from gateway.smpp.states import BOUND_BY, BOUND_STATES, MAY_REQUEST, RESPONSE_TO, WINDOWED, Role, SessionState
+from gateway.smpp.states import (
+    BOUND_BY,
+    BOUND_STATES,
+    MAY_REQUEST,
+    RESPONSE_TO,
+    WINDOWED,
+    WINDOWED_RESPONSES,
+    Role,
+    SessionState,
+)
 
 __all__ = [
     "BindRefused",
@@ -57,7 +66,6 @@ __all__ = [
 
 _BINDS: Final = (p.BindTransmitter, p.BindReceiver, p.BindTransceiver)
 _BIND_RESPONSES: Final = (p.BindTransmitterResp, p.BindReceiverResp, p.BindTransceiverResp)
-_WINDOWED_RESPONSES: Final = frozenset({p.SubmitSmResp, p.DeliverSmResp, p.DataSmResp})
 _ANSWER_TO: Final = {request.command_id: response() for request, response in RESPONSE_TO.items()}
 
 
@@ -180,7 +188,7 @@ class Session:
         """
         if self._state is SessionState.CLOSED:
             return
-        if type(pdu) not in _WINDOWED_RESPONSES:
+        if type(pdu) not in WINDOWED_RESPONSES:
             raise LocalProtocolError(f"{type(pdu).__name__} is not for send_response")
         if self._unanswered <= 0:
             raise LocalProtocolError("every request has been answered")
@@ -309,7 +317,7 @@ class Session:
                 self._reject(error.sequence, error.command_id, error.status, error.detail, events)
                 continue
             cls = type(pdu)
-            if cls in _WINDOWED_RESPONSES:
+            if cls in WINDOWED_RESPONSES:
                 active = True
                 entry = windowed.get(sequence)
                 if entry is not None and entry[2] is cls:

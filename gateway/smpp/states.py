@@ -13,6 +13,12 @@ from gateway.smpp.pdu import (
     BindTransceiverResp,
     BindTransmitter,
     BindTransmitterResp,
+    BroadcastSm,
+    BroadcastSmResp,
+    CancelBroadcastSm,
+    CancelBroadcastSmResp,
+    CancelSm,
+    CancelSmResp,
     DataSm,
     DataSmResp,
     DeliverSm,
@@ -21,6 +27,14 @@ from gateway.smpp.pdu import (
     EnquireLinkResp,
     Outbind,
     Pdu,
+    QueryBroadcastSm,
+    QueryBroadcastSmResp,
+    QuerySm,
+    QuerySmResp,
+    ReplaceSm,
+    ReplaceSmResp,
+    SubmitMulti,
+    SubmitMultiResp,
     SubmitSm,
     SubmitSmResp,
     Unbind,
@@ -41,7 +55,7 @@ class Role(Enum):
 
 
 class SessionState(Enum):
-    """State of a session. 3.4 has no names for BINDING (bind sent, no answer yet) and UNBINDING."""
+    """State of a session. The specifications have no names for BINDING (bind sent, no answer yet) and UNBINDING."""
 
     OPEN = "open"
     OUTBOUND = "outbound"
@@ -60,24 +74,38 @@ class SessionState(Enum):
 
 BOUND_STATES: Final = frozenset({SessionState.BOUND_TX, SessionState.BOUND_RX, SessionState.BOUND_TRX})
 
+# 3.4 has enquire_link in the bound states alone; 5.0 in every state with a connection. The session of itself
+# sends it when bound, and answers it always.
+_ALIVE: Final[frozenset[type[Pdu]]] = frozenset({EnquireLink})
 _LINK: Final[frozenset[type[Pdu]]] = frozenset({EnquireLink, Unbind})
-_SUBMISSION: Final[frozenset[type[Pdu]]] = frozenset({SubmitSm, DataSm})
+_BINDS: Final[frozenset[type[Pdu]]] = frozenset({BindTransmitter, BindReceiver, BindTransceiver})
+# Table 2-1 of 3.4 has replace_sm for a transmitter only; 5.0 for a transceiver too, as all the others.
+_SUBMISSION: Final[frozenset[type[Pdu]]] = frozenset(
+    {
+        SubmitSm,
+        SubmitMulti,
+        DataSm,
+        QuerySm,
+        CancelSm,
+        ReplaceSm,
+        BroadcastSm,
+        QueryBroadcastSm,
+        CancelBroadcastSm,
+    }
+)
 _DELIVERY: Final[frozenset[type[Pdu]]] = frozenset({DeliverSm, DataSm, AlertNotification})
 _NONE: Final[frozenset[type[Pdu]]] = frozenset()
 
 MAY_REQUEST: Final[dict[SessionState, dict[Role, frozenset[type[Pdu]]]]] = {
-    SessionState.OPEN: {
-        Role.ESME: frozenset({BindTransmitter, BindReceiver, BindTransceiver}),
-        Role.SMSC: frozenset({Outbind}),
-    },
-    # 5.0 §2.2.2: after an outbind the ESME binds so that it can receive.
-    SessionState.OUTBOUND: {Role.ESME: frozenset({BindReceiver, BindTransceiver}), Role.SMSC: _NONE},
-    SessionState.BINDING: {Role.ESME: _NONE, Role.SMSC: _NONE},
+    SessionState.OPEN: {Role.ESME: _ALIVE | _BINDS, Role.SMSC: _ALIVE | {Outbind}},
+    # An outbind asks for a receiver or transceiver (5.0 §1.4.5.1); table 2-1 has all three binds after it.
+    SessionState.OUTBOUND: {Role.ESME: _ALIVE | _BINDS, Role.SMSC: _ALIVE},
+    SessionState.BINDING: {Role.ESME: _ALIVE, Role.SMSC: _ALIVE},
     SessionState.BOUND_TX: {Role.ESME: _LINK | _SUBMISSION, Role.SMSC: _LINK},
     SessionState.BOUND_RX: {Role.ESME: _LINK, Role.SMSC: _LINK | _DELIVERY},
     SessionState.BOUND_TRX: {Role.ESME: _LINK | _SUBMISSION, Role.SMSC: _LINK | _DELIVERY},
     # Only as far as who asked to unbind is concerned: what the other end had under way still comes.
-    SessionState.UNBINDING: {Role.ESME: _NONE, Role.SMSC: _NONE},
+    SessionState.UNBINDING: {Role.ESME: _ALIVE, Role.SMSC: _ALIVE},
     SessionState.CLOSED: {Role.ESME: _NONE, Role.SMSC: _NONE},
 }
 """Requests that each end may send. Responses go with their requests, generic_nack goes at any time."""
@@ -88,14 +116,24 @@ RESPONSE_TO: Final[dict[type[Pdu], type[Pdu]]] = {
     BindTransceiver: BindTransceiverResp,
     Unbind: UnbindResp,
     SubmitSm: SubmitSmResp,
+    SubmitMulti: SubmitMultiResp,
     DeliverSm: DeliverSmResp,
     DataSm: DataSmResp,
+    QuerySm: QuerySmResp,
+    CancelSm: CancelSmResp,
+    ReplaceSm: ReplaceSmResp,
+    BroadcastSm: BroadcastSmResp,
+    QueryBroadcastSm: QueryBroadcastSmResp,
+    CancelBroadcastSm: CancelBroadcastSmResp,
     EnquireLink: EnquireLinkResp,
 }
 """The response that answers each request; outbind and alert_notification have none."""
 
-WINDOWED: Final[frozenset[type[Pdu]]] = frozenset({SubmitSm, DeliverSm, DataSm})
+WINDOWED: Final[frozenset[type[Pdu]]] = _SUBMISSION | {DeliverSm}
 """Requests that take a slot of the window and are the business of who uses the session."""
+
+WINDOWED_RESPONSES: Final[frozenset[type[Pdu]]] = frozenset(RESPONSE_TO[request] for request in WINDOWED)
+"""The responses to those: what `Session.send_response` takes."""
 
 BOUND_BY: Final[dict[type[Pdu], SessionState]] = {
     BindTransmitter: SessionState.BOUND_TX,
