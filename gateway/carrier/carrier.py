@@ -10,7 +10,7 @@ from typing import Protocol
 import trio
 
 from gateway.carrier.bind import Answer, Bind, Connector, Kind, connect_tcp
-from gateway.carrier.outgoing import Outgoing, SegmentOut, relative_time
+from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.carrier.pacer import Pacer
 from gateway.carrier.status import FullQueues
 from gateway.log import logger
@@ -18,6 +18,7 @@ from gateway.model import Clock
 from gateway.settings import Carrier as CarrierSettings
 from gateway.smpp.pdu import Address, DataSm, DeliverSm, SubmitSm, Tlv
 from gateway.smpp.session import Session
+from gateway.smpp.times import write_relative
 from gateway.sms.address import wire_address
 
 _log = logger(component="carrier")
@@ -218,7 +219,8 @@ class Carrier:
             data_coding=body.data_coding,
             registered_delivery=1 if m.receipt else 0,
             service_type=settings.service_type,
-            validity_period=relative_time((m.expires_at - now_ms) / 1000) if m.validity else "",
+            protocol_id=m.protocol_id,
+            validity_period=write_relative((m.expires_at - now_ms) / 1000) if m.validity else "",
             tlvs=tlvs,
         )
 

@@ -33,6 +33,7 @@ class Outgoing:
         "parts",
         "peer",
         "placed",
+        "protocol_id",
         "rank",
         "receipt",
         "settled",
@@ -60,6 +61,7 @@ class Outgoing:
         waiting: list[int],
         due_at: int = 0,
         attempts: int = 0,
+        protocol_id: int = 0,
     ) -> None:
         self.id = id
         self.app = app
@@ -81,6 +83,7 @@ class Outgoing:
         self.settled: set[int] | None = None  # parts whose copy need not be sent: a late answer said they are taken
         self.due_at = due_at
         self.attempts = attempts
+        self.protocol_id = protocol_id
 
 
 class SegmentOut:
@@ -93,14 +96,3 @@ class SegmentOut:
         self.part = part
         self.bind: Bind | None = None
         self.written_at = 0.0
-
-
-def relative_time(seconds: float) -> str:
-    """A validity_period relative to the SMSC's clock: ``YYMMDDhhmmss000R`` (SMPP 3.4 §7.1.1.2)."""
-    left = max(1, int(seconds))
-    days, left = divmod(left, 86_400)
-    hours, left = divmod(left, 3600)
-    minutes, left = divmod(left, 60)
-    # Days of two digits: months of 30 days for what is longer, as the format has no other way.
-    months, days = divmod(days, 30)
-    return f"00{min(months, 99):02d}{days:02d}{hours:02d}{minutes:02d}{left:02d}000R"

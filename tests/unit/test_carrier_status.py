@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.carrier.outgoing import relative_time
 from gateway.carrier.status import Verdict, reason, refuses_account, verdict
 from gateway.model import REASONS
 from gateway.smpp.constants import CommandStatus as S
@@ -62,25 +61,3 @@ def test_reasons(status: S, expected: str) -> None:
 @pytest.mark.parametrize("status", list(S))
 def test_every_reason_is_of_the_documented_list(status: S) -> None:
     assert reason(status) in REASONS
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [
-        (0, "000000000001000R"),  # never nothing: a carrier would take that for its default
-        (1, "000000000001000R"),
-        (59.9, "000000000059000R"),
-        (60, "000000000100000R"),
-        (3600, "000000010000000R"),
-        (86_399, "000000235959000R"),
-        (86_400, "000001000000000R"),
-        (2 * 86_400, "000002000000000R"),
-        (29 * 86_400, "000029000000000R"),
-        (30 * 86_400, "000100000000000R"),
-        (14 * 86_400 + 3661, "000014010101000R"),
-    ],
-)
-def test_validity_relative_to_the_clock_of_the_smsc(seconds: float, expected: str) -> None:
-    """§7.1.1.2: YYMMDDhhmmsst00R, the tenths and the difference from UTC as zeros."""
-    assert relative_time(seconds) == expected
-    assert len(expected) == 16
