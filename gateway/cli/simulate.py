@@ -33,6 +33,7 @@ SETTINGS: Final[dict[str, Setting]] = {
     "no_response_taken": Setting("", "Whether those are taken all the same."),
     "throttle": Setting("N", "Submits in a second; more get ESME_RTHROTTLED; 0: no limit."),
     "id_form": Setting(_ID_FORMS, "How message_id is written in a response."),
+    "distribution_lists": Setting("NAME=NUMBER,...|...", "Lists that a submit_multi may name."),
     "receipts": Setting("SHARE", "Share of the asked receipts that are sent."),
     "receipt_delay": Setting(_SECONDS, "From the response to the receipt."),
     "receipt_states": Setting("STATE=WEIGHT,...", "Such as DELIVRD=9,UNDELIV=1."),
@@ -102,7 +103,7 @@ def simulate(**options: Any) -> int:
     """Run a simulated SMSC.
 
     It shows what is on the air and takes commands on standard input:
-    mo PEER NUMBER TEXT, rate N, errors SHARE, status, quit.
+    mo PEER NUMBER TEXT, alert PEER NUMBER, rate N, errors SHARE, status, quit.
     """
     return _simulate(**options)
 

@@ -9,7 +9,7 @@ from .air import Message, OnAir
 from .config import SimulatorConfig
 from .smsc import Simulator
 from .stats import Stats
-from .submits import Submit
+from .submit import Submit
 from .terminal import simulate
 
 __all__ = ["Message", "OnAir", "Simulator", "SimulatorConfig", "Stats", "Submit", "simulate"]

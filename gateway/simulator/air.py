@@ -14,10 +14,12 @@ from gateway.sms.reassembly import InboundPart, assemble, read_part
 from gateway.sms.segment import Alphabet
 
 Kind: TypeAlias = Literal[
-    "bind", "bind_refused", "closed", "segment", "refused", "message", "receipt", "inbound", "rejected"
-]
+    "bind", "bind_refused", "closed", "segment", "refused", "message", "receipt", "inbound", "rejected",
+    "query", "cancel", "replace", "broadcast", "alert",
+]  # fmt: skip
 """A bind taken or refused, or over; a segment taken or refused; a message complete; a receipt or a part of
-an inbound message sent; a PDU that could not be read.
+an inbound message sent; a PDU that could not be read; a message asked about, cancelled or replaced; a
+broadcast; an alert_notification sent.
 """
 
 
@@ -26,8 +28,8 @@ class OnAir(msgspec.Struct, frozen=True, kw_only=True):
 
     `at` is wall clock time (seconds since 1970), `bind` the number of the bind. `part` of `total`, both
     from 1; `text` is None for binary; `octets` are without user data header. `status` is the command_status
-    that is given, or for "closed" 0; `state` is the word of a receipt; `attempt` counts the sendings of one
-    receipt or inbound part.
+    that is given, or for "closed" 0; `state` is the word of a receipt, or the name of the state that was asked for;
+    `attempt` counts the sendings of one receipt or inbound part.
     """
 
     kind: Kind

@@ -77,6 +77,8 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Submits taken in any one second, more get ESME_RTHROTTLED; 0: no limit."""
     id_form: IdForm = "decimal"
     """How message_id is written in a submit_sm_resp."""
+    distribution_lists: dict[str, tuple[str, ...]] = {}
+    """Addresses of each list that a submit_multi may name; any other name gets ESME_RINVDLNAME."""
 
     receipts: float = 1.0
     """Share of the asked receipts that are sent."""
@@ -124,7 +126,9 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_waiting: int = 100_000
     """Receipts and inbound messages that wait for their acknowledgement; more are dropped and counted."""
     log_size: int = 10_000
-    """Submits and messages that `Simulator.log` and `Simulator.messages` remember."""
+    """Submits and messages that `Simulator.log` and `Simulator.messages` remember, messages and broadcasts that can
+    be asked about, cancelled and replaced.
+    """
 
     def __post_init__(self) -> None:
         for name in ("errors", "no_response", "receipts", "duplicate_receipts"):
@@ -143,6 +147,9 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
         if 0 in self.error_statuses:
             raise ValueError("error_statuses: 0 is no error")
         _check_weights(self.receipt_states)
+        for name, members in self.distribution_lists.items():
+            if not 0 < len(name) <= 20 or not members:
+                raise ValueError(f"distribution_lists: {name!r}, names of 1 to 20 characters with addresses expected")
         if self.mo_rate and not self.mo_texts:
             raise ValueError("mo_texts: none, but a rate")
         if self.response_timeout <= 0:

@@ -9,7 +9,7 @@ import msgspec
 
 from .lines import printable
 from .reading import read_setting
-from .smsc import Simulator
+from .smsc import AVAILABILITY, Simulator
 
 
 class CommandError(ValueError):
@@ -68,6 +68,13 @@ class Console:
         waits = "" if any(bind.receives for bind in self._simulator.binds.values()) else ", nobody is bound to get it"
         return [f"queued, {parts} part{'s' if parts != 1 else ''}{waits}"]
 
+    def _alert(self, rest: str) -> list[str]:
+        words = rest.split()
+        if len(words) not in (2, 3) or (len(words) == 3 and words[2] not in _AVAILABILITY):
+            raise CommandError(f"alert: PEER NUMBER and perhaps {', '.join(_AVAILABILITY)} expected")
+        availability = _AVAILABILITY[words[2]] if len(words) == 3 else 0
+        return [f"#{self._simulator.alert(words[0], words[1], availability)} alerted"]
+
     def _disconnect(self, rest: str) -> list[str]:
         return [self._on_bind(rest, self._simulator.disconnect, "dropped")]
 
@@ -109,6 +116,8 @@ class Console:
             + (f" ({statuses})" if statuses else "")
             + f", {stats.unanswered} left unanswered",
             f"messages {stats.messages} complete, {simulator.incomplete} with parts missing",
+            f"asked about {stats.queried}, cancelled {stats.cancelled}, replaced {stats.replaced}; "
+            f"broadcasts {stats.broadcasts}, alerts {stats.alerts}",
             f"receipts {stats.receipts}, {stats.receipts_acknowledged} acknowledged",
             f"inbound {stats.inbound}, parts {stats.inbound_parts}, acknowledged {stats.inbound_acknowledged}",
             f"waiting {simulator.waiting}; deferred {stats.deliveries_deferred}, "
@@ -140,10 +149,12 @@ class _Command(NamedTuple):
     does: str
 
 
+_AVAILABILITY: Final = {name: value for value, name in AVAILABILITY.items()}
 _SHORT: Final = {"rate": "mo_rate"}
 _COMMANDS: Final[dict[str, _Command]] = {
     "mo": _Command(Console._mo, "PEER NUMBER TEXT", "send an inbound message"),
     "reply": _Command(Console._reply, "TEXT", "the same, from whom was written to last"),
+    "alert": _Command(Console._alert, "PEER NUMBER [HOW]", "tell that a phone is available, denied or unavailable"),
     "status": _Command(Console._status, "", "binds and counters"),
     "settings": _Command(Console._settings, "", "all settings"),
     "disconnect": _Command(Console._disconnect, "[BIND]", "drop a connection without a word"),

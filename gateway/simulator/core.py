@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import trio
 
 from gateway.sms.reassembly import assemble
 
-from .air import Kind, OnAir, part_of, show_address
+from .air import Kind, Message, OnAir, part_of, show_address
 from .config import SimulatorConfig
 from .deliveries import Bind, Deliveries, Delivery
 from .stats import Stats
@@ -37,6 +38,7 @@ class Core:
         self.binds: dict[int, Bind] = {}
         self.touched: set[Bind] = set()
         self.deliveries = Deliveries(self.binds, self.stats, rng, timer.later, self._sent)
+        self.messages: deque[Message] = deque(maxlen=config.log_size)
         self.conversation: tuple[str, str] | None = None
         """Who was written to last, and by which number."""
 

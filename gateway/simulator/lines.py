@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +28,8 @@ def line_of(event: OnAir) -> str:
             words.append(status_name(event.status))
         words.append(printable(event.detail))
         return " ".join(filter(None, words))
+    if event.kind in _ABOUT:
+        return " ".join(filter(None, [*words, *_about(event)]))
     words.append(f"{printable(event.source)} \N{RIGHTWARDS ARROW} {printable(event.destination)}")
     if event.kind == "message":
         words.append("1 part" if event.total == 1 else f"{event.total} parts")
@@ -48,6 +51,22 @@ def line_of(event: OnAir) -> str:
     return " ".join(filter(None, words))
 
 
+def _about(event: OnAir) -> Iterator[str]:
+    # No segment, but word of one: a destination, a state and a text only some of them have.
+    yield printable(event.source)
+    if event.destination:
+        yield f"\N{RIGHTWARDS ARROW} {printable(event.destination)}"
+    if event.message_id:
+        yield f"id={printable(event.message_id)}"
+    yield event.state
+    yield event.encoding
+    if event.status:
+        yield status_name(event.status)
+    yield event.detail
+    if event.encoding:
+        yield _content(event)
+
+
 _KINDS: Final = {
     "bind": "bind",
     "bind_refused": "refused",
@@ -58,7 +77,13 @@ _KINDS: Final = {
     "receipt": "receipt",
     "inbound": "inbound",
     "rejected": "rejected",
+    "query": "query",
+    "cancel": "cancel",
+    "replace": "replace",
+    "broadcast": "cast",
+    "alert": "alert",
 }
+_ABOUT: Final = frozenset({"query", "cancel", "replace", "broadcast", "alert"})
 
 
 def _content(event: OnAir) -> str:

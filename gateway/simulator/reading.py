@@ -17,7 +17,8 @@ def read_setting(name: str, text: str) -> Any:
     """The value of a setting out of its text.
 
     Times are "0.2" or, drawn from a range, "0.1-0.5"; numbers "20" or "0x14"; switches "on" or "off"; lists
-    have commas between, texts "|"; weights are "DELIVRD=9,UNDELIV=1"; "none" is for settings that can be
+    have commas between, texts "|"; weights are "DELIVRD=9,UNDELIV=1"; distribution lists
+    "team=+15550001,+15550002|others=+15550003" or "none"; "none" is for settings that can be
     absent. Raises ValueError for a name that is no setting and for what cannot be read. Whether the value
     makes sense is for `changed` to say.
     """
@@ -51,6 +52,14 @@ def _read(kind: Any, text: str) -> Any:
             state, equals, weight = word.partition("=")
             weights[state.strip().upper()] = float(weight) if equals else 1.0
         return weights
+    if kind == dict[str, tuple[str, ...]]:
+        lists = {}
+        for word in text.split("|") if text.lower() != "none" else ():
+            name, equals, members = word.partition("=")
+            if not equals:
+                raise ValueError(word)
+            lists[name.strip()] = tuple(member.strip() for member in members.split(",") if member.strip())
+        return lists
     if type(None) in typing.get_args(kind) and text.lower() == "none":
         return None
     return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from gateway.smpp.constants import EsmClass
+from gateway.smpp.constants import EsmClass, MessageState
 from gateway.smpp.pdu import DataSm, DeliverSm, SubmitSm
 from gateway.smpp.receipt import write_receipt
 
@@ -13,8 +13,14 @@ from .config import RECEIPT_STATES, ReceiptForm
 
 _ERRORS: Final[dict[str, int]] = {"UNDELIV": 1, "EXPIRED": 27, "REJECTD": 69, "DELETED": 78, "UNKNOWN": 99}
 """Error codes of the SMSC's own, by the word of the state; 0 for the others."""
+_WORDS: Final = {state: word for word, state in RECEIPT_STATES.items()}
 _GSM_NETWORK: Final = 3
 """network_type in network_error_code (SMPP 3.4 §5.3.2.31)."""
+
+
+def error_of(state: MessageState) -> int:
+    """The error code that goes with a state, 0 where nothing failed."""
+    return _ERRORS.get(_WORDS.get(state, ""), 0)
 
 
 def receipt_for(
@@ -50,3 +56,8 @@ def receipt_for(
         esm_class=EsmClass.RECEIPT,
         tlvs=tlvs,
     )
+
+
+def write_absolute(when: datetime) -> str:
+    """The absolute time form of SMPP (§7.1.1) of a time in UTC."""
+    return f"{when:%y%m%d%H%M%S}000+"

@@ -13,21 +13,45 @@ from typing import Any, Final, TypeAlias
 import trio
 
 from gateway.link import Link
-from gateway.smpp.constants import CommandStatus, status_name
+from gateway.smpp.constants import CommandStatus, Tag, status_name
 from gateway.smpp.events import Closed, Event, PduRejected, RequestExpired, RequestReceived, ResponseReceived
-from gateway.smpp.pdu import BindReceiver, BindTransceiver, BindTransmitter, DataSm, SubmitSm, Unbind
+from gateway.smpp.pdu import (
+    Address,
+    AlertNotification,
+    BindReceiver,
+    BindTransceiver,
+    BindTransmitter,
+    BroadcastSm,
+    CancelBroadcastSm,
+    CancelSm,
+    DataSm,
+    Pdu,
+    QueryBroadcastSm,
+    QuerySm,
+    ReplaceSm,
+    SubmitMulti,
+    SubmitSm,
+    Tlv,
+    Unbind,
+)
 from gateway.smpp.session import Session, SessionConfig
 from gateway.smpp.states import Role
+from gateway.sms.address import wire_address
 from gateway.sms.segment import AskedEncoding, Scheme
 
 from .air import Message, OnAir
+from .broadcasts import Broadcasts
 from .config import SimulatorConfig
 from .core import Core
-from .deliveries import Bind
+from .deliveries import Bind, least_loaded
+from .endings import Endings
+from .ids import MessageIds
 from .inbound import Inbound
+from .kept import Kept
 from .reading import changed
 from .stats import Stats
-from .submits import Submit, Submits
+from .submit import Submit
+from .submits import Submits
 from .timer import Timer
 
 _BIND_KINDS: Final = {
@@ -35,6 +59,8 @@ _BIND_KINDS: Final = {
     BindReceiver: "receiver",
     BindTransceiver: "transceiver",
 }
+AVAILABILITY: Final = {0: "available", 1: "denied", 2: "unavailable"}
+"""What ms_availability_status says of a phone (SMPP 3.4 §5.3.2.30)."""
 _Bind: TypeAlias = BindTransmitter | BindReceiver | BindTransceiver
 
 
@@ -55,7 +81,11 @@ class Simulator:
     ) -> None:
         self._timer = Timer(self._turn_over)
         self._core = Core(config or SimulatorConfig(), rng or random.Random(), wall, on_air, self._timer)
-        self._submits = Submits(self._core)
+        ids = MessageIds(self._core.rng)
+        endings = Endings(self._core)
+        self._kept = Kept(self._core, endings)
+        self._submits = Submits(self._core, ids, endings, self._kept)
+        self._broadcasts = Broadcasts(self._core, ids)
         self._inbound = Inbound(self._core)
         self._count = 0
         self._stopping = False
@@ -82,7 +112,7 @@ class Simulator:
     @property
     def messages(self) -> deque[Message]:
         """The last complete messages, oldest first."""
-        return self._submits.messages
+        return self._core.messages
 
     @property
     def incomplete(self) -> int:
@@ -145,6 +175,27 @@ class Simulator:
         parts = self._inbound.send(peer, number, text, scheme=scheme, encoding=encoding, system_id=system_id)
         self._turn_over()
         return parts
+
+    def alert(self, peer: str, number: str, availability: int = 0) -> int:
+        """Tell an ESME that a phone can be reached again (alert_notification, SMPP 3.4 §4.12), and return its bind.
+
+        `number` is the address of the ESME, `availability` the phone's: 0 available, 1 denied, 2 unavailable
+        (§5.3.2.30). It has no response and is not kept. Raises ValueError when nobody is bound to get it, and
+        for an address that is too long.
+        """
+        able = [bind for bind in self._core.binds.values() if bind.receives]
+        if not able:
+            raise ValueError("nobody is bound to get it")
+        bind = least_loaded(able)
+        tlvs = (Tlv(int(Tag.MS_AVAILABILITY_STATUS), availability),)
+        pdu = AlertNotification(Address(*wire_address(peer)), Address(*wire_address(number)), tlvs)
+        bind.session.send_request(pdu, trio.current_time())
+        bind.link.flush()
+        self._core.stats.alerts += 1
+        self._core.show_bind(
+            "alert", bind, source=peer, destination=number, detail=AVAILABILITY.get(availability, str(availability))
+        )
+        return bind.number
 
     def disconnect(self, bind: int) -> None:
         """Drop a connection without a word."""
@@ -263,6 +314,8 @@ class Simulator:
                     self._submits.received(bind, event.sequence, pdu, now)
                 elif isinstance(pdu, _Bind):
                     self._bind_asked(bind, event.sequence, pdu, now)
+                else:
+                    self._asked(bind, event.sequence, pdu, now)
             elif isinstance(event, ResponseReceived):
                 core.deliveries.answered(event.token, event.status, late=event.late)
             elif isinstance(event, RequestExpired):
@@ -271,6 +324,23 @@ class Simulator:
                 core.stats.pdus_rejected += 1
                 core.show_bind("rejected", bind, status=event.status, detail=event.error)
         self._turn_over()
+
+    def _asked(self, bind: Bind, sequence: int, pdu: Pdu, now: float) -> None:
+        match pdu:
+            case SubmitMulti():
+                self._submits.received_multi(bind, sequence, pdu, now)
+            case QuerySm():
+                self._kept.query(bind, sequence, pdu)
+            case CancelSm():
+                self._kept.cancel(bind, sequence, pdu)
+            case ReplaceSm():
+                self._kept.replace(bind, sequence, pdu)
+            case BroadcastSm():
+                self._broadcasts.received(bind, sequence, pdu)
+            case QueryBroadcastSm():
+                self._broadcasts.query(bind, sequence, pdu)
+            case CancelBroadcastSm():
+                self._broadcasts.cancel(bind, sequence, pdu)
 
     def _bind_asked(self, bind: Bind, sequence: int, pdu: _Bind, now: float) -> None:
         core, config = self._core, self._core.config

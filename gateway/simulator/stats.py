@@ -8,7 +8,8 @@ import msgspec
 class Stats(msgspec.Struct):
     """What a simulator has seen and done.
 
-    `submits` = `accepted` + `refused`; those without a response are in either, and in `unanswered` too.
+    `submits` = `accepted` + `refused`, with each destination of a submit_multi counted; those without a response
+    are in either, and in `unanswered` too.
     """
 
     connections: int = 0
@@ -23,6 +24,15 @@ class Stats(msgspec.Struct):
     """Submits that were left without a response on purpose."""
     messages: int = 0
     """Messages complete."""
+    queried: int = 0
+    """Answered query_sm; `cancelled` and `replaced` count the messages, `broadcasts` the taken ones."""
+    cancelled: int = 0
+    replaced: int = 0
+    forgotten: int = 0
+    """Messages and broadcasts beyond the limit of those that are remembered, which can no longer be asked about."""
+    broadcasts: int = 0
+    alerts: int = 0
+    """alert_notification sent."""
     receipts: int = 0
     """Receipts taken up, copies included."""
     receipts_sent: int = 0

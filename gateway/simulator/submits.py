@@ -1,4 +1,4 @@
-"""What becomes of a submit_sm or data_sm: taken or refused, answered or not, receipted."""
+"""What becomes of a submit_sm, data_sm or submit_multi: taken or refused, answered or not, receipted."""
 
 from __future__ import annotations
 
@@ -7,94 +7,47 @@ from typing import Final
 
 import trio
 
-from gateway.smpp.constants import CommandStatus, RegisteredDelivery
-from gateway.smpp.pdu import DataSm, DataSmResp, SubmitSm, SubmitSmResp
+from gateway.smpp.constants import CommandStatus
+from gateway.smpp.pdu import (
+    Address,
+    DataSm,
+    DataSmResp,
+    SubmitMulti,
+    SubmitMultiResp,
+    SubmitSm,
+    SubmitSmResp,
+    Unsuccessful,
+)
+from gateway.sms.address import wire_address
 from gateway.sms.reassembly import assemble
 
-from .air import Assembly, Message, part_of, show_address
+from .air import Assembly
 from .config import draw
 from .core import Core
-from .deliveries import Bind, Delivery
+from .deliveries import Bind
+from .endings import Endings
 from .ids import MessageIds, write_id
-from .receipts import receipt_for
+from .kept import Kept
+from .submit import Multi, Submit
 
 RECEIPT_FIRST: Final = 1.0
 """Seconds that a response waits at most for the answer to the receipt that goes before it on another bind."""
 
-
-class Submit:
-    """A submit_sm or data_sm as it came, and what was answered."""
-
-    __slots__ = (
-        "answered_at",
-        "bind",
-        "encoding",
-        "message_id",
-        "number",
-        "part",
-        "pdu",
-        "sequence",
-        "silent",
-        "status",
-        "system_id",
-        "t",
-        "taken",
-        "text",
-        "wall",
-    )
-
-    def __init__(self, t: float, wall: float, bind: Bind, sequence: int, pdu: SubmitSm | DataSm) -> None:
-        self.t = t
-        """When it came, on Trio's clock; `wall` is the same on the wall clock."""
-        self.wall = wall
-        self.bind = bind.number
-        self.system_id = bind.system_id
-        self.sequence = sequence
-        self.pdu = pdu
-        self.part = part_of(pdu)
-        """Its concatenation and octets."""
-        self.text: str | None = None
-        """Of this part alone; None for binary."""
-        self.encoding = ""
-        self.status = 0
-        """The command_status decided on."""
-        self.silent = False
-        """Left without a response on purpose."""
-        self.taken = True
-        """Whether the message goes on its way."""
-        self.number = 0
-        self.message_id = ""
-        """As in the response; empty for a refusal."""
-        self.answered_at: float | None = None
-        """When the response went into the bind, on Trio's clock; None when none did."""
-
-    @property
-    def source(self) -> str:
-        """Who sent it, an international number with "+"."""
-        return show_address(self.pdu.source)
-
-    @property
-    def destination(self) -> str:
-        """Whom it is for, an international number with "+"."""
-        return show_address(self.pdu.destination)
-
-    def __repr__(self) -> str:
-        return (
-            f"Submit(bind={self.bind}, sequence={self.sequence}, {self.source} to {self.destination}, "
-            f"part {self.part.seq} of {self.part.total}, status={self.status}, id={self.message_id!r})"
-        )
+MOST_DESTINATIONS: Final = 254
+"""Of a submit_multi (SMPP 3.4 §4.5.1), and here of its distribution lists together too."""
 
 
 class Submits:
     """Decides, answers and remembers."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, ids: MessageIds, endings: Endings, kept: Kept) -> None:
         self._core = core
-        self._ids = MessageIds(core.rng)
+        self._ids = ids
+        self._endings = endings
+        self._kept = kept
         self._assembly = Assembly(core.config.alphabet)
         self._second: deque[float] = deque()  # when those of the last second were taken
         self.log: deque[Submit] = deque(maxlen=core.config.log_size)
-        self.messages: deque[Message] = deque(maxlen=core.config.log_size)
 
     @property
     def incomplete(self) -> int:
@@ -103,35 +56,90 @@ class Submits:
 
     def received(self, bind: Bind, sequence: int, pdu: SubmitSm | DataSm, now: float) -> None:
         """Decide on a submit, and answer it now or later."""
+        submit = self._decide(Submit(now, self._core.wall(), bind, sequence, pdu), now)
+        if not submit.status:
+            self._take([submit])
+        self._show(bind, submit)
+        if submit.taken:
+            self._assemble(bind, submit)
+        self._answer_in_time(submit, now)
+
+    def received_multi(self, bind: Bind, sequence: int, pdu: SubmitMulti, now: float) -> None:
+        """The same for each destination (SMPP 3.4 §4.5): those taken have one message_id, the others are listed in
+        the response.
+        """
         core = self._core
-        config, stats = core.config, core.stats
-        submit = Submit(now, core.wall(), bind, sequence, pdu)
+        multi = Multi()
+        wall = core.wall()
+        destinations = self._destinations(pdu)
+        for address, status in destinations[:MOST_DESTINATIONS]:
+            if len(destinations) > MOST_DESTINATIONS:
+                status = int(CommandStatus.ESME_RCNTSUBDL)
+            submit = Submit(now, wall, bind, sequence, _for_one(pdu, address), multi)
+            multi.submits.append(self._decide(submit, now, status))
+            if submit.status:
+                multi.unsuccessful.append(Unsuccessful(address, submit.status))
+        if not multi.submits:
+            bind.session.send_response(sequence, SubmitMultiResp(), int(CommandStatus.ESME_RINVNUMDESTS))
+            core.touched.add(bind)
+            return
+        taken = [submit for submit in multi.submits if not submit.status]
+        if taken:
+            self._take(taken)
+        else:
+            statuses = {submit.status for submit in multi.submits}
+            multi.status = statuses.pop() if len(statuses) == 1 else int(CommandStatus.ESME_RSUBMITFAIL)
+        for submit in multi.submits:
+            self._show(bind, submit)
+            if submit.taken:
+                self._assemble(bind, submit)
+        self._answer_in_time(multi.submits[0], now)
+
+    def _destinations(self, pdu: SubmitMulti) -> list[tuple[Address, int]]:
+        # Each address with the command_status that it is refused with already, lists resolved.
+        lists = self._core.config.distribution_lists
+        destinations: list[tuple[Address, int]] = []
+        for destination in pdu.destinations:
+            if isinstance(destination, Address):
+                destinations.append((destination, 0))
+            elif destination.name in lists:
+                destinations += [(Address(*wire_address(member)), 0) for member in lists[destination.name]]
+            else:
+                # unsuccess_sme (§4.5.2.1) has room for an address alone: the name stands there.
+                destinations.append((Address(addr=destination.name), int(CommandStatus.ESME_RINVDLNAME)))
+        return destinations
+
+    # --- the decision ---
+
+    def _decide(self, submit: Submit, now: float, status: int = 0) -> Submit:
+        stats = self._core.stats
         part = submit.part
-        alone = assemble({part.seq: part}, part.total, config.alphabet)
+        alone = assemble({part.seq: part}, part.total, self._core.config.alphabet)
         submit.text, submit.encoding = alone.text, alone.encoding
         self.log.append(submit)
         stats.submits += 1
-        submit.status = self._verdict(pdu, now)
+        submit.status = status or self._verdict(submit.pdu, now)
         if submit.status:
             submit.taken = False
             stats.refused += 1
             stats.statuses[submit.status] = stats.statuses.get(submit.status, 0) + 1
         else:
-            if config.no_response and core.rng.random() < config.no_response:
+            stats.accepted += 1
+        return submit
+
+    def _take(self, submits: list[Submit]) -> None:
+        # What came in one PDU has one id, and is answered or not together.
+        core, config = self._core, self._core.config
+        silent = bool(config.no_response) and core.rng.random() < config.no_response
+        number = self._ids.take()
+        message_id = write_id(number, config.id_form)
+        for submit in submits:
+            submit.number, submit.message_id = number, message_id
+            if silent:
                 submit.silent = True
                 submit.taken = config.no_response_taken
-                stats.unanswered += 1
-            stats.accepted += 1
-            submit.number = self._ids.take()
-            submit.message_id = write_id(submit.number, config.id_form)
-        self._show(bind, submit)
-        if submit.taken:
-            self._assemble(bind, submit)
-        seconds = draw(config.latency, core.rng)
-        if seconds or config.out_of_order:
-            core.timer.at(now + seconds, self._due, submit)
-        else:
-            self._due(submit)
+                core.stats.unanswered += 1
+        self._kept.add(submits[0])
 
     def _verdict(self, pdu: SubmitSm | DataSm, now: float) -> int:
         config, rng = self._core.config, self._core.rng
@@ -176,7 +184,8 @@ class Submits:
         if message is None:
             return
         core.stats.messages += 1
-        self.messages.append(message)
+        submit.message = message
+        core.messages.append(message)
         if core.on_air is not None:
             core.show_bind(
                 "message",
@@ -191,15 +200,27 @@ class Submits:
                 message_id=submit.message_id,
             )
 
-    # --- the answer and the receipt ---
+    # --- the answer ---
+
+    def _answer_in_time(self, submit: Submit, now: float) -> None:
+        core = self._core
+        seconds = draw(core.config.latency, core.rng)
+        if seconds or core.config.out_of_order:
+            core.timer.at(now + seconds, self._due, submit)
+        else:
+            self._due(submit)
 
     def _due(self, submit: Submit) -> None:
         core = self._core
-        receipts = self._receipts(submit) if submit.taken else []
-        if not (receipts and core.config.receipts_before_response):
+        if not core.config.receipts_before_response:
             self._respond(submit)
-            for receipt in receipts:
-                self._send_later(receipt)
+            for one in submit.together:
+                if one.waits:
+                    self._endings.end_in_time(one)
+            return
+        receipts = [receipt for one in submit.together if one.waits for receipt in self._endings.end_now(one)]
+        if not receipts:
+            self._respond(submit)
             return
         first = receipts[0]
         first.on_done = lambda: self._respond(submit)
@@ -212,6 +233,9 @@ class Submits:
             core.timer.later(RECEIPT_FIRST, self._respond, submit)
 
     def _respond(self, submit: Submit) -> None:
+        if submit.multi is not None:
+            self._respond_multi(submit.multi)
+            return
         if submit.silent or submit.answered_at is not None:
             return
         core = self._core
@@ -223,39 +247,34 @@ class Submits:
         submit.answered_at = trio.current_time()
         core.touched.add(bind)
 
-    def _receipts(self, submit: Submit) -> list[Delivery]:
+    def _respond_multi(self, multi: Multi) -> None:
         core = self._core
-        config, rng = core.config, core.rng
-        asked = submit.pdu.registered_delivery & RegisteredDelivery.RECEIPT_MASK
-        if not asked or (config.receipts < 1 and rng.random() >= config.receipts):
-            return []
-        states = config.receipt_states
-        word = next(iter(states)) if len(states) == 1 else rng.choices(list(states), list(states.values()))[0]
-        if asked == RegisteredDelivery.RECEIPT_ON_FAILURE and word in ("DELIVRD", "ACCEPTD", "ENROUTE"):
-            return []
-        if asked == RegisteredDelivery.RECEIPT_ON_SUCCESS and word != "DELIVRD":
-            return []
-        copies = 2 if config.duplicate_receipts and rng.random() < config.duplicate_receipts else 1
-        core.stats.receipts += copies
-        message_id = write_id(submit.number, config.receipt_id_form)
-        pdu = receipt_for(
-            submit.pdu,
-            message_id,
-            word,
-            text=submit.text or "",
-            form=config.receipt_form,
-            submitted=submit.wall,
-            done=core.wall(),
-        )
-        return [
-            Delivery("receipt", pdu, submit.system_id, origin=submit.bind, state=word, message_id=message_id)
-            for _ in range(copies)
-        ]
+        first = multi.submits[0]
+        bind = core.binds.get(first.bind)
+        if bind is None or first.answered_at is not None or any(submit.silent for submit in multi.submits):
+            return
+        message_id = next((submit.message_id for submit in multi.submits if submit.taken), "")
+        answer = SubmitMultiResp(message_id, () if multi.status else tuple(multi.unsuccessful))
+        bind.session.send_response(first.sequence, answer, multi.status)
+        for submit in multi.submits:
+            submit.answered_at = trio.current_time()
+        core.touched.add(bind)
 
-    def _send_later(self, receipt: Delivery) -> None:
-        core = self._core
-        seconds = draw(core.config.receipt_delay, core.rng)
-        if seconds or core.config.out_of_order:
-            core.timer.later(seconds, core.deliveries.add, receipt)
-        else:
-            core.deliveries.add(receipt)
+
+def _for_one(pdu: SubmitMulti, destination: Address) -> SubmitSm:
+    return SubmitSm(
+        pdu.source,
+        destination,
+        pdu.short_message,
+        esm_class=pdu.esm_class,
+        data_coding=pdu.data_coding,
+        registered_delivery=pdu.registered_delivery,
+        service_type=pdu.service_type,
+        protocol_id=pdu.protocol_id,
+        priority_flag=pdu.priority_flag,
+        schedule_delivery_time=pdu.schedule_delivery_time,
+        validity_period=pdu.validity_period,
+        replace_if_present_flag=pdu.replace_if_present_flag,
+        sm_default_msg_id=pdu.sm_default_msg_id,
+        tlvs=pdu.tlvs,
+    )

@@ -32,6 +32,7 @@ def test_there_is_an_option_for_every_setting_in_their_order() -> None:
         (("--receipts-before-response",), {"receipts_before_response": True}),
         (("--mo-texts", "Yes, please|Nein 👎"), {"mo_texts": ("Yes, please", "Nein 👎")}),
         (("--mo-peers", "+15550001,+15550002"), {"mo_peers": ("+15550001", "+15550002")}),
+        (("--distribution-lists", "team=+15550001"), {"distribution_lists": {"team": ("+15550001",)}}),
         (("--id-form", "hex", "--window", "7"), {"id_form": "hex", "window": 7}),
     ],
 )

@@ -30,6 +30,9 @@ from gateway.smpp.receipt import write_receipt
         ({"receipt_states": {}}, "receipt_states"),
         ({"receipt_states": {"DELIVRD": 0.0}}, "receipt_states"),
         ({"receipt_states": {"DELIVERED": 1.0}}, "receipt_states: 'DELIVERED' is none of ENROUTE, DELIVRD"),
+        ({"distribution_lists": {"": ("+12125550101",)}}, "distribution_lists"),
+        ({"distribution_lists": {"x" * 21: ("+12125550101",)}}, "distribution_lists"),
+        ({"distribution_lists": {"team": ()}}, "distribution_lists"),
         ({"response_timeout": 0.0}, "response_timeout"),
         ({"window": 0}, "window"),
         ({"log_size": 0}, "log_size"),
@@ -63,6 +66,12 @@ def test_the_password_is_not_shown():
         ("mo_peers", "+12125550101,+12125550102", ("+12125550101", "+12125550102")),
         ("mo_texts", "yes, I will|no", ("yes, I will", "no")),
         ("mo_texts", "yes, I will", ("yes, I will",)),
+        (
+            "distribution_lists",
+            "team=+15550001, +15550002|ops = 12345",
+            {"team": ("+15550001", "+15550002"), "ops": ("12345",)},
+        ),
+        ("distribution_lists", "none", {}),
     ],
 )
 def test_settings_as_people_write_them(name, text, value):
@@ -79,6 +88,7 @@ def test_settings_as_people_write_them(name, text, value):
         ("out_of_order", "maybe"),
         ("error_statuses", "0x58,"),
         ("receipt_states", "DELIVRD=much"),
+        ("distribution_lists", "team"),
         ("colour", "red"),
     ],
 )
@@ -102,6 +112,8 @@ def test_every_setting_can_be_written():
             text = ",".join(hex(status) for status in value)
         elif name == "mo_texts":
             text = "|".join(value)
+        elif name == "distribution_lists":
+            text = "none"
         assert read_setting(name, text) == value, name
 
 

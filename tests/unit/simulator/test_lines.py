@@ -46,6 +46,23 @@ A, B = "+15551230001", "+12125550101"
              "text": "id:77 sub:001", "attempt": 2},
             f"#1 receipt  {B} → {A} DELIVRD id=77 (sending 2)",
         ),
+        ({"kind": "query", "source": A, "message_id": "77", "state": "ENROUTE"}, f"#1 query    {A} id=77 ENROUTE"),
+        (
+            {"kind": "cancel", "source": A, "destination": B, "status": 0x11},
+            f"#1 cancel   {A} → {B} ESME_RCANCELFAIL",
+        ),
+        (
+            {"kind": "replace", "source": A, "message_id": "77", "encoding": "gsm7", "text": "New"},
+            f'#1 replace  {A} id=77 gsm7 "New"',
+        ),
+        (
+            {"kind": "broadcast", "source": A, "message_id": "78", "encoding": "gsm7", "text": "High\nwater"},
+            f'#1 cast     {A} id=78 gsm7 "High\\nwater"',
+        ),
+        (
+            {"kind": "alert", "source": B, "destination": A, "detail": "available"},
+            f"#1 alert    {B} → {A} available",
+        ),
         (
             {"kind": "inbound", "source": B, "destination": A, "encoding": "binary", "octets": b"\x01\xff"},
             f"#1 inbound  {B} → {A} binary 01ff",
