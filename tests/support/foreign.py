@@ -7,10 +7,13 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 NODE = Path(__file__).parents[1] / "foreign/node"
 """Where our scripts for node are, and the packages that `.ci/peers` installs."""
@@ -54,3 +57,64 @@ def node(script: str, given: Any, seconds: float = 120) -> Any:
     )
     assert result.returncode == 0, result.stderr.decode(errors="replace")
     return json.loads(result.stdout)
+
+
+class Peer:
+    """A script of `NODE` that runs: what it says line by line, and commands to it. Made by `peer`."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self.process = process
+        self.said: list[dict[str, Any]] = []
+        self.ended = False
+        self._changed = trio.Event()
+
+    async def read(self) -> None:
+        """Reads until it ends; a task."""
+        assert self.process.stdout is not None
+        rest = b""
+        async with self.process.stdout:
+            async for data in self.process.stdout:
+                *lines, rest = (rest + data).split(b"\n")
+                self.said += [json.loads(line) for line in lines]
+                self._wake()
+        self.ended = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        """What it said of this kind so far."""
+        return [line for line in self.said if line["event"] == event]
+
+    async def heard(self, event: str, count: int = 1) -> list[dict[str, Any]]:
+        """What it said of this kind, once there is so much."""
+        while len(self.of(event)) < count:
+            assert not self.ended, f"the script ended; it said {self.said[-3:]}"
+            await self._changed.wait()
+        return self.of(event)
+
+    async def tell(self, **command: Any) -> None:
+        """One command."""
+        assert self.process.stdin is not None
+        await self.process.stdin.send_all(json.dumps(command).encode() + b"\n")
+
+
+@asynccontextmanager
+async def peer(script: str, *arguments: str, patience: float = 60) -> AsyncIterator[Peer]:
+    """Runs a script beside the block; it is given the end of its standard input at the end, and has to go."""
+    with trio.fail_after(patience):
+        async with trio.open_nursery() as nursery:
+            start = functools.partial(
+                trio.run_process,
+                ["node", str(NODE / script), *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=NODE,
+            )
+            process = await nursery.start(start)
+            running = Peer(process)
+            nursery.start_soon(running.read)
+            yield running
+            await process.stdin.aclose()
