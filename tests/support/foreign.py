@@ -66,6 +66,7 @@ class Peer:
         self.process = process
         self.said: list[dict[str, Any]] = []
         self.ended = False
+        self._told = 0
         self._changed = trio.Event()
 
     async def read(self) -> None:
@@ -96,9 +97,11 @@ class Peer:
         return self.of(event)
 
     async def tell(self, **command: Any) -> None:
-        """One command."""
+        """One command; returns when it has been done."""
         assert self.process.stdin is not None
+        self._told += 1
         await self.process.stdin.send_all(json.dumps(command).encode() + b"\n")
+        await self.heard("done", self._told)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import pytest
 
+
 def nothing_may_be_skipped(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this is such a run."""
     return environment.get("CI", "").lower() in ("1", "true") or environment.get("SMSGW_REQUIRE_FOREIGN") == "1"

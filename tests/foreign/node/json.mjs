@@ -21,9 +21,12 @@ export function say(event, fields = {}) {
   process.stdout.write(JSON.stringify({ event, ...plain(fields) }) + "\n");
 }
 
-// Calls `act` for each line of standard input; its end is the end of the program.
+// Calls `act` for each line of standard input and says "done" after it; its end is the end of the program.
 export function listen(act) {
   const lines = createInterface({ input: process.stdin });
-  lines.on("line", (line) => act(revive(JSON.parse(line))));
+  lines.on("line", (line) => {
+    act(revive(JSON.parse(line)));
+    say("done");
+  });
   lines.on("close", () => process.exit(0));
 }
