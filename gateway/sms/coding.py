@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from . import gsm0338
-from .segment import SEGMENT_OCTETS, Alphabet
+from .cutting import SEGMENT_OCTETS
+from .encoding import Alphabet
 
 __all__ = ["Decoded", "decode_septets", "decode_text", "is_default_alphabet", "unpack_septets"]
 

@@ -103,11 +103,11 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 # What ESC and the following character, both read by the default table, stand for. Where the extension table
-# has nothing the ESC shows as a space, as it does to a receiver without the mechanism, and the code as the
-# default table has it; ESC ESC (reserved for a further table) is one space (§6.2.1.1 note 1), and so is an
-# ESC with nothing after it.
+# has nothing, a receiver shows the character of the default table; ESC ESC is reserved for a further table and
+# is a space until there is one (§6.2.1.1 and its note 1), and so is an ESC with nothing after it, as it is to a
+# receiver without the mechanism.
 _AFTER_ESC: Final[dict[str, str]] = (
-    {"\x1b" + char: " " + char for char in _DECODING}
+    {"\x1b" + char: char for char in _DECODING}
     | {"\x1b" + DEFAULT_ALPHABET[code]: char for code, char in EXTENSION.items()}
     | {"\x1b\x1b": " ", "\x1b": " "}
 )
@@ -154,7 +154,7 @@ def septet_count(text: str) -> int | None:
 def decode(data: bytes) -> str:
     """The text of septets that lie one to an octet. Never raises.
 
-    - ESC and a code that the extension table does not have: a space and the character of the default table.
+    - ESC and a code that the extension table does not have: the character of the default table.
     - ESC ESC, and an ESC at the very end: a space.
     - An octet above 0x7F, which no septet can be: U+FFFD.
     """

@@ -2,8 +2,9 @@
 
 A segment carries 140 octets on the air (3GPP TS 23.040 §9.2.3.16), the user data header included: 160
 septets, 70 UCS-2 units or 140 octets alone; 153, 67 or 134 beside an 8-bit concatenation element; 152, 66 or
-133 beside a 16-bit one (§9.2.3.24.1, §9.2.3.24.8). A pair of ESC and its code, and a surrogate pair, stay in
-one part.
+133 beside a 16-bit one (§9.2.3.24.1, §9.2.3.24.8). One element of a national language leaves 155 septets, two 152;
+beside an 8-bit concatenation 149 and 146, beside a 16-bit one 148 and 145. A pair of ESC and its code, and a
+surrogate pair, stay in one part.
 
 `plan` decides and counts, `SegmentPlan.render` writes the octets of a plan, and `render` does both for a
 stored message: the same arguments always give the same octets, so that a copy made after a restart is the
@@ -12,15 +13,28 @@ same message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
 
-from . import gsm0338
+from . import national as tables
+from .cutting import SEPTETS_ALONE, carrier_octets, cut, fill_bits_after, room_for
+from .encoding import (
+    Alphabet,
+    AskedEncoding,
+    Encoding,
+    forcing,
+    has_septets,
+    to_latin1,
+    to_septets,
+    to_ucs2,
+    unencodable,
+    unencodable_by,
+)
 from .gsm0338 import UnencodableError
-from .national import Language, Shift
-from .udh import UdhError, concat_of, parse_udh
+from .national import NO_SHIFT, Language, Shift
+from .udh import UdhError, build_udh, concat_of, parse_udh
 
 __all__ = [
     "DEST_ADDR_SUBUNIT",
@@ -43,10 +57,7 @@ __all__ = [
     "render",
 ]
 
-Encoding = Literal["gsm7", "ucs2", "latin1", "binary"]
-AskedEncoding = Literal["auto", "gsm7", "ucs2", "latin1", "binary"]
 Scheme = Literal["udh8", "udh16", "sar", "payload"]
-Alphabet = Literal["gsm7", "gsm7_packed", "latin1", "ascii"]
 FlashWay = Literal["0x10", "0xf0", "dest_addr_subunit"]
 """How a carrier takes a flash message: by the coding group 0001 or 1111 of data_coding, or by a TLV."""
 
@@ -60,11 +71,12 @@ MESSAGE_PAYLOAD: Final = 0x0424
 UDHI: Final = 0x40
 """esm_class: a user data header opens the message (SMPP 3.4 §5.2.12)."""
 
-SEGMENT_OCTETS: Final = 140
 MAX_PARTS: Final = 255
 """Totals and part numbers are one octet in every scheme."""
 MAX_PAYLOAD: Final = 0xFFFF
 """Octets that the length field of a TLV can state (SMPP 3.4 §3.2.4)."""
+LONGEST: Final = MAX_PARTS * 160
+"""Characters past which no national table is looked at: a text of more takes too many parts by any of them."""
 FORCING_CHARS_NAMED: Final = 5
 
 _Tlvs = tuple[tuple[int, int | bytes], ...]
@@ -112,7 +124,6 @@ class SegmentBody(msgspec.Struct, frozen=True, gc=False):
         )
 
 
-_NO_SHIFT: Final = Shift()
 _NO_TLVS: Final[_Tlvs] = ()
 
 
@@ -121,9 +132,10 @@ class SegmentPlan(msgspec.Struct, frozen=True, gc=False):
 
     Units are septets for gsm7 (an extension character is two), 16-bit units for ucs2, octets for latin1 and
     binary. `units_used` counts the whole message without headers, `units_left` the room in the last part, and
-    `units_per_part` what one part of this message holds. `forced_by` has the first few different characters,
-    with their positions in code points, that made `auto` choose ucs2. `pieces` are the parts without header,
-    gsm7 as septets one to an octet.
+    `units_per_part` what one part of this message holds. `shift` are the national tables that gsm7 takes, and
+    `udh` the header of the caller's own with the elements for them. `pieces` are the parts without header, gsm7
+    as septets one to an octet. `unforced` is the text where `auto` chose ucs2, and `national` the languages that
+    it had the choice of.
     """
 
     encoding: Encoding
@@ -131,29 +143,47 @@ class SegmentPlan(msgspec.Struct, frozen=True, gc=False):
     units_used: int
     units_left: int
     units_per_part: int
-    forced_by: tuple[tuple[str, int], ...]
     scheme: Scheme
     alphabet: Alphabet
     flash: FlashWay | None
     udh: bytes
     pieces: tuple[bytes, ...]
-    shift: Shift = _NO_SHIFT
+    shift: Shift = NO_SHIFT
+    unforced: str = ""
+    national: tuple[Language, ...] = ()
 
     def __repr__(self) -> str:  # logs and tracebacks must not show text
         return f"SegmentPlan({self.encoding}, parts={self.parts}, scheme={self.scheme}, units={self.units_used})"
+
+    @property
+    def forced_by(self) -> tuple[tuple[str, int], ...]:
+        """The first few different characters that made `auto` choose ucs2, with their positions in code points.
+
+        Where national tables have them all, and would only take as many segments, they are those that the default
+        alphabet lacks. `forcing` gives every one.
+        """
+        text = self.unforced
+        found: dict[str, int] = {}
+        for char, at in forcing(text, self.alphabet, self.national) or forcing(text, self.alphabet):
+            found.setdefault(char, at)
+            if len(found) == FORCING_CHARS_NAMED:
+                break
+        return tuple(found.items())
 
     def render(self, ref: int) -> tuple[SegmentBody, ...]:
         """The segments, for concatenation reference `ref`, of which a scheme takes its low 8 or 16 bits."""
         flash = self.flash
         if flash is None:
-            coding, tlvs = _DATA_CODING[self.encoding], _NO_TLVS
+            coding = _DATA_CODING[self.encoding]
+            tlvs = _NO_TLVS
         else:
-            coding, tlvs = _FLASH_CODING[flash][self.encoding], _FLASH_TLVS[flash]
+            coding = _FLASH_CODING[flash][self.encoding]
+            tlvs = _FLASH_TLVS[flash]
         udh = self.udh
         pieces = self.pieces
         plain = self.encoding != "gsm7" or self.alphabet == "gsm7"
         if len(pieces) == 1:
-            piece = pieces[0] if plain else _carrier_octets(pieces[0], self.alphabet, len(udh))
+            piece = pieces[0] if plain else carrier_octets(pieces[0], self.alphabet, len(udh))
             if udh:
                 return (SegmentBody(udh + piece, UDHI, coding, tlvs),)
             return (SegmentBody(piece, 0, coding, tlvs),)
@@ -167,7 +197,7 @@ class SegmentPlan(msgspec.Struct, frozen=True, gc=False):
         elif self.scheme == "sar":
             esm_class = UDHI if udh else 0
             for seq, piece in enumerate(pieces, 1):
-                octets = piece if plain else _carrier_octets(piece, self.alphabet, len(udh))
+                octets = piece if plain else carrier_octets(piece, self.alphabet, len(udh))
                 sar = (
                     (SAR_MSG_REF_NUM, ref & 0xFFFF),
                     (SAR_TOTAL_SEGMENTS, total),
@@ -177,11 +207,11 @@ class SegmentPlan(msgspec.Struct, frozen=True, gc=False):
             return tuple(bodies)
         else:
             whole = b"".join(pieces)
-            octets = udh + (whole if plain else _carrier_octets(whole, self.alphabet, len(udh)))
+            octets = udh + (whole if plain else carrier_octets(whole, self.alphabet, len(udh)))
             return (SegmentBody(b"", UDHI if udh else 0, coding, ((MESSAGE_PAYLOAD, octets), *tlvs)),)
         header_octets = len(start) + 1 + len(own)
         for seq, piece in enumerate(pieces, 1):
-            octets = piece if plain else _carrier_octets(piece, self.alphabet, header_octets)
+            octets = piece if plain else carrier_octets(piece, self.alphabet, header_octets)
             bodies.append(SegmentBody(start + bytes((seq,)) + own + octets, UDHI, coding, tlvs))
         return tuple(bodies)
 
@@ -203,29 +233,55 @@ def plan(
     `encoding` "auto" is gsm7 when the alphabet that the carrier takes for data_coding 0 (`alphabet`) has
     every character, else ucs2; for bytes it is binary, and bytes take no other. `udh` is a header of the
     caller's own, UDHL first, that goes into each part. `scheme` says how several parts are tied together; one
-    part goes alone in short_message whatever the scheme. Empty text is one part of no units.
+    part goes alone in short_message whatever the scheme. Empty text is one part of no units. `flash` is the
+    way in which the carrier takes class 0, None for a message that is not to be shown at once.
+
+    `national` are the languages whose tables may be used where the default alphabet lacks a character: the pair with
+    the fewest segments, then septets, then elements, then the language named first. Asked for gsm7 it is taken
+    whatever it costs, with auto only if it takes fewer segments than ucs2. `shift` is such a pair that is
+    settled already, for a message that was planned before. A `udh` that asks for tables has settled them too.
+    A carrier that takes latin1 or ascii for data_coding 0 gets none.
 
     Raises UnencodableError with the first character that the asked encoding cannot carry, TooLongError past
     `max_parts` (255 at most, but for `payload` the octets of a TLV too), UdhError for a header that is
     malformed, leaves no room, or brings its own concatenation where several parts need ours, and ValueError
-    for text as binary or bytes as text.
+    for text as binary, bytes as text, or a shift that there is not.
     """
-    forced_by: tuple[tuple[str, int], ...] = ()
     resolved: Encoding
+    settled = NO_SHIFT
+    unforced = ""
+    if udh:
+        shift = _stated(udh) or shift
     if isinstance(text, str):
         if encoding == "auto" or encoding == "gsm7":
-            septets = _to_septets(text, alphabet)
+            septets: bytes | None
+            if shift is not None and shift != NO_SHIFT and has_septets(alphabet):
+                septets = tables.try_encode(text, shift)
+                if septets is not None:
+                    settled, udh = shift, _with_elements(udh, shift)
+                elif encoding == "gsm7":
+                    raise unencodable_by(text, shift)
+            else:
+                septets = to_septets(text, alphabet)
+                if septets is None:
+                    if national and shift is None and has_septets(alphabet):
+                        found = _by_languages(text, encoding, scheme, alphabet, udh, flash, national, max_parts)
+                        if found is not None:
+                            return found
+                elif not udh and (used := len(septets)) <= SEPTETS_ALONE:  # by far the most frequent
+                    return SegmentPlan(
+                        "gsm7", 1, used, SEPTETS_ALONE - used, SEPTETS_ALONE, scheme, alphabet, flash, b"", (septets,)
+                    )
             if septets is not None:
                 resolved, data = "gsm7", septets
             elif encoding == "gsm7":
-                raise _unencodable(text, alphabet)
+                raise unencodable(text, alphabet, national)
             else:
-                resolved, data = "ucs2", _to_ucs2(text)
-                forced_by = _forcing_chars(text, alphabet)
+                resolved, data, unforced = "ucs2", to_ucs2(text), text
         elif encoding == "ucs2":
-            resolved, data = "ucs2", _to_ucs2(text)
+            resolved, data = "ucs2", to_ucs2(text)
         elif encoding == "latin1":
-            resolved, data = "latin1", _to_latin1(text)
+            resolved, data = "latin1", to_latin1(text)
         else:
             raise ValueError("binary is for octets, not for text")
     elif encoding == "auto" or encoding == "binary":
@@ -233,32 +289,74 @@ def plan(
     else:
         raise ValueError(f"octets go as binary, not as {encoding}")
 
-    if udh:
-        _check_udh(udh)
     unit = 2 if resolved == "ucs2" else 1
     used = len(data) // unit
-    room = _room(resolved, len(udh))
-    if used <= room:
-        return SegmentPlan(resolved, 1, used, room - used, room, forced_by, scheme, alphabet, flash, udh, (data,))
+    room = room_for(resolved, len(udh))
+    parts, left = 1, room - used
+    pieces: tuple[bytes, ...] = (data,)
+    if left < 0:
+        if udh and concat_of(parse_udh(udh)[0]) is not None:
+            raise UdhError("several parts are needed, but the header has a concatenation element of its own")
+        header_octets = (len(udh) or 1) + _CONCAT_OCTETS[scheme]
+        room = room_for(resolved, header_octets)
+        limit = min(max_parts, MAX_PARTS)
+        if used > MAX_PARTS * room:  # too long by any cut: say so before cutting megabytes
+            raise TooLongError(-(-used // room), limit)
+        fill_bits = None
+        if alphabet == "gsm7_packed":
+            fill_bits = fill_bits_after(len(udh) if scheme == "sar" else header_octets)
+        pieces = tuple(cut(data, resolved, room, fill_bits))
+        parts = len(pieces)
+        if parts > limit:
+            raise TooLongError(parts, limit)
+        if scheme == "payload" and len(udh) + len(data) > MAX_PAYLOAD:
+            raise TooLongError(parts, MAX_PAYLOAD // (room * unit))
+        left = room - len(pieces[-1]) // unit
+    return SegmentPlan(
+        resolved, parts, used, left, room, scheme, alphabet, flash, udh, pieces, settled, unforced, tuple(national)
+    )
 
-    if udh and concat_of(parse_udh(udh)[0]) is not None:
-        raise UdhError("several parts are needed, but the header has a concatenation element of its own")
-    header_octets = (len(udh) or 1) + _CONCAT_OCTETS[scheme]
-    room = _room(resolved, header_octets)
-    limit = min(max_parts, MAX_PARTS)
-    if used > MAX_PARTS * room:  # too long by any cut: say so before cutting megabytes
-        raise TooLongError(-(-used // room), limit)
-    fill_bits = None
-    if alphabet == "gsm7_packed":
-        fill_bits = _fill_bits(len(udh) if scheme == "sar" else header_octets)
-    pieces = tuple(_cut(data, resolved, room, fill_bits))
-    parts = len(pieces)
-    if parts > limit:
-        raise TooLongError(parts, limit)
-    if scheme == "payload" and len(udh) + len(data) > MAX_PAYLOAD:
-        raise TooLongError(parts, MAX_PAYLOAD // (room * unit))
-    left = room - len(pieces[-1]) // unit
-    return SegmentPlan(resolved, parts, used, left, room, forced_by, scheme, alphabet, flash, udh, pieces)
+
+def _by_languages(
+    text: str,
+    encoding: AskedEncoding,
+    scheme: Scheme,
+    alphabet: Alphabet,
+    udh: bytes,
+    flash: FlashWay | None,
+    languages: Sequence[Language],
+    max_parts: int,
+) -> SegmentPlan | None:
+    """The best plan with national tables, None where none has every character or, for auto, none saves a segment."""
+    best: SegmentPlan | None = None
+    fault: ValueError | None = None
+    shifts = tables.shifts_for(text, languages) if len(text) <= LONGEST else []
+    for shift in shifts:
+        try:
+            found = plan(
+                text, encoding="gsm7", scheme=scheme, alphabet=alphabet, udh=udh, flash=flash, shift=shift,
+                max_parts=max_parts,
+            )  # fmt: skip
+        except (TooLongError, UdhError) as error:
+            fault = fault or error
+        else:
+            if best is None or _cost(found) < _cost(best):
+                best = found
+    if encoding == "gsm7":
+        if best is None and fault is not None:
+            raise fault
+        return best
+    if best is None:
+        return None
+    try:
+        wide = plan(text, encoding="ucs2", scheme=scheme, alphabet=alphabet, udh=udh, flash=flash, max_parts=max_parts)
+    except (TooLongError, UdhError):
+        return best
+    return best if best.parts < wide.parts else None
+
+
+def _cost(found: SegmentPlan) -> tuple[int, int, int]:
+    return found.parts, found.units_used, len(found.udh)
 
 
 def render(
@@ -278,122 +376,16 @@ def render(
     )
 
 
-def forcing(text: str, alphabet: Alphabet = "gsm7", national: Sequence[Language] = ()) -> tuple[tuple[str, int], ...]:
-    """Every character that keeps `text` from going as gsm7, with its position in code points, in their order."""
-    return tuple([(char, i) for i, char in enumerate(text) if not _takes(char, alphabet)])
-
-
-def _room(encoding: Encoding, header_octets: int) -> int:
-    """Units that fit a part beside a header of so many octets, UDHL included."""
-    octets = SEGMENT_OCTETS - header_octets
-    if encoding == "gsm7":
-        room = octets * 8 // 7
-        least = 2
-    elif encoding == "ucs2":
-        room = octets // 2
-        least = 2
-    else:
-        room = octets
-        least = 1
-    if room < least:
-        raise UdhError(f"a header of {header_octets} octets leaves no room for text")
-    return room
-
-
-def _check_udh(udh: bytes) -> None:
-    rest = parse_udh(udh)[1]
+def _stated(udh: bytes) -> Shift | None:
+    """The national tables that a header of the caller's own asks for, None for none. Raises UdhError."""
+    elements, rest = parse_udh(udh)
     if rest:
         raise UdhError(f"{len(rest)} octets follow the header's end")
+    shift = tables.shift_of(elements)[0]
+    return None if shift == NO_SHIFT else shift
 
 
-def _cut(data: bytes, encoding: Encoding, room: int, fill_bits: int | None) -> Iterator[bytes]:
-    """Pieces of at most `room` units, none ending inside a pair; `fill_bits` where septets get packed."""
-    size = len(data)
-    step = room * 2 if encoding == "ucs2" else room
-    at = 0
-    while at < size:
-        end = at + step
-        if end < size:
-            if encoding == "gsm7":
-                # In what we encoded each ESC has its code behind it, which is never an ESC.
-                if data[end - 1] == gsm0338.ESC:
-                    end -= 1
-                # Where the octets end, CR or a commercial at would read as padding, see _carrier_octets.
-                if fill_bits is not None and data[end - 1] in b"\r\0" and (fill_bits + (end - at) * 7) % 8 == 0:
-                    end -= 1
-            elif encoding == "ucs2" and 0xD8 <= data[end - 2] <= 0xDB:
-                end -= 2
-        yield data[at:end]
-        at = end
-
-
-def _fill_bits(header_octets: int) -> int:
-    """Bits between a header and the first septet, which starts at a septet's place (TS 23.040 §9.2.3.24)."""
-    return -header_octets * 8 % 7
-
-
-def _carrier_octets(septets: bytes, alphabet: Alphabet, header_octets: int) -> bytes:
-    """Septets as a carrier whose data_coding 0 is not unpacked GSM takes them."""
-    if alphabet != "gsm7_packed":
-        return gsm0338.decode(septets).encode(_CODEC[alphabet])
-    fill_bits = _fill_bits(header_octets)
-    bits = fill_bits + len(septets) * 7
-    # SMPP states octets, not septets, so seven spare bits would read as a commercial at. TS 23.038 §6.1.2.3.1
-    # fills them with CR, and the reader drops a CR that ends with the last octet; one that was meant gets a
-    # second behind it, where there is room.
-    if bits % 8 == 1 or (bits % 8 == 0 and septets.endswith(b"\r") and header_octets + bits // 8 < SEGMENT_OCTETS):
-        septets += b"\r"
-    return gsm0338.pack(septets, fill_bits)
-
-
-_CODEC: Final[dict[Alphabet, str]] = {"latin1": "latin-1", "ascii": "ascii"}
-
-
-def _to_septets(text: str, alphabet: Alphabet) -> bytes | None:
-    codec = _CODEC.get(alphabet)
-    if codec is not None:
-        try:
-            text.encode(codec)
-        except UnicodeEncodeError:
-            return None
-    return gsm0338.try_encode(text)
-
-
-def _to_ucs2(text: str) -> bytes:
-    try:
-        return text.encode("utf-16-be")
-    except UnicodeEncodeError as error:
-        raise UnencodableError(text[error.start], error.start, "ucs2") from None
-
-
-def _to_latin1(text: str) -> bytes:
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError as error:
-        raise UnencodableError(text[error.start], error.start, "latin1") from None
-
-
-def _takes(char: str, alphabet: Alphabet) -> bool:
-    """Whether a character can go as gsm7 to a carrier with this alphabet for data_coding 0."""
-    if alphabet == "latin1" and char > "\xff":
-        return False
-    if alphabet == "ascii" and char > "\x7f":
-        return False
-    return gsm0338.is_encodable(char)
-
-
-def _unencodable(text: str, alphabet: Alphabet) -> UnencodableError:
-    position = next(i for i, char in enumerate(text) if not _takes(char, alphabet))
-    char = text[position]
-    named = alphabet if gsm0338.is_encodable(char) else "gsm7"
-    return UnencodableError(char, position, named)
-
-
-def _forcing_chars(text: str, alphabet: Alphabet) -> tuple[tuple[str, int], ...]:
-    found: dict[str, int] = {}
-    for i, char in enumerate(text):
-        if char not in found and not _takes(char, alphabet):
-            found[char] = i
-            if len(found) == FORCING_CHARS_NAMED:
-                break
-    return tuple(found.items())
+def _with_elements(udh: bytes, shift: Shift) -> bytes:
+    """A header with the elements for a shift behind the caller's own, unless it has them."""
+    own = parse_udh(udh)[0] if udh else ()
+    return udh if tables.shift_of(own)[0] == shift else build_udh((*own, *tables.elements_of(shift)))

@@ -78,15 +78,15 @@ def test_septet_count(text: str, count: int) -> None:
     ("septets", "text"),
     [
         (b"\x1b\x65", "€"),
-        (b"\x1b\x41", " A"),  # the extension table has nothing there
-        (b"\x1b\x0d", " \r"),
+        (b"\x1b\x41", "A"),  # the extension table has nothing there (§6.2.1.1)
+        (b"\x1b\x0d", "\r"),
         (b"\x1b\x1b", " "),  # reserved for a further table
         (b"\x1b\x1b\x65", " e"),
         (b"\x1b", " "),
         (b"ab\x1b", "ab "),
         (b"\x1b\x3c\x1b\x3e", "[]"),
         (b"\x80\xff", "\ufffd\ufffd"),
-        (b"\x1b\x80", " \ufffd"),
+        (b"\x1b\x80", "\ufffd"),
         (b"", ""),
     ],
 )
