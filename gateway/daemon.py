@@ -117,7 +117,13 @@ class Daemon:
         writer.max_rows, writer.max_octets = limits.burst_rows, limits.burst_bytes
         writer.min_free_disk = settings.store.min_free_disk << 20
         writer.wal_limit = settings.store.wal_limit << 20
-        writer.base.tuning = Tuning(limits.parked_receipts, int(limits.receipt_age * 1000))
+        writer.base.tuning = Tuning(
+            limits.parked_receipts,
+            int(limits.receipt_age * 1000),
+            limits.reassembly_total,
+            limits.reassembly_per_peer,
+            limits.reassembly_marks,
+        )
         self.outbound.configure(settings)
         self.inbound.configure(settings)
         self.sweeper.configure(settings)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-import msgspec
-
 from gateway.carrier.bind import Bind
 from gateway.carrier.carrier import Carrier
 from gateway.log import logger
@@ -16,11 +14,12 @@ from gateway.metrics import Metrics
 from gateway.model import RECEIPT_STATES, STATE_WORDS
 from gateway.settings import Settings
 from gateway.smpp.constants import CommandStatus, MessageState, Tag
-from gateway.smpp.pdu import Address, DataSm, DataSmResp, DeliverSm, DeliverSmResp, Pdu
+from gateway.smpp.pdu import Address, DataSm, DataSmResp, DeliverSm, DeliverSmResp, Pdu, Tlv
 from gateway.smpp.receipt import Receipt, read_receipt
 from gateway.smpp.session import Session
 from gateway.sms.address import from_wire
 from gateway.sms.reassembly import assemble, decode_text, read_part
+from gateway.store.arrivals import Ports, Tlvs, extra_of, hex_elements, ports_by
 from gateway.store.inbound import Arrival, InboundOp
 from gateway.store.receipts import ReceiptIn, ReceiptOp
 from gateway.store.store import Store
@@ -36,12 +35,18 @@ _REASONS: Final[dict[MessageState, str]] = {
     MessageState.REJECTED: "rejected_by_carrier",
     MessageState.SKIPPED: "undelivered",
 }
-_KNOWN_TLVS: Final = frozenset(
-    {Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM, Tag.MESSAGE_PAYLOAD}
+_USED_TLVS: Final = frozenset(
+    {
+        Tag.SAR_MSG_REF_NUM,
+        Tag.SAR_TOTAL_SEGMENTS,
+        Tag.SAR_SEGMENT_SEQNUM,
+        Tag.MESSAGE_PAYLOAD,
+        Tag.SOURCE_PORT,
+        Tag.DESTINATION_PORT,
+    }
 )
 _DELIVER_RESP: Final = DeliverSmResp()
 _DATA_RESP: Final = DataSmResp()
-_encoder: Final = msgspec.json.Encoder()
 _Context = tuple[Bind, Session, list[tuple[int, Pdu]]]
 """Whom to answer: the bind, the session that the PDUs came in, and a sequence number and response for each."""
 
@@ -119,13 +124,10 @@ class Inbound:
         part = read_part(short_message, pdu.esm_class, pdu.data_coding, [(t.tag, t.value) for t in pdu.tlvs])
         number = self._ours.get(pdu.destination.addr.lstrip("+")) or self._address(pdu.destination)
         peer = self._address(pdu.source)
-        unknown = {
-            f"0x{t.tag:04X}": t.value.hex() if isinstance(t.value, bytes) else t.value
-            for t in pdu.tlvs
-            if t.tag not in _KNOWN_TLVS
-        }
+        # The TLVs beside message and concatenation are what handlers get as they are.
+        tlvs = _tlvs(pdu.tlvs) if pdu.tlvs else None
+        ports = _tlv_ports(pdu) if pdu.tlvs else None
         if part.scheme != "single":
-            extra = _encoder.encode({"tlvs": unknown}).decode() if unknown else None
             return Arrival(
                 carrier=carrier.name,
                 number=number,
@@ -134,31 +136,31 @@ class Inbound:
                 text=None,
                 data=part.data,
                 encoding="",
-                extra=extra,
+                extra=extra_of(tlvs=tlvs, ports=ports) if tlvs or ports else None,
                 part=part,
                 alphabet=alphabet,
             )
-        # Behind a header packed septets start with fill bits, which only the whole part tells.
-        decoded = (
-            assemble({1: part}, 1, alphabet) if part.udh_octets else decode_text(part.data, part.data_coding, alphabet)
-        )
-        more: dict[str, object] = {}
-        flags = part.flags + decoded.flags
-        if flags:
-            more["flags"] = flags
-        if part.udh_other:
-            more["udh"] = [(e.id, e.data.hex()) for e in part.udh_other]
-        if unknown:
-            more["tlvs"] = unknown
+        # Behind a header packed septets start with fill bits, which only the whole part tells; so do its flags how to
+        # read it.
+        whole = part.udh_octets or part.flags
+        decoded = assemble({1: part}, 1, alphabet) if whole else decode_text(part.data, part.data_coding, alphabet)
+        extra = None
+        if decoded.flags or whole or tlvs or ports:
+            extra = extra_of(
+                flags=decoded.flags,
+                udh=hex_elements(part.udh_other),
+                ports=ports_by(part.udh_other, ports),
+                tlvs=tlvs,
+            )
         return Arrival(
             carrier=carrier.name,
             number=number,
             peer=peer,
             at=now,
             text=decoded.text,
-            data=part.data if decoded.text is None else None,
+            data=part.data if decoded.text is None or decoded.encoding == "binary" else None,
             encoding=decoded.encoding,
-            extra=_encoder.encode(more).decode() if more else None,
+            extra=extra,
         )
 
     def _address(self, address: Address) -> str:
@@ -200,3 +202,31 @@ class Inbound:
         _log.warning("inbound_refused", bind=bind.name, count=len(answers), error=str(error))
         status = CommandStatus.ESME_RX_T_APPN
         bind.respond(session, [(sequence, pdu, status) for sequence, pdu in answers])
+
+
+def _tlvs(tlvs: tuple[Tlv, ...]) -> Tlvs | None:
+    """What is not used here, for handlers: octets in hex; a list where a tag came several times."""
+    found: Tlvs = {}
+    for t in tlvs:
+        if t.tag in _USED_TLVS:
+            continue
+        name = f"0x{t.tag:04X}"
+        value = t.value.hex() if isinstance(t.value, bytes) else t.value
+        before = found.get(name)
+        if before is None:
+            found[name] = value
+        elif isinstance(before, list):
+            before.append(value)
+        else:
+            found[name] = [before, value]
+    return found or None
+
+
+def _tlv_ports(pdu: DeliverSm | DataSm) -> Ports | None:
+    """source_port and destination_port (SMPP 3.4 §5.3.2.20, §5.3.2.21), where they are of two octets as they should."""
+    source, destination = pdu.tlv(Tag.SOURCE_PORT), pdu.tlv(Tag.DESTINATION_PORT)
+    if not isinstance(source, int):
+        source = None
+    if not isinstance(destination, int):
+        destination = None
+    return None if source is None and destination is None else Ports(source, destination)

@@ -181,6 +181,11 @@ class Metrics:
         )
         for outcome in INBOUND_OUTCOMES:
             self.inbound_other.labels(outcome)
+        self.partial = Counter(
+            "smsgw_inbound_partial", "Long inbound messages that ended with parts missing.", ["cause"], registry=r
+        )
+        for cause in PARTIAL_CAUSES:
+            self.partial.labels(cause)
         self.app_accepted = Counter("smsgw_app_accepted", "Messages accepted from an app.", ["app"], registry=r)
         self.app_refused = Counter("smsgw_app_refused", "Submits refused, by reason.", ["app", "reason"], registry=r)
         self.ended = Counter(
@@ -228,6 +233,11 @@ class Metrics:
         self.disk_full = Live("smsgw_disk_full", "1 where free disk is below the floor.", ())
         self.wal = Live("smsgw_store_wal_bytes", "Octets in the write-ahead log.", ())
         self.parked = Live("smsgw_parked_receipts", "Receipts that wait for their message.", ())
+        self.waiting_parts = Live(
+            "smsgw_inbound_waiting_parts",
+            "Parts of long inbound messages that wait for others, as limits.reassembly_total counts them.",
+            (),
+        )
         self.connections = Live("smsgw_socket_connections", "Connections to the local socket.", ())
         self.reading_stopped = Live(
             "smsgw_socket_reading_stopped",
@@ -286,6 +296,8 @@ class Metrics:
                 self.receipt_outcomes.labels(name[8:]).inc(by)
             elif name.startswith("inbound_"):
                 self.inbound_other.labels(name[8:]).inc(by)
+            elif kind == "partial":
+                self.partial.labels(rest).inc(by)
 
 
 RECEIPT_OUTCOMES: Final = (
@@ -316,4 +328,5 @@ REFUSALS: Final = (
     "stopping",
 )
 """Reasons for which a submit can be refused."""
-INBOUND_OUTCOMES: Final = ("unrouted", "partial", "part_duplicate")
+INBOUND_OUTCOMES: Final = ("unrouted", "partial", "part_duplicate", "mark_evicted")
+PARTIAL_CAUSES: Final = ("age", "peer_limit", "total_limit", "reference_reused")

@@ -194,6 +194,7 @@ class Status:
         m.disk_full.read = lambda: [((), float(store.writer.disk_full))]
         m.wal.read = lambda: [((), store.database.wal_size())]
         m.parked.read = lambda: [((), store.writer.base.parked)]
+        m.waiting_parts.read = lambda: [((), store.writer.base.waiting.units)]
         m.connections.read = lambda: [((), len(self.server.connections) if self.server is not None else 0)]
         m.reading_stopped.read = lambda: (
             [((cause,), float(count)) for cause, count in self.server.reading_stopped.items()] if self.server else []

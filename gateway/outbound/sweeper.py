@@ -24,8 +24,8 @@ _log = logger(component="outbound")
 PAGE: Final = 500
 EXPIRY_EVERY: Final = 5.0
 SLOW_EVERY: Final = 60.0
-COMPLETE_KEPT_MS: Final = 3_600_000
-"""How long the mark of a complete long message stays, for late copies of its parts."""
+TOLD_KEPT_MS: Final = 3_600_000
+"""How long the mark of a long message that was told of stays, for late copies of its parts."""
 
 
 class AgeParkedOp(Op):
@@ -146,9 +146,9 @@ class Sweeper:
             _log.warning("receipts_overdue", messages=overdue)
         await store.writer.do(AgeParkedOp(now - int(limits.parked_age * 1000)))
         while True:
-            op = GiveUpPartsOp(now - int(limits.reassembly_age * 1000), now - COMPLETE_KEPT_MS)
+            op = GiveUpPartsOp(now - int(limits.reassembly_age * 1000), now - TOLD_KEPT_MS)
             await store.writer.do(op)
-            if op.given_up < GiveUpPartsOp.at_once:
+            if not op.more:
                 break
         units = await store.reader.read(queries.queue_units)
         counted: dict[str, dict[str, int]] = {}

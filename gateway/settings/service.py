@@ -186,7 +186,28 @@ class Limits(Section):
         1800,
         ge=10,
         le=604_800,
-        description="Wait for missing parts of an inbound message; then it is shown as partial.",
+        description="Wait for the next part of a long inbound message; then it is told of as partial.",
+    )
+    reassembly_per_peer: int = Field(
+        1000,
+        ge=255,
+        le=1_000_000,
+        description="Parts of one peer that wait for others, one of more than 256 octets counting once for every 256; "
+        "beyond it the peer's message that has waited longest is told of as partial.",
+    )
+    reassembly_total: int = Field(
+        50_000,
+        ge=255,
+        le=10_000_000,
+        description="The same of all peers together; beyond it the message that has waited longest is told of as "
+        "partial.",
+    )
+    reassembly_marks: int = Field(
+        250_000,
+        ge=0,
+        le=10_000_000,
+        description="Long inbound messages that are remembered for an hour, so that late copies of their parts are "
+        "known; beyond it the oldest are forgotten.",
     )
     subscription_backlog: int = Field(
         1_000_000,

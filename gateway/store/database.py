@@ -155,8 +155,12 @@ class Database:
             engine = create_engine(self.url, poolclass=NullPool)
         try:
             with engine.connect() as connection:
+                # SQLite takes a change of tables back as it does rows, but neither Python nor Alembic begins a
+                # transaction for it: killed in the middle, half of a migration would stay.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
+                connection.commit()
         finally:
             engine.dispose()
 

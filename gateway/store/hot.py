@@ -176,10 +176,33 @@ DELETE_PARKED: Final = Values(
     "WITH v(id) AS (VALUES {values}) DELETE FROM parked_receipt WHERE id IN (SELECT id FROM v)", 1
 )
 
-INSERT_MO_PART: Final = Values(
-    "INSERT INTO mo_part (number, peer, scheme, ref, total, part, carrier, received_at, data, data_coding, extra)"
-    " VALUES {values} ON CONFLICT DO NOTHING",
-    11,
+SELECT_MO_MESSAGE: Final = Values(
+    "WITH v(i, peer, number, ref, total) AS (VALUES {values}) SELECT v.i, m.id, m.units, m.told FROM v"
+    " CROSS JOIN mo_message m ON m.peer = v.peer AND m.number = v.number AND m.ref = v.ref AND m.total = v.total",
+    5,
+)
+
+PUT_MO_MESSAGE: Final = Values(
+    "INSERT INTO mo_message (id, peer, number, ref, total, units, received_at, told) VALUES {values}"
+    " ON CONFLICT (id) DO UPDATE SET units = excluded.units, received_at = excluded.received_at, told = excluded.told",
+    8,
+)
+
+SELECT_MO_PART: Final = Values(
+    "WITH v(i, id) AS (VALUES {values}) SELECT v.i, p.part, p.data, p.data_coding, p.scheme, p.carrier, p.extra FROM v"
+    " CROSS JOIN mo_part p ON p.message_id = v.id",
+    2,
+)
+
+PUT_MO_PART: Final = Values(
+    "INSERT INTO mo_part (message_id, part, data, data_coding, scheme, carrier, extra) VALUES {values}"
+    " ON CONFLICT (message_id, part) DO UPDATE SET data = excluded.data, data_coding = excluded.data_coding,"
+    " scheme = excluded.scheme, carrier = excluded.carrier, extra = excluded.extra",
+    7,
+)
+
+DELETE_MO_PARTS: Final = Values(
+    "WITH v(id) AS (VALUES {values}) DELETE FROM mo_part WHERE message_id IN (SELECT id FROM v)", 1
 )
 
 INSERT_INBOUND: Final = Values(

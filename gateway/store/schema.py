@@ -177,24 +177,54 @@ parked_receipt = Table(
     Index("parked_receipt_key", "carrier", "key"),
 )
 
+# A long inbound message of which parts wait (units > 0), or only the mark of one that was told of, for late copies.
+# Who belongs together: TS 23.040 §9.2.3.24.8, whichever bind, carrier and scheme a part came by.
+mo_message = Table(
+    "mo_message",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("peer", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("ref", Integer, nullable=False),
+    Column("total", SmallInteger, nullable=False),
+    Column("units", Integer, nullable=False),  # what its waiting parts count for: `store.waiting.units_of`
+    Column("received_at", Big, nullable=False),  # when the last part came that waits, or the message was told of
+    Column("told", LargeBinary, nullable=False),  # which parts were told of, as `store.parts.Long` writes it
+    Index("mo_message_key", "peer", "number", "ref", "total", unique=True),
+)
+Index(
+    "mo_message_waiting",
+    mo_message.c.received_at,
+    sqlite_where=text("units > 0"),
+    postgresql_where=text("units > 0"),
+)
+Index(
+    "mo_message_peer",
+    mo_message.c.peer,
+    mo_message.c.received_at,
+    sqlite_where=text("units > 0"),
+    postgresql_where=text("units > 0"),
+)
+Index(
+    "mo_message_told",
+    mo_message.c.received_at,
+    sqlite_where=text("units = 0"),
+    postgresql_where=text("units = 0"),
+)
+
 mo_part = Table(
     "mo_part",
     metadata,
-    Column("number", Text, nullable=False),
-    Column("peer", Text, nullable=False),
+    Column("message_id", Big, nullable=False),  # of mo_message
+    Column("part", SmallInteger, nullable=False),
     Column("scheme", Text, nullable=False),
-    Column("ref", Integer, nullable=False),
-    Column("total", SmallInteger, nullable=False),
-    Column("part", SmallInteger, nullable=False),  # 0: the message is complete; late copies of parts end here
     Column("carrier", Text, nullable=False),
-    Column("received_at", Big, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("data_coding", SmallInteger, nullable=False),
-    Column("extra", Text),
-    PrimaryKeyConstraint("number", "peer", "scheme", "ref", "total", "part"),
+    Column("extra", Text),  # JSON of what else is needed to put it together: header elements, flags, TLVs ...
+    PrimaryKeyConstraint("message_id", "part"),
     sqlite_with_rowid=False,
 )
-Index("mo_part_age", mo_part.c.received_at)
 
 inbound = Table(
     "inbound",
@@ -208,7 +238,7 @@ inbound = Table(
     Column("encoding", Text, nullable=False),
     Column("parts", SmallInteger, nullable=False),
     Column("complete", SmallInteger, nullable=False),
-    Column("extra", Text),  # JSON: flags, other header elements and TLVs that we do not know, kept for handlers
+    Column("extra", Text),  # JSON of what is seldom there: flags, header elements, ports, TLVs, missing parts
     Index("inbound_peer", "peer", "id"),
 )
 

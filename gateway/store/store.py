@@ -59,19 +59,20 @@ class Store:
             self.id_text = IdText(install_number(con))
             highest = con.execute(
                 "SELECT max(coalesce((SELECT max(id) FROM message), 0), coalesce((SELECT max(id) FROM inbound), 0),"
-                " coalesce((SELECT max(id) FROM parked_receipt), 0))"
+                " coalesce((SELECT max(id) FROM parked_receipt), 0), coalesce((SELECT max(id) FROM mo_message), 0))"
             ).fetchone()[0]
             self.ids = IdSource(self.clock, node, after=highest)
             self.streams = Streams()
             self.streams.load(con)
             parked = con.execute("SELECT count(*) FROM parked_receipt").fetchone()[0]
+            base = Base(self.epoch, self.ids, self.id_text, self.streams, tuning or Tuning(), parked)
+            base.waiting.load(con)
         except sqlite3.Error as error:
             self._close_early(con)
             raise StoreError(f"cannot open the database {self.database.path}: {error}") from error
         except BaseException:
             self._close_early(con)
             raise
-        base = Base(self.epoch, self.ids, self.id_text, self.streams, tuning or Tuning(), parked)
         if inline and run_sync is None:
             run_sync = _inline
         self.writer = Writer(

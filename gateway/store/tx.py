@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from gateway.model import IdSource, IdText
 from gateway.store.hot import INSERT_EVENT, Row
 from gateway.store.streams import Streams
+from gateway.store.waiting import Change, Waiting
 
 
 class Live:
@@ -69,6 +70,7 @@ class Tx:
         "receipt_times",
         "streams",
         "tuning",
+        "waiting",
     )
 
     def __init__(self, con: sqlite3.Connection, now: int, base: Base) -> None:
@@ -80,6 +82,7 @@ class Tx:
         self.streams = base.streams
         self.tuning = base.tuning
         self.parked = base.parked
+        self.waiting = Change(base.waiting)
         self.events: list[Live] = []
         self.counts: dict[str, int] = {}
         self.receipt_times: dict[str, list[float]] = {}  # by carrier, seconds from a response to its receipt
@@ -105,16 +108,17 @@ class Tx:
             INSERT_EVENT.run(self.con, rows)
 
     def committed(self, base: Base) -> None:
-        """Takes over the sequence numbers that this transaction gave out, and its count of parked receipts."""
+        """Takes over the sequence numbers that this transaction gave out, and its counts of what waits."""
         base.parked = self.parked
+        self.waiting.commit()
         for stream, following in self._next_seq.items():
             self.streams.last_seq[stream] = following - 1
 
 
 class Base:
-    """What transactions share, owned by the writer: ids, epoch, streams, bounds and the count of parked receipts."""
+    """What transactions share, owned by the writer: ids, epoch, streams, bounds and the counts of what waits."""
 
-    __slots__ = ("epoch", "id_text", "ids", "parked", "streams", "tuning")
+    __slots__ = ("epoch", "id_text", "ids", "parked", "streams", "tuning", "waiting")
 
     def __init__(
         self, epoch: int, ids: IdSource, id_text: IdText, streams: Streams, tuning: Tuning, parked: int
@@ -125,13 +129,24 @@ class Base:
         self.streams = streams
         self.tuning = tuning
         self.parked = parked
+        self.waiting = Waiting()
 
 
 class Tuning:
     """Bounds that the operations need, from the settings; replaced as a whole on reload."""
 
-    __slots__ = ("parked_max", "receipt_age_ms")
+    __slots__ = ("marks_max", "parked_max", "receipt_age_ms", "waiting_max", "waiting_max_peer")
 
-    def __init__(self, parked_max: int = 100_000, receipt_age_ms: int = 7 * 86_400_000) -> None:
+    def __init__(
+        self,
+        parked_max: int = 100_000,
+        receipt_age_ms: int = 7 * 86_400_000,
+        waiting_max: int = 50_000,
+        waiting_max_peer: int = 1000,
+        marks_max: int = 250_000,
+    ) -> None:
         self.parked_max = parked_max
         self.receipt_age_ms = receipt_age_ms
+        self.waiting_max = waiting_max
+        self.waiting_max_peer = waiting_max_peer
+        self.marks_max = marks_max

@@ -23,15 +23,23 @@ def single(text: str | None, **given: Any) -> Arrival:
 
 
 def part(
-    data: bytes, *, ref: int, total: int, seq: int, scheme: str = "udh8", coding: int = 0, **given: Any
+    data: bytes,
+    *,
+    ref: int,
+    total: int,
+    seq: int,
+    scheme: str = "udh8",
+    coding: int = 0,
+    elements: bytes = b"",
+    **given: Any,
 ) -> Arrival:
-    """A part of a long message, read from the octets that a phone sends."""
+    """A part of a long message, read from the octets that a phone sends; ``elements`` are more of its header."""
     read: InboundPart
     if scheme == "sar":
         read = read_part(data, 0, coding, [(0x020C, ref), (0x020E, total), (0x020F, seq)])
     else:
         wide = scheme == "udh16"
-        header = struct.pack(">BBHBB" if wide else ">BBBBB", *((8, 4) if wide else (0, 3)), ref, total, seq)
+        header = struct.pack(">BBHBB" if wide else ">BBBBB", *((8, 4) if wide else (0, 3)), ref, total, seq) + elements
         read = read_part(bytes([len(header)]) + header + data, UDHI, coding)
     assert (read.scheme, read.ref, read.total, read.seq, read.data) == (scheme, ref, total, seq, data)
     return single(None, data=data, encoding="", part=read, **given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.store.ends import rfc3339
-from gateway.store.inbound import Arrival, InboundOp
+from gateway.store.inbound import Arrival, Extra, InboundOp
 from tests.support.inbound import part, parts, single
 from tests.support.stores import NUMBER, PEER, START, Desk
 
@@ -22,7 +22,7 @@ def stored(desk: Desk) -> list[tuple[object, ...]]:
 
 async def test_a_message_is_stored_and_told(desk: Desk) -> None:
     await desk.open()
-    await receive(desk, single("Yes 👍", extra='{"tlvs":{"0x1400":"31"}}'))
+    await receive(desk, single("Yes 👍", extra=Extra(tlvs={"0x1400": "31"})))
     ((mid, *row),) = desk.rows("SELECT * FROM inbound")
     assert row == ["acme", NUMBER, PEER, "Yes 👍", None, "ucs2", 1, 1, '{"tlvs":{"0x1400":"31"}}']
     assert desk.told("inbound") == [
@@ -37,6 +37,7 @@ async def test_a_message_is_stored_and_told(desk: Desk) -> None:
             "parts": 1,
             "complete": True,
             "carrier": "acme",
+            "tlvs": {"0x1400": "31"},
         }
     ]
 
@@ -158,4 +159,4 @@ async def test_a_part_stands_alone_where_the_total_is_one(desk: Desk) -> None:
     for _ in range(3):
         await receive(desk, part(b"ok", ref=0, total=1, seq=1), part(b"ok", ref=0, total=1, seq=1))
     assert [e["text"] for e in desk.told("inbound")] == ["ok"] * 6
-    assert desk.rows("SELECT count(*) FROM mo_part") == [(0,)]
+    assert desk.rows("SELECT count(*) FROM mo_message") == [(0,)]

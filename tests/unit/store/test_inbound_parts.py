@@ -9,7 +9,7 @@ import random
 import pytest
 
 from gateway.model import State
-from gateway.store.inbound import Arrival, GiveUpPartsOp, InboundOp
+from gateway.store.inbound import Arrival, Extra, GiveUpPartsOp, InboundOp
 from gateway.store.sends import ResponseOp, Sent
 from tests.support.inbound import part, parts, single
 from tests.support.stores import Desk
@@ -85,7 +85,7 @@ async def test_late_copies_make_no_message(desk: Desk, late: list[int]) -> None:
         desk.now += HOUR // 4
         await give_up(desk)
     assert texts(desk) == [(TEXT, True)]
-    assert desk.rows("SELECT count(*) FROM mo_part") == [(0,)]
+    assert desk.rows("SELECT count(*) FROM mo_message") == [(0,)]
     assert desk.counts["inbound_part_duplicate"] == len(late)
     assert desk.counts["inbound_partial"] == 0
 
@@ -112,15 +112,15 @@ async def test_parts_over_two_binds_and_carriers(desk: Desk) -> None:
 
 
 async def test_what_tells_messages_apart(desk: Desk) -> None:
-    """Source, destination, reference, number of parts and scheme (TS 23.040 §9.2.3.24.8; field note 8)."""
+    """Source, destination, reference and number of parts (TS 23.040 §9.2.3.24.8; field note 8)."""
     await desk.open()
     variants = [
         {"ref": 7},
         {"ref": 8},
         {"ref": 7, "peer": "+12125550199"},
         {"ref": 7, "number": "+15551230002"},
-        {"ref": 7, "scheme": "udh16"},
-        {"ref": 7, "scheme": "sar"},
+        {"ref": 1800, "scheme": "udh16"},
+        {"ref": 7 + 256, "scheme": "sar"},
     ]
     messages = [parts(f"{i} " * 40, **variant) for i, variant in enumerate(variants)]  # type: ignore[arg-type]
     messages.append(parts("three parts " * 14, ref=7))
@@ -169,13 +169,14 @@ async def test_missing_parts_are_told_of_as_partial_after_the_age(desk: Desk) ->
     desk.now += AGE - 1
     assert await give_up(desk) == 0, "the age counts from the last part"
     desk.now += 2
-    assert await give_up(desk) == 2
-    assert desk.told("inbound")[0]["complete"] is False
+    assert await give_up(desk) == 1
+    (event,) = desk.told("inbound")
+    assert (event["complete"], event["flags"], event["missing"]) == (False, ["partial"], [2])
     units = TEXT.encode("utf-16-be")
     assert texts(desk)[0][0] == (units[:160] + units[320:]).decode("utf-16-be")
     assert desk.rows("SELECT parts, complete FROM inbound") == [(3, 0)]
     assert waiting(desk) == 0
-    assert desk.counts["inbound_partial"] == 1
+    assert desk.counts["inbound_partial"] == desk.counts["partial:age"] == 1
     assert await give_up(desk) == 0
     assert len(desk.told("inbound")) == 1
 
@@ -207,7 +208,7 @@ async def test_a_whole_message_is_not_given_up(desk: Desk) -> None:
     desk.now += 2 * HOUR
     assert await give_up(desk) == 0
     assert texts(desk) == [(TEXT, True)]
-    assert desk.rows("SELECT count(*) FROM mo_part") == [(0,)], "its mark went after its time"
+    assert desk.rows("SELECT count(*) FROM mo_message") == [(0,)], "its mark went after its time"
 
 
 # --- references that are used again -----------------------------------------------------------------------------------
@@ -320,9 +321,13 @@ async def test_a_burst_that_failed_left_no_part_behind(desk: Desk) -> None:
 async def test_what_a_part_says_beside_its_text_is_kept(desk: Desk) -> None:
     """TLVs that we do not know, and what is odd about the octets, are there for handlers as with a single message."""
     first, second = part(b"\x00A\x00", ref=9, total=2, seq=1, coding=8), part(b"B\xd8", ref=9, total=2, seq=2, coding=8)
-    first.extra, second.extra = '{"tlvs":{"0x1400":"aa"}}', '{"tlvs":{"0x1400":"bb"}}'
-    await desk.do(InboundOp([second, first]))
-    ((extra,),) = desk.store.read_now(lambda con: con.execute("SELECT extra FROM inbound").fetchall())
+    first.extra, second.extra = Extra(tlvs={"0x1400": "aa"}), Extra(tlvs={"0x1400": "bb", "0x1401": "cc"})
+    await desk.open()
+    await receive(desk, second)
+    await receive(desk, first)
+    ((extra,),) = desk.rows("SELECT extra FROM inbound")
     kept = json.loads(extra)
-    assert kept["tlvs"] == {"0x1400": "aa"}
+    assert kept["tlvs"] == {"0x1400": "aa", "0x1401": "cc"}
     assert kept["flags"]
+    (event,) = desk.told("inbound")
+    assert {name: event[name] for name in kept} == kept

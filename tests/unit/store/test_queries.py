@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.model import State
-from gateway.store import inbound, queries
+from gateway.store import inbound, parts, queries
 from gateway.store.ends import End, EndOp
 from gateway.store.queries import QueueUnit
 from gateway.store.resolve import DueOp
@@ -179,10 +179,12 @@ READS: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
     "doubtful": (lambda con: queries.doubtful(con, "acme"), ["INDEX segment_doubt (carrier=?)"]),
     "stream_page": (lambda con: queries.stream_page(con, 1, 0, 10), ["PRIMARY KEY (stream=? AND seq>?)"]),
     "retries": (lambda con: queries.retries(con, 1), ["PRIMARY KEY (stream=?)"]),
-    "stored parts": (
-        lambda con: inbound._stored_parts(type("Tx", (), {"con": con})(), ("n", "p", "udh8", 1, 2)),  # type: ignore[arg-type]
-        ["PRIMARY KEY (number=? AND peer=? AND scheme=? AND ref=? AND total=?)"],
+    "oldest long message": (lambda con: con.execute(parts._OLDEST, (1,)), ["INDEX mo_message_waiting"]),
+    "oldest long message of a peer": (
+        lambda con: con.execute(parts._OLDEST_OF_PEER, ("p", 1)),
+        ["INDEX mo_message_peer (peer=?)"],
     ),
+    "forgotten marks": (lambda con: con.execute(parts._FORGET_OLDEST, (1,)), ["INDEX mo_message_told"]),
 }
 
 
@@ -204,7 +206,7 @@ async def test_a_read_goes_by_its_index(desk: Desk, name: str) -> None:
         assert any(index in step for step in steps), steps
     for step in steps:
         # Nothing but a partial index is walked from end to end.
-        if re.match(r"SCAN (segment|message|event|inbound|mo_part|smsc_id|ref)\b", step):
+        if re.match(r"SCAN (segment|message|event|inbound|mo_message|mo_part|smsc_id|ref)\b", step):
             assert "USING" in step, steps
 
 
@@ -213,11 +215,11 @@ async def test_giving_up_parts_goes_by_age(desk: Desk) -> None:
     desk.con.set_trace_callback(statements.append)
     await desk.do(inbound.GiveUpPartsOp(START - 1, START - DAY))
     desk.con.set_trace_callback(None)
-    looked = [s for s in statements if "mo_part" in s]
+    looked = [s for s in statements if "mo_message" in s]
     assert len(looked) == 2
-    for sql in looked:
+    for sql, index in zip(looked, ("mo_message_waiting", "mo_message_told"), strict=True):
         steps = [row[3] for row in desk.con.execute("EXPLAIN QUERY PLAN " + sql)]
-        assert any("INDEX mo_part_age (received_at<?)" in step for step in steps), steps
+        assert any(f"INDEX {index} (received_at<?)" in step for step in steps), steps
         assert not any(step.startswith("SCAN") for step in steps), steps
 
 

@@ -1,0 +1,184 @@
+"""An inbound message: as it comes in, as it is stored, and as those whom it is for are told of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from gateway.sms.reassembly import InboundPart
+from gateway.sms.udh import PORT_8, PORT_16, InformationElement
+from gateway.store.ends import rfc3339
+from gateway.store.hot import INSERT_INBOUND, Row
+from gateway.store.tx import Tx
+
+Tlvs = dict[str, int | str | list[int | str]]
+"""TLVs as handlers see them: by tag, as ``"0x1400"``; octets in hex; a list where the tag came several times."""
+
+
+class Ports(msgspec.Struct, frozen=True, gc=False):
+    """Application ports (3GPP TS 23.040 §9.2.3.24.3, §9.2.3.24.4; SMPP 3.4 §5.3.2.20, §5.3.2.21), None if not said."""
+
+    source: int | None
+    destination: int | None
+
+
+class Extra(msgspec.Struct, omit_defaults=True):
+    """What few messages have beside their text, kept for handlers.
+
+    ``udh`` are the header's elements apart from the concatenation, as identifier and octets in hex; ``missing`` the
+    numbers of the parts that a partial message lacks.
+    """
+
+    flags: tuple[str, ...] = ()
+    udh: tuple[tuple[int, str], ...] = ()
+    ports: Ports | None = None
+    tlvs: Tlvs | None = None
+    missing: tuple[int, ...] = ()
+
+
+class InboundEvent(msgspec.Struct, omit_defaults=True):
+    """Payload of an ``inbound`` event. ``data`` is hex, where there is no text or the text may not be all.
+
+    The members of `Extra` are there only where they say something.
+    """
+
+    at: str
+    id: str
+    number: str
+    peer: str
+    text: str | None
+    data: str | None
+    encoding: str
+    parts: int
+    complete: bool
+    carrier: str
+    flags: tuple[str, ...] = ()
+    udh: tuple[tuple[int, str], ...] = ()
+    ports: Ports | None = None
+    tlvs: Tlvs | None = None
+    missing: tuple[int, ...] = ()
+
+
+class Arrival:
+    """One deliver_sm that is a message or a part of one, as read from the PDU.
+
+    ``text``, ``data`` and ``encoding`` are those of a message in one part; ``part`` is set for the others, and
+    ``alphabet`` is what data_coding 0 means where it came from. ``extra`` is what comes beside it; of a part, what its
+    TLVs say alone.
+    """
+
+    __slots__ = ("alphabet", "at", "carrier", "data", "encoding", "extra", "number", "part", "peer", "text")
+
+    def __init__(
+        self,
+        *,
+        carrier: str,
+        number: str,
+        peer: str,
+        at: int,
+        text: str | None,
+        data: bytes | None,
+        encoding: str,
+        extra: Extra | None,
+        part: InboundPart | None = None,
+        alphabet: str = "gsm7",
+    ) -> None:
+        self.carrier = carrier
+        self.number = number
+        self.peer = peer
+        self.at = at
+        self.text = text
+        self.data = data
+        self.encoding = encoding
+        self.extra = extra
+        self.part = part
+        self.alphabet = alphabet
+
+
+class Message:
+    """An inbound message as it is stored: whole, or partial. Its id is given when it is."""
+
+    __slots__ = ("carrier", "complete", "data", "encoding", "extra", "number", "parts", "peer", "text")
+
+    def __init__(
+        self,
+        carrier: str,
+        number: str,
+        peer: str,
+        text: str | None,
+        data: bytes | None,
+        encoding: str,
+        parts: int,
+        complete: bool,
+        extra: Extra | None,
+    ) -> None:
+        self.carrier = carrier
+        self.number = number
+        self.peer = peer
+        self.text = text
+        self.data = data
+        self.encoding = encoding
+        self.parts = parts
+        self.complete = complete
+        self.extra = extra
+
+
+_encoder: Final = msgspec.json.Encoder()
+_NOTHING: Final = Extra()
+
+
+def hex_elements(elements: tuple[InformationElement, ...]) -> tuple[tuple[int, str], ...]:
+    """Header elements as handlers see them."""
+    return tuple([(e.id, e.data.hex()) for e in elements])
+
+
+def ports_by(elements: tuple[InformationElement, ...], tlvs: Ports | None) -> Ports | None:
+    """The ports that a header names; without any, those of the TLVs: the header is the sender's own."""
+    found = None
+    for e in elements:  # of several the last counts (§9.2.3.24); one of another length is none
+        if e.id == PORT_8 and len(e.data) == 2:
+            found = Ports(e.data[1], e.data[0])
+        elif e.id == PORT_16 and len(e.data) == 4:
+            found = Ports(int.from_bytes(e.data[2:], "big"), int.from_bytes(e.data[:2], "big"))
+    return found or tlvs
+
+
+def keep(tx: Tx, messages: list[Message]) -> None:
+    """Stores inbound messages and tells those whom they are for, in the same transaction."""
+    rows: list[Row] = []
+    for m in messages:
+        mid = tx.ids.next()
+        extra = m.extra
+        packed = _encoder.encode(extra).decode() if extra is not None else None
+        rows.append((mid, m.carrier, m.number, m.peer, m.text, m.data, m.encoding, m.parts, int(m.complete), packed))
+        streams = tx.streams.for_inbound(m.number)
+        if not streams:
+            tx.count("inbound_unrouted")
+            continue
+        event = InboundEvent(
+            at=rfc3339(tx.now),
+            id=tx.id_text.format(mid),
+            number=m.number,
+            peer=m.peer,
+            text=m.text,
+            data=m.data.hex() if m.data is not None else None,
+            encoding=m.encoding,
+            parts=m.parts,
+            complete=m.complete,
+            carrier=m.carrier,
+        )
+        if extra is not None:
+            event.flags = extra.flags
+            event.udh = extra.udh
+            event.ports = extra.ports
+            event.tlvs = extra.tlvs
+            event.missing = extra.missing
+        tx.emit(streams, "inbound", mid, _encoder.encode(event))
+    INSERT_INBOUND.run(tx.con, rows)
+
+
+def extra_of(**given: object) -> Extra | None:
+    """An `Extra` with what is given, None where that says nothing."""
+    extra = Extra(**given)  # type: ignore[arg-type]
+    return extra if extra != _NOTHING else None

@@ -1,0 +1,392 @@
+"""Long inbound messages: their parts wait for each other in the store, within bounds, and end whole or partial.
+
+Parts belong together by number, peer, reference and total (3GPP TS 23.040 §9.2.3.24.8), whichever bind, carrier and
+scheme they came by. None that was acknowledged is dropped: what cannot wait any longer is told of as partial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from gateway.sms.reassembly import InboundPart, assemble
+from gateway.sms.udh import InformationElement
+from gateway.store.arrivals import Arrival, Message, Ports, Tlvs, extra_of, hex_elements, ports_by
+from gateway.store.hot import DELETE_MO_PARTS, PUT_MO_MESSAGE, PUT_MO_PART, SELECT_MO_MESSAGE, SELECT_MO_PART, Row
+from gateway.store.tx import Tx
+from gateway.store.waiting import units_of
+
+EVICTED: Final = -1
+"""The place, among those of the arrivals, of what had to end because too much waits."""
+
+PAGE: Final = 64
+SLACK: Final = 500
+"""Units that a transaction ends beyond what came in it: bounds that were lowered are reached in several."""
+UNITS_AT_ONCE: Final = 4000
+FORGET_AT_ONCE: Final = 5000
+DIGEST: Final = 8
+TOLD: Final = 1 + DIGEST
+
+_Key = tuple[str, str, int, int]
+"""Peer, number, reference, total."""
+
+
+class _Kept(msgspec.Struct, omit_defaults=True):
+    """What is kept of a part beside its octets, as JSON."""
+
+    alphabet: str = "gsm7"
+    elements: tuple[tuple[int, bytes], ...] = ()
+    flags: tuple[str, ...] = ()
+    udh_octets: int = 0
+    ports: Ports | None = None  # as the TLVs say
+    tlvs: Tlvs | None = None
+
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(_Kept)
+
+
+class _Part(msgspec.Struct, gc=False):
+    """A part that waits, or has just come."""
+
+    data: bytes
+    data_coding: int
+    scheme: str
+    carrier: str
+    kept: str | None
+
+    @property
+    def digest(self) -> bytes:
+        return blake2b(self.data, digest_size=DIGEST, key=bytes((self.data_coding & 0xFF,))).digest()
+
+    @property
+    def units(self) -> int:
+        return units_of(len(self.data) + len(self.kept or ""))
+
+
+class Long:
+    """One long message in a transaction: the parts that wait, and which were told of already.
+
+    ``told`` is its mark: of each part that was told of, its number in one octet and its digest in eight. Late copies
+    are known by it, and parts that come after the rest of their message was told of as partial.
+    """
+
+    __slots__ = ("changed", "cleared", "fresh", "id", "key", "parts", "stored", "told")
+
+    def __init__(self, key: _Key, id: int | None = None, units: int = 0, told: bytes = b"") -> None:
+        self.key = key
+        self.id = id  # None: no row yet
+        self.stored = units  # what its row says
+        self.told = told
+        self.parts: dict[int, _Part] = {}
+        self.fresh: set[int] = set()  # of them, those without a row
+        self.cleared = False  # rows of parts that do not wait any more are to go
+        self.changed = False  # more than copies came
+
+    def marks(self) -> dict[int, bytes]:
+        """Digests of the parts that were told of, by number."""
+        told = self.told
+        return {told[at]: told[at + 1 : at + TOLD] for at in range(0, len(told), TOLD)}
+
+    def mark(self, digests: dict[int, bytes]) -> None:
+        """These parts were told of; nothing waits."""
+        self.told = b"".join([bytes((seq,)) + digest for seq, digest in sorted(digests.items())])
+        self.clear()
+
+    def put(self, seq: int, part: _Part) -> None:
+        """A part waits."""
+        self.parts[seq] = part
+        self.fresh.add(seq)
+        self.changed = True
+
+    def clear(self) -> None:
+        """Nothing waits."""
+        self.cleared = self.cleared or self.stored > 0
+        self.parts = {}
+        self.fresh = set()
+        self.changed = True
+
+
+# --- arrivals ---------------------------------------------------------------------------------------------------------
+
+
+def add_parts(tx: Tx, arrivals: list[Arrival]) -> dict[int, list[Message]]:
+    """Stores parts; returns the messages that they brought to an end, by the place of the arrival.
+
+    Under `EVICTED` are those that end because more waits than may.
+    """
+    groups: dict[_Key, list[tuple[int, Arrival, InboundPart]]] = {}
+    ended: dict[int, list[Message]] = {}
+    for position, a in enumerate(arrivals):
+        part = a.part
+        if part is None:
+            continue
+        key = (a.peer, a.number, part.ref, part.total)
+        if part.total == 1:  # it waits for nobody, and comes again as any short message may
+            ended[position] = [_assemble(key, {1: _arrived(a, part)}, a.carrier)]
+        else:
+            groups.setdefault(key, []).append((position, a, part))
+    if groups:
+        longs = _load(tx, list(groups))
+        for long, of_group in zip(longs, groups.values(), strict=True):
+            _take(tx, long, of_group, ended)
+        _save(tx, longs)
+        evicted = keep_bounds(tx)
+        if evicted:
+            ended[EVICTED] = evicted
+    return ended
+
+
+def _take(
+    tx: Tx, long: Long, arrivals: list[tuple[int, Arrival, InboundPart]], ended: dict[int, list[Message]]
+) -> None:
+    """Takes the parts under one key as they came.
+
+    A part that is there already is a copy. One with the same number and other octets opens another message, since
+    references are used again (an 8-bit one soon): what there was is told of as partial. Copies that come when their
+    message is whole wait like parts, as the next message may begin like this one; they give way to what comes under
+    their number, and are dropped where the message that they make is the one that was told of.
+    """
+    total = long.key[3]
+    for position, a, part in arrivals:
+        arrived = _arrived(a, part)
+        known = long.parts.get(part.seq)
+        if known is not None:
+            if known.data == arrived.data and known.data_coding == arrived.data_coding:
+                tx.count("inbound_part_duplicate")
+                continue
+            if long.told and long.marks().get(part.seq) == known.digest:
+                tx.count("inbound_part_duplicate")
+            else:
+                message = _end_partial(tx, long, "reference_reused", a.carrier)
+                if message is not None:
+                    ended.setdefault(position, []).append(message)
+        long.put(part.seq, arrived)
+        if len(long.parts) < total:
+            continue
+        digests = {seq: p.digest for seq, p in long.parts.items()}
+        if long.told and digests == long.marks():
+            tx.count("inbound_part_duplicate", total)
+            long.clear()
+        else:
+            ended.setdefault(position, []).append(_assemble(long.key, long.parts, a.carrier))
+            long.mark(digests)
+
+
+def _arrived(a: Arrival, part: InboundPart) -> _Part:
+    extra = a.extra
+    kept = _Kept(
+        a.alphabet,
+        tuple([(e.id, e.data) for e in part.udh_other]),
+        part.flags,
+        part.udh_octets,
+        extra.ports if extra is not None else None,
+        extra.tlvs if extra is not None else None,
+    )
+    return _Part(part.data, part.data_coding, part.scheme, a.carrier, _encoder.encode(kept).decode())
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def _load(tx: Tx, keys: list[_Key]) -> list[Long]:
+    """The messages under these keys as they are stored, in this order."""
+    longs = [Long(key) for key in keys]
+    for i, id, units, told in SELECT_MO_MESSAGE.fetch(tx.con, [(i, *key) for i, key in enumerate(keys)]):
+        long = longs[i]
+        long.id, long.stored, long.told = id, units, told
+    _load_parts(tx, longs)
+    return longs
+
+
+def _load_parts(tx: Tx, longs: list[Long]) -> None:
+    wanted = [(i, long.id) for i, long in enumerate(longs) if long.stored]
+    for i, seq, *columns in SELECT_MO_PART.fetch(tx.con, wanted):
+        longs[i].parts[seq] = _Part(*columns)
+
+
+def _save(tx: Tx, longs: Iterable[Long]) -> None:
+    """Writes what was changed."""
+    gone: list[Row] = []
+    rows: list[Row] = []
+    parts: list[Row] = []
+    waiting = tx.waiting
+    for long in longs:
+        if not long.changed:
+            continue
+        units = sum([p.units for p in long.parts.values()])
+        if long.cleared:
+            gone.append((long.id,))
+        if long.id is None:
+            long.id = tx.ids.next()
+            waiting.marks += not units
+        else:
+            waiting.marks += (not units) - (not long.stored)
+        rows.append((long.id, *long.key, units, tx.now, long.told))
+        for seq in long.fresh:
+            p = long.parts[seq]
+            parts.append((long.id, seq, p.data, p.data_coding, p.scheme, p.carrier, p.kept))
+        waiting.add(long.key[0], units - long.stored)
+        long.stored, long.fresh = units, set()
+        long.cleared = long.changed = False
+    DELETE_MO_PARTS.run(tx.con, gone)
+    PUT_MO_MESSAGE.run(tx.con, rows)
+    PUT_MO_PART.run(tx.con, parts)
+
+
+# --- ends -------------------------------------------------------------------------------------------------------------
+
+
+def _end_partial(tx: Tx, long: Long, cause: str, carrier: str | None = None) -> Message | None:
+    """Ends what waits as a partial message; None where all of it are copies, which are dropped.
+
+    Where the same message was told of as partial before, and this is what was missing then, only what is new is told.
+    """
+    told = long.marks()
+    digests = {seq: p.digest for seq, p in long.parts.items()}
+    copies = {seq for seq, digest in digests.items() if told.get(seq) == digest}
+    if len(copies) == len(digests):
+        tx.count("inbound_part_duplicate", len(copies))
+        long.clear()
+        return None
+    late = bool(told) and len(told) < long.key[3] and not any(seq in told for seq in digests.keys() - copies)
+    shown = long.parts
+    flags: tuple[str, ...] = ("partial", "evicted") if cause.endswith("_limit") else ("partial",)
+    if late:
+        shown = {seq: p for seq, p in shown.items() if seq not in copies}
+        digests = told | digests
+        flags += ("late",)
+        if copies:
+            tx.count("inbound_part_duplicate", len(copies))
+    message = _assemble(long.key, shown, carrier or next(iter(shown.values())).carrier, flags)
+    tx.count("inbound_partial")
+    tx.count("partial:" + cause)
+    long.mark(digests)
+    return message
+
+
+def _assemble(key: _Key, parts: dict[int, _Part], carrier: str, flags: tuple[str, ...] = ()) -> Message:
+    peer, number, ref, total = key
+    read: dict[int, InboundPart] = {}
+    alphabets: dict[int, str] = {}
+    udh: dict[tuple[int, str], None] = {}
+    tlvs: Tlvs = {}
+    ports: Ports | None = None
+    for seq, p in sorted(parts.items()):
+        kept = _decoder.decode(p.kept) if p.kept else _Kept()
+        elements = tuple([InformationElement(i, d) for i, d in kept.elements])
+        read[seq] = InboundPart(
+            scheme=p.scheme,  # type: ignore[arg-type]
+            ref=ref,
+            total=total,
+            seq=seq,
+            data=p.data,
+            data_coding=p.data_coding,
+            udh_other=elements,
+            flags=kept.flags,
+            udh_octets=kept.udh_octets,
+        )
+        alphabets[seq] = kept.alphabet
+        # All parts should say the same beside their text: the first that says something counts.
+        udh.update(dict.fromkeys(hex_elements(elements)))
+        if kept.tlvs:
+            tlvs = kept.tlvs | tlvs
+        if ports is None:
+            ports = ports_by(elements, kept.ports)
+    joined = assemble(read, total, alphabets[max(alphabets)])  # type: ignore[arg-type]
+    return Message(
+        carrier,
+        number,
+        peer,
+        joined.text,
+        joined.data if joined.text is None or joined.encoding == "binary" else None,
+        joined.encoding,
+        total,
+        joined.complete,
+        extra_of(flags=flags + joined.flags, udh=tuple(udh), ports=ports, tlvs=tlvs or None, missing=joined.missing),
+    )
+
+
+# --- bounds and time --------------------------------------------------------------------------------------------------
+
+
+def keep_bounds(tx: Tx) -> list[Message]:
+    """Ends the messages that have waited longest for their next part while more waits than may; the marks likewise."""
+    tuning, waiting = tx.tuning, tx.waiting
+    slack = SLACK + sum([by for by in waiting.changed.values() if by > 0])
+    evicted: list[Message] = []
+    for peer in list(waiting.changed):
+        over = waiting.of(peer) - tuning.waiting_max_peer
+        if over > 0:
+            evicted += _evict(tx, min(over, slack), "peer_limit", peer)
+    over = waiting.units - tuning.waiting_max
+    if over > 0:
+        evicted += _evict(tx, min(over, slack), "total_limit", None)
+    over = waiting.marks - tuning.marks_max
+    if over > 0:
+        gone = tx.con.execute(_FORGET_OLDEST, (min(over, FORGET_AT_ONCE),)).rowcount
+        waiting.marks -= gone
+        tx.count("inbound_mark_evicted", gone)
+    return evicted
+
+
+def _evict(tx: Tx, over: int, cause: str, peer: str | None) -> list[Message]:
+    messages: list[Message] = []
+    while over > 0:
+        sql, values = (_OLDEST, (PAGE,)) if peer is None else (_OLDEST_OF_PEER, (peer, PAGE))
+        longs, over = _page(tx.con.execute(sql, values), over)
+        if not longs:
+            break
+        messages += _end(tx, longs, cause)
+    return messages
+
+
+def give_up(tx: Tx, before: int, at_once: int) -> tuple[list[Message], int, bool]:
+    """Ends at most ``at_once`` messages for which nothing came since ``before`` (ms), the oldest first.
+
+    Returns those that are to be told of, how many were found, and whether there may be more.
+    """
+    longs, left = _page(tx.con.execute(_OLDER, (before, at_once)), UNITS_AT_ONCE)
+    messages = _end(tx, longs, "age")
+    return messages, len(longs), left <= 0 or len(longs) == at_once
+
+
+def _page(rows: Iterable[Row], units: int) -> tuple[list[Long], int]:
+    """The messages of these rows until they make up ``units``, and how many of these are left."""
+    longs: list[Long] = []
+    for id, peer, number, ref, total, stored, told in rows:
+        if units <= 0:
+            break
+        longs.append(Long((peer, number, ref, total), id, stored, told))
+        units -= stored
+    return longs, units
+
+
+def _end(tx: Tx, longs: list[Long], cause: str) -> list[Message]:
+    _load_parts(tx, longs)
+    messages = [_end_partial(tx, long, cause) for long in longs]
+    _save(tx, longs)
+    return [message for message in messages if message is not None]
+
+
+def forget_marks(tx: Tx, before: int) -> bool:
+    """Forgets messages that were told of before ``before`` (ms); returns whether there may be more of them."""
+    gone = tx.con.execute(_FORGET, (before, FORGET_AT_ONCE)).rowcount
+    tx.waiting.marks -= gone
+    return gone == FORGET_AT_ONCE
+
+
+_ROW: Final = "SELECT id, peer, number, ref, total, units, told FROM mo_message WHERE units > 0"
+_OLDEST: Final = f"{_ROW} ORDER BY received_at, id LIMIT ?"
+_OLDEST_OF_PEER: Final = f"{_ROW} AND peer = ? ORDER BY received_at, id LIMIT ?"
+_OLDER: Final = f"{_ROW} AND received_at < ? ORDER BY received_at, id LIMIT ?"
+_FORGET: Final = (
+    "DELETE FROM mo_message WHERE id IN"
+    " (SELECT id FROM mo_message WHERE units = 0 AND received_at < ? ORDER BY received_at LIMIT ?)"
+)
+_FORGET_OLDEST: Final = (
+    "DELETE FROM mo_message WHERE id IN (SELECT id FROM mo_message WHERE units = 0 ORDER BY received_at, id LIMIT ?)"
+)
