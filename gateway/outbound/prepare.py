@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import random
 import zlib
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -14,40 +13,25 @@ import msgspec
 
 from gateway.carrier.outgoing import Outgoing
 from gateway.model import CLASSES, LANES, IdSource, State
+from gateway.outbound.options import USUAL, Options, is_usual, octets_of, restored, settle, stored
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.settings import Carrier, Settings
-from gateway.smpp.constants import Tag
 from gateway.smpp.pdu import Tlv
-from gateway.smpp.tlv import KINDS, tag_name, write_tlvs
 from gateway.sms.address import AddressError, normalise, normalise_sender
+from gateway.sms.compose import Preview, Way, compose, preview, warnings_of
 from gateway.sms.segment import SegmentBody, SegmentPlan, TooLongError, UnencodableError, plan, render
+from gateway.sms.transliterate import Change
 from gateway.sms.udh import UdhError
 from gateway.store.queries import Row
 from gateway.store.submits import NewMessage
 
 MAX_REF: Final = 128
 MAX_META: Final = 16_384
-MAX_TLVS: Final = 4096
-"""Octets of all TLVs of an app: a PDU that is too large costs the bind, and with it all that is under way."""
-OUR_TLVS: Final = frozenset({Tag.MESSAGE_PAYLOAD, Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM})
 LONGEST_VALIDITY: Final = 14 * 86_400.0
 LATEST_SEND: Final = 366 * 86_400.0
 
 
-class Options(msgspec.Struct, omit_defaults=True):
-    """What of a message is seldom there; stored as JSON, None when all is as usual."""
-
-    alphabet: str = "gsm7"
-    flash: bool = False
-    udh: bytes = b""
-    tlvs: tuple[tuple[int, bytes], ...] = ()
-    validity: bool = False
-
-
-_options_encoder: Final = msgspec.json.Encoder()
-_options_decoder: Final = msgspec.json.Decoder(Options)
 _json: Final = msgspec.json.Encoder(order="sorted")
-_USUAL: Final = Options()
 
 
 class Prepared:
@@ -81,6 +65,10 @@ class Preparer:
             value: settings.carriers_by_name.get(number.carrier or sole or "")
             for value, number in settings.numbers_by_value.items()
         }
+        self._usual: dict[str, Options] = {
+            carrier.name: USUAL if carrier.default_alphabet == "gsm7" else Options(alphabet=carrier.default_alphabet)
+            for carrier in settings.carriers
+        }
         self._senders: dict[str, str] = {}
 
     def prepare(self, app: App, request: Submit, now_ms: int) -> Prepared:
@@ -103,7 +91,7 @@ class Preparer:
             meta = _json.encode(request.meta).decode()
             if len(meta) > MAX_META:
                 raise Refusal("invalid_params", f"meta has at most {MAX_META} octets of JSON", field="meta")
-        planned, body, options = self._plan(app, request, carrier)
+        planned, content, options, changes = self._plan(app, request, carrier)
         ref = next(self._refs) & 0xFFFF if planned.parts > 1 else 0
         due_at, expires_at = self._times(request, now_ms)
         receipt = request.receipt and carrier.receipts
@@ -116,12 +104,12 @@ class Preparer:
             number=number,
             peer=peer,
             klass=klass,
-            body=body,
+            body=content if isinstance(content, bytes) else content.encode(),
             meta=meta,
             ref=request.ref,
             digest=digest(request) if request.ref is not None else b"",
             encoding=planned.encoding,
-            options=None if options == _USUAL else _options_encoder.encode(options).decode(),
+            options=None if options is USUAL else stored(options),
             scheme=planned.scheme,
             concat_ref=ref,
             parts=planned.parts,
@@ -148,11 +136,27 @@ class Preparer:
             receipt=receipt,
             expires_at=expires_at,
             validity=options.validity,
-            tlvs=tuple(Tlv(tag, value) for tag, value in options.tlvs),
+            tlvs=tuple(Tlv(tag, value) for tag, value in options.tlvs) if options.tlvs else (),
             bodies=bodies,
-            waiting=list(range(1, len(bodies) + 1)),
+            waiting=[1] if len(bodies) == 1 else list(range(1, len(bodies) + 1)),
+            protocol_id=options.protocol_id,
         )
-        return Prepared(row, outgoing, planned)
+        prepared = Prepared(row, outgoing, planned)
+        if changes:
+            prepared.warnings = warnings_of(changes)
+        if request.replace is not None and planned.parts > 1:
+            prepared.warnings.append("replace: a phone may take each segment for a replacement of the one before")
+        return prepared
+
+    def preview(self, app: App, request: Submit, now_ms: int) -> tuple[Prepared, Preview]:
+        """What would be sent of a request, and why so. Raises Refusal as `prepare` does."""
+        prepared = self.prepare(app, request, now_ms)
+        carrier = self._settings.carriers_by_name[prepared.row.carrier]
+        options = self._usual[carrier.name] if is_usual(request) else settle(app, request, carrier)
+        way = self._way(request, carrier, options)
+        wanted = request.transliterate
+        transliterated = carrier.transliterate if wanted is None else wanted
+        return prepared, preview(_content(app, request), way, transliterated=transliterated)
 
     def _sender(self, app: App, wanted: str | None) -> str:
         if wanted is None:
@@ -175,48 +179,33 @@ class Preparer:
             raise Refusal("invalid_from", "not one of the configured numbers", field="from")
         return number
 
-    def _plan(self, app: App, request: Submit, carrier: Carrier) -> tuple[SegmentPlan, bytes, Options]:
-        content: str | bytes
-        if request.data is not None:
-            if request.text is not None:
-                raise Refusal("invalid_params", "text or data, not both", field="data")
-            if not app.binary:
-                raise Refusal("not_allowed", "binary messages need a right", field="data")
-            if request.encoding not in ("auto", "binary"):
-                raise Refusal("invalid_params", "data goes as binary", field="encoding")
-            content = _hex(request.data, "data")
-        elif request.text is None:
-            raise Refusal("empty", "text or data is needed", field="text")
-        else:
-            if request.encoding == "binary":
-                raise Refusal("invalid_params", "binary needs data, not text", field="encoding")
-            content = request.text
-        udh = b""
-        if request.udh is not None:
-            if not app.binary:
-                raise Refusal("not_allowed", "a user data header needs a right", field="udh")
-            udh = _hex(request.udh, "udh")
-        if not content and not udh:
+    def _plan(
+        self, app: App, request: Submit, carrier: Carrier
+    ) -> tuple[SegmentPlan, str | bytes, Options, tuple[Change, ...]]:
+        """The plan, the text or octets that it is of, what is to be stored of how, and what was transliterated."""
+        content: str | bytes | None = request.text
+        if request.data is not None or content is None or request.encoding == "binary":
+            content = _content(app, request)
+        options = self._usual[carrier.name] if is_usual(request) else settle(app, request, carrier)
+        if not content and not options.udh:
             raise Refusal("empty", field="text")
-        options = _USUAL
-        if udh or request.flash or request.tlvs or request.validity is not None or carrier.default_alphabet != "gsm7":
-            options = Options(
-                alphabet=carrier.default_alphabet,
-                flash=request.flash,
-                udh=udh,
-                tlvs=_tlvs(request.tlvs) if request.tlvs else (),
-                validity=request.validity is not None,
-            )
+        changes: tuple[Change, ...] = ()
+        wanted = request.transliterate
         try:
-            planned = plan(
-                content,
-                encoding=request.encoding,
-                scheme=carrier.long_messages,
-                alphabet=carrier.default_alphabet,
-                udh=udh,
-                flash="0x10" if request.flash else None,
-                max_parts=self._max_segments,
-            )
+            if (carrier.transliterate if wanted is None else wanted) and isinstance(content, str):
+                composed = compose(content, self._way(request, carrier, options))
+                planned, content, changes = composed.plan, composed.text, composed.changes
+            else:
+                planned = plan(
+                    content,
+                    encoding=request.encoding,
+                    scheme=carrier.long_messages,
+                    alphabet=carrier.default_alphabet,
+                    udh=options.udh,
+                    flash=options.flash_way if options.flash else None,
+                    national=carrier.national_languages if request.national is None else request.national,
+                    max_parts=self._max_segments,
+                )
         except UnencodableError as error:
             raise Refusal("unencodable", str(error), field="text") from None
         except TooLongError as error:
@@ -225,7 +214,21 @@ class Preparer:
             raise Refusal("invalid_params", str(error), field="udh") from None
         except ValueError as error:
             raise Refusal("invalid_params", str(error), field="text") from None
-        return planned, content if isinstance(content, bytes) else content.encode(), options
+        shift = planned.shift
+        if shift.locking or shift.single:
+            options = msgspec.structs.replace(options, shift=shift)
+        return planned, content, options, changes
+
+    def _way(self, request: Submit, carrier: Carrier, options: Options) -> Way:
+        return Way(
+            encoding=request.encoding,
+            scheme=carrier.long_messages,
+            alphabet=carrier.default_alphabet,
+            udh=options.udh,
+            flash=options.flash_way,
+            national=carrier.national_languages if request.national is None else tuple(request.national),
+            max_parts=self._max_segments,
+        )
 
     def _times(self, request: Submit, now_ms: int) -> tuple[int | None, int]:
         """When it is due (None: now) and when it expires; validity counts from when it is due."""
@@ -250,6 +253,22 @@ class Preparer:
         return due_at, (due_at or now_ms) + int(validity * 1000)
 
 
+def _content(app: App, request: Submit) -> str | bytes:
+    if request.data is not None:
+        if request.text is not None:
+            raise Refusal("invalid_params", "text or data, not both", field="data")
+        if not app.binary:
+            raise Refusal("not_allowed", "binary messages need a right", field="data")
+        if request.encoding not in ("auto", "binary"):
+            raise Refusal("invalid_params", "data goes as binary", field="encoding")
+        return octets_of(request.data, "data")
+    if request.text is None:
+        raise Refusal("empty", "text or data is needed", field="text")
+    if request.encoding == "binary":
+        raise Refusal("invalid_params", "binary needs data, not text", field="encoding")
+    return request.text
+
+
 def digest(request: Submit) -> bytes:
     """What two requests with the same ``ref`` must agree in."""
     return hashlib.blake2b(_json.encode(request), digest_size=16).digest()
@@ -266,7 +285,7 @@ def restore(row: Row, segments: list[Row]) -> Outgoing:
     Raises ValueError when the row cannot be put on the air any more.
     """
     mid, app, number, peer, _, body, encoding, packed, scheme, ref, parts, receipt, expires_at = row
-    options = _options_decoder.decode(packed) if packed else _USUAL
+    options = restored(packed)
     content: str | bytes = body if encoding == "binary" else body.decode()
     bodies: tuple[SegmentBody, ...] = render(
         content,
@@ -274,7 +293,8 @@ def restore(row: Row, segments: list[Row]) -> Outgoing:
         scheme=scheme,
         alphabet=cast(Any, options.alphabet),
         udh=options.udh,
-        flash="0x10" if options.flash else None,
+        flash=options.flash_way,
+        shift=options.shift,
         ref=ref,
     )
     if len(bodies) != parts:
@@ -295,38 +315,7 @@ def restore(row: Row, segments: list[Row]) -> Outgoing:
         tlvs=tuple(Tlv(tag, value) for tag, value in options.tlvs),
         bodies=bodies,
         waiting=[s[0] for s in segments],
+        protocol_id=options.protocol_id,
         due_at=max([s[1] or 0 for s in segments]),
         attempts=max([s[2] for s in segments]),
     )
-
-
-def _hex(text: str, field: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise Refusal("invalid_params", f"{field} is octets in hexadecimal", field=field) from None
-
-
-def _tlvs(given: Mapping[str, str]) -> tuple[tuple[int, bytes], ...]:
-    out: list[tuple[int, bytes]] = []
-    for name, value in given.items():
-        try:
-            tag = int(name, 0)
-        except ValueError:
-            tag = -1
-        if not 0 < tag <= 0xFFFF:
-            raise Refusal("invalid_params", f"tlvs: {name[:20]!r} is no tag (0x0001 to 0xFFFF)", field="tlvs")
-        if tag in OUR_TLVS:
-            raise Refusal("invalid_params", f"tlvs: {tag_name(tag)} is set by the gateway itself", field="tlvs")
-        octets = _hex(value, "tlvs")
-        size = KINDS.get(tag, 0)
-        if size and len(octets) != size:
-            raise Refusal("invalid_params", f"tlvs: {tag_name(tag)} has {size} octets", field="tlvs")
-        out.append((tag, octets))
-    try:
-        written = write_tlvs(tuple(Tlv(tag, octets) for tag, octets in out))
-    except ValueError as error:
-        raise Refusal("invalid_params", f"tlvs: {error}", field="tlvs") from None
-    if len(written) > MAX_TLVS:
-        raise Refusal("invalid_params", f"tlvs have at most {MAX_TLVS} octets in all", field="tlvs")
-    return tuple(out)

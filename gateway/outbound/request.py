@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.model import REASONS
+from gateway.sms.national import Language
 
 
 class Submit(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -20,7 +21,13 @@ class Submit(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     encoding: Literal["auto", "gsm7", "ucs2", "latin1", "binary"] = "auto"
     flash: bool = False
     udh: str | None = None  # hex, with its length octet
-    tlvs: dict[str, str] | None = None  # tag ("0x1400" or decimal) -> value in hex
+    source_port: int | None = None
+    destination_port: int | None = None  # of an application on the phone
+    protocol_id: int | None = None
+    replace: int | None = None  # 1 to 7: takes the place of the last one of that number
+    tlvs: dict[str, str | int] | None = None  # tag ("0x1400", decimal, or its name) -> value in hex, or a number
+    transliterate: bool | None = None  # None: as the carrier's setting says
+    national: list[Language] | None = None  # None: as the carrier's setting says
     validity: float | None = None  # seconds
     send_at: str | None = None  # RFC 3339
     priority: int = 0  # 0 to 9

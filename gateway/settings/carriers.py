@@ -20,6 +20,8 @@ from gateway.settings.types import (
     fail,
     split_host_port,
 )
+from gateway.sms.national import Language
+from gateway.sms.segment import FlashWay
 
 Alphabet = Literal["gsm7", "gsm7_packed", "latin1", "ascii"]
 LongMessages = Literal["udh8", "udh16", "sar", "payload"]
@@ -159,6 +161,26 @@ class Carrier(Section):
         description="How segments are joined: `udh8` or `udh16` (user data header with an 8 or 16-bit "
         "reference), `sar` (TLVs) or `payload` (message_payload, the carrier cuts).",
     )
+    national_languages: tuple[Language, ...] = Field(
+        (),
+        description="National language tables that a text may take where it then needs fewer segments than as UCS-2 "
+        "(TS 23.038 Annex A). A phone without them shows other characters: ask the carrier.",
+    )
+    transliterate: bool = Field(
+        False,
+        description="Replace typographic quotes, dashes, spaces and accents that GSM 7 bit lacks, in texts that then "
+        "go as GSM 7 bit as a whole; each change is in `warnings` of the reply.",
+    )
+    flash: FlashWay = Field(
+        "0x10",
+        description="How a flash message is marked: data_coding `0x10` (group 0001) or `0xf0` (group 1111), both "
+        "message class 0 of TS 23.038 §4, or the TLV `dest_addr_subunit` (§5.3.2.1).",
+    )
+    ports: Literal["udh", "tlv"] = Field(
+        "udh",
+        description="How ports are sent: `udh`, an element of the user data header (TS 23.040 §9.2.3.24.4), or `tlv`, "
+        "source_port and destination_port (§5.3.2.20, §5.3.2.21).",
+    )
     in_doubt: Literal["resend", "hold"] = Field(
         "resend",
         description="A segment that was written and not answered: `resend` (at most once, may come twice) or "
@@ -205,6 +227,8 @@ class Carrier(Section):
             raise fail("host_or_hosts", "exactly one of host and hosts")
         if self.reconnect_min > self.reconnect_max:
             raise fail("reconnect", "reconnect_min not above reconnect_max")
+        if self.national_languages and self.default_alphabet not in ("gsm7", "gsm7_packed"):
+            raise fail("national_languages", 'default_alphabet = "gsm7" or "gsm7_packed" beside national_languages')
         if self.tls_key is not None and self.tls_cert is None:
             raise fail("tls", "tls_cert beside tls_key")
         if not self.tls:

@@ -130,7 +130,10 @@ class App(Section):
         None, description="Numbers that it may send from and hear of; without it all."
     )
     admin: bool = Field(False, description="May use the operator's methods: status of all, messages, resolve, reload.")
-    binary: bool = Field(False, description="May send binary messages and its own user data headers.")
+    binary: bool = Field(
+        False,
+        description="May send binary messages, user data headers and ports, protocol_id, and TLVs to the same effect.",
+    )
 
     @model_validator(mode="after")
     def _reachable(self) -> App:
