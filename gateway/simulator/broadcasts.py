@@ -19,13 +19,13 @@ from gateway.smpp.pdu import (
     Tlv,
     TlvValue,
 )
+from gateway.smpp.times import write_absolute
 from gateway.sms.reassembly import assemble, read_part
 
 from .air import Kind, show_address
 from .core import Core
 from .deliveries import Bind
 from .ids import MessageIds, write_id
-from .receipts import write_absolute
 
 MANDATORY: Final = (
     Tag.BROADCAST_AREA_IDENTIFIER,
@@ -84,11 +84,20 @@ class Broadcasts:
         core = self._core
         status = _fault(pdu)
         message_id = ""
-        if not status:
+        if not status and pdu.replace_if_present_flag:
+            # 5.0 §4.4.4: named by either of two, and an error when there is no such broadcast.
+            replaced = self._find(bind, pdu)
+            if replaced is None or replaced.state is not MessageState.ENROUTE:
+                status = int(CommandStatus.ESME_RBCASTFAIL)
+            else:
+                message_id = replaced.message_id
+                core.stats.replaced += 1
+        elif not status:
             message_id = write_id(self._ids.take(), core.config.id_form)
+            core.stats.broadcasts += 1
+        if message_id:
             ends = core.wall() + _lasts(pdu)
             self._by_id[bind.system_id, message_id] = Broadcast(bind.system_id, message_id, pdu, ends)
-            core.stats.broadcasts += 1
             if len(self._by_id) > self._most:
                 self._by_id.popitem(last=False)
                 core.stats.forgotten += 1
@@ -108,20 +117,23 @@ class Broadcasts:
             self._show("query", bind, pdu, pdu.message_id, status)
             return
         tlvs = [Tlv(int(Tag.MESSAGE_STATE), int(found.state))]
+        reference = found.pdu.tlv(Tag.USER_MESSAGE_REFERENCE)
         for tlv in found.pdu.tlvs:
             if tlv.tag == Tag.BROADCAST_AREA_IDENTIFIER:
                 tlvs += [Tlv(tlv.tag, tlv.value), Tlv(int(Tag.BROADCAST_AREA_SUCCESS), _WHOLE_AREA)]
         if found.ended is not None:
             ended = write_absolute(datetime.fromtimestamp(found.ended, UTC))
             tlvs.append(Tlv(int(Tag.BROADCAST_END_TIME), ended.encode()))
+        if reference is not None:
+            tlvs.append(Tlv(int(Tag.USER_MESSAGE_REFERENCE), reference))
         self._core.stats.queried += 1
-        self._answer(bind, sequence, QueryBroadcastSmResp(pdu.message_id, tuple(tlvs)), 0)
-        self._show("query", bind, pdu, pdu.message_id, 0, state=found.state.name)
+        self._answer(bind, sequence, QueryBroadcastSmResp(found.message_id, tuple(tlvs)), 0)
+        self._show("query", bind, pdu, found.message_id, 0, state=found.state.name)
 
     def cancel(self, bind: Bind, sequence: int, pdu: CancelBroadcastSm) -> None:
-        """The one of this id, or with an empty id those of this source, service_type and content type."""
+        """The one of this id or reference, or with neither those of this source, service_type and content type."""
         now = self._core.wall()
-        if pdu.message_id:
+        if pdu.message_id or pdu.tlv(Tag.USER_MESSAGE_REFERENCE) is not None:
             one = self._find(bind, pdu)
             found = [] if one is None else [one]
         else:
@@ -144,8 +156,22 @@ class Broadcasts:
         self._answer(bind, sequence, CancelBroadcastSmResp(), status)
         self._show("cancel", bind, pdu, pdu.message_id, status)
 
-    def _find(self, bind: Bind, pdu: QueryBroadcastSm | CancelBroadcastSm) -> Broadcast | None:
-        found = self._by_id.get((bind.system_id, pdu.message_id))
+    def _find(self, bind: Bind, pdu: BroadcastSm | QueryBroadcastSm | CancelBroadcastSm) -> Broadcast | None:
+        reference = pdu.tlv(Tag.USER_MESSAGE_REFERENCE)
+        if reference is None:
+            found = self._by_id.get((bind.system_id, pdu.message_id))
+        elif pdu.message_id:
+            return None  # §4.6.1.1, §4.6.2.2: not both
+        else:
+            # §4.6.1: of several the one that was submitted last.
+            found = next(
+                (
+                    one
+                    for one in reversed(self._by_id.values())
+                    if one.system_id == bind.system_id and one.pdu.tlv(Tag.USER_MESSAGE_REFERENCE) == reference
+                ),
+                None,
+            )
         if found is None or found.pdu.source != pdu.source:
             return None
         found.settle(self._core.wall())

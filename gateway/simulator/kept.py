@@ -23,13 +23,14 @@ from gateway.smpp.pdu import (
     SubmitSm,
     Tlv,
 )
+from gateway.smpp.times import write_absolute
 from gateway.sms.reassembly import assemble
 
 from .air import Kind, Message, part_of, show_address
 from .core import Core
 from .deliveries import Bind
 from .endings import Endings
-from .receipts import error_of, write_absolute
+from .receipts import error_of
 from .submit import Submit
 
 _OK: Final = int(CommandStatus.ESME_ROK)

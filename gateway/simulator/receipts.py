@@ -56,8 +56,3 @@ def receipt_for(
         esm_class=EsmClass.RECEIPT,
         tlvs=tlvs,
     )
-
-
-def write_absolute(when: datetime) -> str:
-    """The absolute time form of SMPP (§7.1.1) of a time in UTC."""
-    return f"{when:%y%m%d%H%M%S}000+"

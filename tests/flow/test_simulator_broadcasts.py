@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
@@ -140,6 +141,36 @@ async def test_broadcasts_of_a_kind_are_cancelled_together(autojump_clock, nurse
     assert states == [MessageState.ENROUTE, MessageState.DELETED, MessageState.DELETED]
     assert await answered(esme, CancelBroadcastSm("", NUMBER)) == (OK, CancelBroadcastSmResp())
     assert await state(esme, ids[0]) == MessageState.DELETED
+
+
+async def test_a_broadcast_is_known_by_the_reference_that_its_esme_gave(autojump_clock, nursery):
+    simulator = simulated()
+    esme = await connect(nursery, simulator)
+    reference = Tlv(Tag.USER_MESSAGE_REFERENCE, 7)
+    ids = [(await answered(esme, broadcast(USER_MESSAGE_REFERENCE=7)))[1].message_id for _ in range(2)]
+    _, response = await answered(esme, QueryBroadcastSm("", NUMBER, (reference,)))
+    assert response.message_id == ids[1]
+    assert response.tlvs[-1] == reference
+    both = QueryBroadcastSm(ids[1], NUMBER, (reference,))
+    assert await answered(esme, both) == (CommandStatus.ESME_RBCASTQUERYFAIL, QueryBroadcastSmResp())
+    assert await answered(esme, CancelBroadcastSm("", NUMBER, "", (reference,))) == (OK, CancelBroadcastSmResp())
+    assert [await state(esme, message_id) for message_id in ids] == [MessageState.ENROUTE, MessageState.DELETED]
+
+
+async def test_a_broadcast_is_replaced_while_it_lasts(autojump_clock, nursery):
+    simulator = simulated()
+    esme = await connect(nursery, simulator)
+    _, response = await answered(esme, broadcast())
+    longer = broadcast(BROADCAST_REP_NUM=10)
+    replacement = msgspec.structs.replace(longer, message_id=response.message_id, replace_if_present_flag=1)
+    assert await answered(esme, replacement) == (OK, BroadcastSmResp(response.message_id))
+    await trio.sleep(1000)
+    assert await state(esme, response.message_id) == MessageState.ENROUTE
+    assert (simulator.stats.broadcasts, simulator.stats.replaced) == (1, 1)
+    unknown = msgspec.structs.replace(longer, message_id="no such id", replace_if_present_flag=1)
+    assert await answered(esme, unknown) == (CommandStatus.ESME_RBCASTFAIL, BroadcastSmResp())
+    await trio.sleep(1000)
+    assert await answered(esme, replacement) == (CommandStatus.ESME_RBCASTFAIL, BroadcastSmResp())
 
 
 async def test_a_broadcast_of_another_is_not_known(autojump_clock, nursery):
