@@ -85,7 +85,7 @@ def write_tlvs(tlvs: tuple[Tlv, ...]) -> bytes:
 
 def _said(sizes: tuple[int, ...] | range) -> str:
     if isinstance(sizes, range):
-        return f"at most {sizes[-1]}" if sizes[0] <= 1 else f"{sizes[0]} to {sizes[-1]}"
+        return f"{sizes[0]} to {sizes[-1]}" if sizes[0] else f"at most {sizes[-1]}"
     return " or ".join(map(str, sizes))
 
 
