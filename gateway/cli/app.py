@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import check, messages, send, service, simulate, status
+from gateway.cli import check, messages, preview, send, service, simulate, status
 
 __all__ = ["UsageError", "app", "program"]
 
@@ -46,7 +46,7 @@ app.command()(check.check)
 app.command()(service.demo)
 app.command()(simulate.simulate)
 app.command()(send.send)
-app.command()(send.preview)
+app.command()(preview.preview)
 app.command()(status.status)
 app.add_typer(messages.messages, name="messages")
 app.command()(status.reload)

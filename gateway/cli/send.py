@@ -1,8 +1,7 @@
-"""`smsgw send` and `smsgw preview`: one text on its way, and what would become of it."""
+"""`smsgw send`: one message on its way, and its end."""
 
 from __future__ import annotations
 
-import sys
 import time
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -11,42 +10,29 @@ import msgspec
 import typer
 
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
-from gateway.cli.errors import FAILED, Failure
-from gateway.cli.output import cell, console, emit, inert, named, note, printed, table
+from gateway.cli.content import (
+    Encoding,
+    EncodingOption,
+    NationalOption,
+    TextArgument,
+    TransliterateOption,
+    languages,
+    octets,
+    read_text,
+)
+from gateway.cli.errors import FAILED
+from gateway.cli.output import cell, console, emit, inert, note
 from gateway.cli.times import moment, seconds, span
 from gateway.client import Client
 
 _FIRST_POLL: Final = 0.1
 _SLOWEST_POLL: Final = 2.0
-_LARGEST_TEXT: Final = 1_048_576
 
 
 class MessageClass(StrEnum):
     transactional = "transactional"
     marketing = "marketing"
     direct = "direct"
-
-
-class Encoding(StrEnum):
-    auto = "auto"
-    gsm7 = "gsm7"
-    ucs2 = "ucs2"
-    latin1 = "latin1"
-    binary = "binary"
-
-
-class Alphabet(StrEnum):
-    gsm7 = "gsm7"
-    gsm7_packed = "gsm7_packed"
-    latin1 = "latin1"
-    ascii = "ascii"
-
-
-class Scheme(StrEnum):
-    udh8 = "udh8"
-    udh16 = "udh16"
-    sar = "sar"
-    payload = "payload"
 
 
 def _duration(text: str) -> float:
@@ -63,16 +49,6 @@ def _at(text: str) -> str:
         raise typer.BadParameter(str(error)) from None
 
 
-TextArgument = Annotated[
-    str,
-    typer.Argument(metavar="TEXT", help="The text; - reads standard input; hex octets with --encoding binary."),
-]
-EncodingOption = Annotated[
-    Encoding,
-    typer.Option(help="How it goes on the air; auto: gsm7 when that has every character, else ucs2."),
-]
-
-
 def send(
     to: Annotated[str, typer.Argument(metavar="TO", help="Phone number or short code.")],
     text: TextArgument,
@@ -84,6 +60,24 @@ def send(
     ),
     encoding: EncodingOption = Encoding.auto,
     flash: Annotated[bool, typer.Option("--flash", help="Shown at once and not stored by the phone.")] = False,
+    transliterate: TransliterateOption = None,
+    national: NationalOption = None,
+    source_port: Annotated[
+        int | None, typer.Option(metavar="PORT", help="Port that a --destination-port may answer to.")
+    ] = None,
+    destination_port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", help="Port of an application on the phone: 2948 WAP push, 9204 vCard."),
+    ] = None,
+    udh: Annotated[str | None, typer.Option(metavar="HEX", help="User data header, with its length octet.")] = None,
+    replace: Annotated[
+        int | None, typer.Option(metavar="1-7", help="Takes the place of the last message of that number.")
+    ] = None,
+    protocol_id: Annotated[int | None, typer.Option(metavar="0-255", help="protocol_id of the submit_sm.")] = None,
+    tlv: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TAG=VALUE", help="TLV on every segment: tag or name, and hex octets. Repeatable."),
+    ] = None,
     validity: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Worthless after that: 90s, 15m, 2h, 1d.")
     ] = None,
@@ -109,15 +103,23 @@ def send(
 ) -> int:
     """Submit one message to the daemon."""
     params: dict[str, Any] = {"to": to, "class": klass.value}
-    content = _content(text)
+    content = read_text(text)
     if encoding is Encoding.binary:
-        params["data"] = _hex(content).hex()
+        params["data"] = octets(content).hex()
     else:
         params["text"] = content
     params["encoding"] = encoding.value
     optional: dict[str, Any] = {
         "from": sender,
         "flash": flash or None,
+        "transliterate": transliterate,
+        "national": languages(national),
+        "source_port": source_port,
+        "destination_port": destination_port,
+        "udh": udh,
+        "replace": replace,
+        "protocol_id": protocol_id,
+        "tlvs": _tlvs(tlv) if tlv else None,
         "validity": None if validity is None else _duration(validity),
         "send_at": None if at is None else _at(at),
         "ref": ref,
@@ -140,28 +142,15 @@ def send(
     return 0 if message["state"] in ("delivered", "sent") else FAILED
 
 
-def _content(text: str) -> str:
-    if text == "-":
-        octets = sys.stdin.buffer.read(_LARGEST_TEXT + 1)
-        if len(octets) > _LARGEST_TEXT:
-            raise Failure(f"standard input has more than {_LARGEST_TEXT} octets")
-        try:
-            # `echo text | smsgw send` means the text, not the end of its line.
-            return octets.decode().removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            raise Failure(f"standard input is not UTF-8 text: octet {error.start} of it") from None
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise typer.BadParameter("the text is not valid in the encoding of this terminal") from None
-    return text
-
-
-def _hex(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise typer.BadParameter("with --encoding binary the text is octets as hex digits") from None
+def _tlvs(given: list[str]) -> dict[str, str]:
+    """``TAG=VALUE`` as `submit` takes it."""
+    found: dict[str, str] = {}
+    for one in given:
+        tag, equals, value = one.partition("=")
+        if not equals or not tag or tag in found:
+            raise typer.BadParameter(f"--tlv takes TAG=VALUE, each tag once, not {inert(one)!r}")
+        found[tag] = value
+    return found
 
 
 def _meta(text: str) -> Any:
@@ -207,59 +196,3 @@ def _tell_end(message: dict[str, Any], longest: float) -> None:
     if message["done_at"] is None:
         text += f", not at its end within {span(longest)}"
     console().print(inert(text))
-
-
-def preview(
-    text: TextArgument,
-    encoding: EncodingOption = Encoding.auto,
-    alphabet: Annotated[
-        Alphabet, typer.Option(help="The carrier's default_alphabet: what data_coding 0 means to it.")
-    ] = Alphabet.gsm7,
-    scheme: Annotated[Scheme, typer.Option(help="The carrier's long_messages.")] = Scheme.udh8,
-    as_json: JsonOption = False,
-) -> int:
-    """Show encoding and segments of a text.
-
-    By the same code that sends it; no daemon is needed.
-    """
-    from gateway.sms.segment import TooLongError, UnencodableError, plan
-
-    content = _content(text)
-    try:
-        planned = plan(
-            _hex(content) if encoding is Encoding.binary else content,
-            encoding=encoding.value,
-            alphabet=alphabet.value,
-            scheme=scheme.value,
-        )
-    except UnencodableError as error:
-        raise Failure(
-            f"{named(error.char)}, character {error.position + 1}, cannot be sent as {error.alphabet}"
-        ) from None
-    except TooLongError as error:
-        raise Failure(f"the text needs {error.parts} segments; at most {error.max} are possible") from None
-    if as_json:
-        emit(
-            {
-                "encoding": planned.encoding,
-                "segments": planned.parts,
-                "units_used": planned.units_used,
-                "units_left": planned.units_left,
-                "units_per_segment": planned.units_per_part,
-                "alphabet": planned.alphabet,
-                "scheme": planned.scheme,
-                "forced_by": [{"char": char, "position": at} for char, at in planned.forced_by],
-            }
-        )
-        return 0
-    unit = {"gsm7": "septets", "ucs2": "UCS-2 units"}.get(planned.encoding, "octets")
-    shown = table("", "")
-    shown.show_header = False
-    shown.add_row("encoding", planned.encoding)
-    shown.add_row("segments", str(planned.parts))
-    shown.add_row("used", f"{planned.units_used} {unit}, up to {planned.units_per_part} in a segment")
-    shown.add_row("left", f"{planned.units_left} in the last segment")
-    for number, (char, at) in enumerate(planned.forced_by):
-        shown.add_row("" if number else "ucs2 because of", f"{named(char)}, character {at + 1}")
-    printed(shown)
-    return 0

@@ -14,6 +14,7 @@ from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.outbox import Outbox
 from gateway.sms.address import AddressError, normalise
+from gateway.sms.preview import described
 from gateway.store import queries
 from gateway.store.ends import End, EndOp, rfc3339
 from gateway.store.messages import Search, View, message_events, search_ids
@@ -223,18 +224,15 @@ class Methods:
         return {"message": found[stored], "events": events}
 
     async def preview(self, connection: Connection, params: Submit) -> object:
-        """What would be sent: encoding and segments. Takes what ``submit`` takes, and stores nothing."""
-        prepared = self.outbound.intake.preparer.prepare(connection.app, params, self.store.clock.now_ms())
-        planned, row = prepared.plan, prepared.row
+        """What would be sent, and why so. Takes what ``submit`` takes, and stores nothing."""
+        now_ms = self.store.clock.now_ms()
+        prepared, shown = self.outbound.intake.preparer.preview(connection.app, params, now_ms)
         return {
-            "encoding": planned.encoding,
-            "segments": planned.parts,
-            "units": planned.units_used,
-            "left": planned.units_left,
-            "forced_by": [{"char": char, "position": position} for char, position in planned.forced_by],
-            "from": row.number,
-            "to": row.peer,
-            "carrier": row.carrier,
+            **described(prepared.plan, prepared.outgoing.bodies[0].data_coding, shown),
+            "from": prepared.row.number,
+            "to": prepared.row.peer,
+            "carrier": prepared.row.carrier,
+            "warnings": prepared.warnings,
         }
 
     async def cancel(self, connection: Connection, params: IdParams) -> object:

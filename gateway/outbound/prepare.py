@@ -18,7 +18,8 @@ from gateway.outbound.request import App, Refusal, Submit
 from gateway.settings import Carrier, Settings
 from gateway.smpp.pdu import Tlv
 from gateway.sms.address import AddressError, normalise, normalise_sender
-from gateway.sms.compose import Preview, Way, compose, preview, warnings_of
+from gateway.sms.compose import Way, compose, warnings_of
+from gateway.sms.preview import Preview, preview
 from gateway.sms.segment import SegmentBody, SegmentPlan, TooLongError, UnencodableError, plan, render
 from gateway.sms.transliterate import Change
 from gateway.sms.udh import UdhError

@@ -1,11 +1,8 @@
-"""What is sent of a text: as it is, or transliterated where that makes GSM 7 bit of it; and what a preview says of it.
-
-`compose` is what the daemon sends by, and `preview` stands on it, so the two agree.
-"""
+"""What is sent of a text: as it is, or transliterated where that makes GSM 7 bit of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -20,15 +17,12 @@ from .segment import (
     SegmentPlan,
     TooLongError,
     UnencodableError,
-    forcing,
     plan,
 )
 from .transliterate import Change, transliterate
 
-__all__ = ["Composed", "Forced", "Offer", "Preview", "Way", "compose", "preview", "warnings_of"]
+__all__ = ["Composed", "Way", "compose", "warnings_of"]
 
-POSITIONS_SHOWN: Final = 1000
-"""Positions in one preview, over all characters: a text may be a megabyte of them."""
 POSITIONS_WARNED: Final = 20
 CHANGES_WARNED: Final = 50
 
@@ -136,76 +130,3 @@ def _quoted(text: str) -> str:
     if text == "\n":
         return "a line end"
     return f"'{text}'" if '"' in text else f'"{text}"'
-
-
-class Forced(msgspec.Struct, frozen=True):
-    """A character that made `auto` choose ucs2: its positions in code points from 0, perhaps not all, and how many."""
-
-    char: str
-    positions: tuple[int, ...]
-    count: int
-
-
-class Offer(msgspec.Struct, frozen=True):
-    """What transliteration does for a text: `applied`, or what it would. `saves` counts segments."""
-
-    applied: bool
-    encoding: str
-    segments: int
-    saves: int
-    changes: tuple[Change, ...]
-
-
-class Preview(msgspec.Struct, frozen=True):
-    """What would be sent, and why so. `offer` is None where transliteration changes nothing."""
-
-    composed: Composed
-    forced_by: tuple[Forced, ...] = ()
-    offer: Offer | None = None
-
-
-def preview(content: str | bytes, way: Way, *, transliterated: bool) -> Preview:
-    """What would be sent of a text or of octets; raises what `plan` does where nothing would be."""
-    if isinstance(content, bytes):
-        return Preview(Composed(way.plan(content), ""))
-    other = compose(content, way)
-    bare: SegmentPlan | None = other.plan
-    if other.changes:
-        try:
-            bare = way.plan(content)
-        except (UnencodableError, TooLongError):
-            if not transliterated:
-                raise
-            bare = None
-    composed = other if transliterated or bare is None else Composed(bare, content)
-    forced: tuple[Forced, ...] = ()
-    if way.encoding == "auto" and composed.plan.encoding == "ucs2":
-        # With languages allowed, every character may have a place in one of their tables; then the plain alphabet's.
-        forced = _forced(forcing(content, way.alphabet, way.national) or forcing(content, way.alphabet))
-    offer = None
-    if other.changes:
-        needed = bare.parts if bare is not None else _parts_as_it_is(content, way)
-        offer = Offer(transliterated, other.plan.encoding, other.plan.parts, needed - other.plan.parts, other.changes)
-    return Preview(composed, forced, offer)
-
-
-def _parts_as_it_is(text: str, way: Way) -> int:
-    """The segments of a text that cannot go as was asked, could it go somehow: they are what is saved."""
-    try:
-        return msgspec.structs.replace(way, encoding="auto", max_parts=MAX_PARTS).plan(text).parts
-    except TooLongError as error:
-        return error.parts
-
-
-def _forced(found: Iterable[tuple[str, int]]) -> tuple[Forced, ...]:
-    positions: dict[str, list[int]] = {}
-    for char, at in found:
-        positions.setdefault(char, []).append(at)
-    left = POSITIONS_SHOWN
-    forced = []
-    for char, where in positions.items():
-        # The first position of each character is always there, however many characters there are.
-        shown = tuple(where[: max(1, left)])
-        left -= len(shown)
-        forced.append(Forced(char, shown, len(where)))
-    return tuple(forced)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from .conftest import Run
@@ -24,7 +26,7 @@ def test_segments(smsgw: Run, text: str, encoding: str, segments: int, used: int
     ran = smsgw("preview", "--json", text)
     assert ran.code == 0
     (shown,) = ran.lines
-    assert (shown["encoding"], shown["segments"], shown["units_used"], shown["units_left"]) == (
+    assert (shown["encoding"], shown["segments"], shown["units"], shown["left"]) == (
         encoding,
         segments,
         used,
@@ -32,12 +34,12 @@ def test_segments(smsgw: Run, text: str, encoding: str, segments: int, used: int
     )
 
 
-def test_each_character_that_forced_ucs2_is_named_once_with_its_position(smsgw: Run) -> None:
+def test_each_character_that_forced_ucs2_is_named_once_with_its_positions(smsgw: Run) -> None:
     ran = smsgw("preview", "--json", "naïve “quote” naïve")
     assert ran.lines[0]["forced_by"] == [
-        {"char": "ï", "position": 2},
-        {"char": "“", "position": 6},
-        {"char": "”", "position": 12},
+        {"char": "ï", "position": 2, "positions": [2, 16], "count": 2},
+        {"char": "“", "position": 6, "positions": [6], "count": 1},
+        {"char": "”", "position": 12, "positions": [12], "count": 1},
     ]
 
 
@@ -45,7 +47,7 @@ def test_people_read_it_as_a_table_and_count_from_one(smsgw: Run) -> None:
     ran = smsgw("preview", "Hi 👋")
     assert ran.code == 0
     assert ran.out.splitlines() == [
-        "encoding         ucs2",
+        "encoding         ucs2, data_coding 0x08",
         "segments         1",
         "used             5 UCS-2 units, up to 70 in a segment",
         "left             65 in the last segment",
@@ -66,6 +68,98 @@ def test_options(smsgw: Run, options: tuple[str, ...], segments: int, encoding: 
     assert (shown["segments"], shown["encoding"]) == (segments, encoding)
 
 
+def test_what_transliteration_would_save(smsgw: Run) -> None:
+    text = "“" + "x" * 98 + "”"
+    (shown,) = smsgw("preview", "--json", text).lines
+    assert (shown["encoding"], shown["segments"]) == ("ucs2", 2)
+    assert shown["transliteration"] == {
+        "applied": False,
+        "encoding": "gsm7",
+        "segments": 1,
+        "saves": 1,
+        "changes": [
+            {"char": "“", "replacement": '"', "positions": [0], "count": 1},
+            {"char": "”", "replacement": '"', "positions": [99], "count": 1},
+        ],
+    }
+    (shown,) = smsgw("preview", "--json", "--transliterate", text).lines
+    assert (shown["encoding"], shown["segments"], shown["forced_by"]) == ("gsm7", 1, [])
+    assert (shown["transliteration"]["applied"], shown["transliteration"]["saves"]) == (True, 1)
+    for other in ("plain", "“👋”", "привет"):
+        assert smsgw("preview", "--json", "--transliterate", other).lines[0]["transliteration"] is None
+
+
+def test_people_read_what_transliteration_does(smsgw: Run) -> None:
+    assert smsgw("preview", "It’s e\u0301\u200b").out.splitlines()[4:] == [
+        "ucs2 because of        '’' U+2019 RIGHT SINGLE QUOTATION MARK, character 3",
+        "                       '\u0301' U+0301 COMBINING ACUTE ACCENT, character 7",
+        "                       '\u200b' U+200B ZERO WIDTH SPACE, character 8",
+        "--transliterate gives  gsm7, 1 segment, none less",
+        "                       '’' U+2019 to ''', character 3",
+        "                       'e\u0301' U+0065 U+0301 to 'é', character 6",
+        "                       '\u200b' U+200B to nothing, character 8",
+    ]
+    shown = smsgw("preview", "--transliterate", "’" * 150).out.splitlines()
+    assert shown[0] == "encoding        gsm7, data_coding 0x00"
+    assert shown[4] == "transliterated  gsm7, 1 segment, 2 segments less"
+    assert shown[5].endswith("characters 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 138 more")
+
+
+def test_a_text_of_another_script_does_not_fill_the_screen(smsgw: Run) -> None:
+    shown = smsgw("preview", "".join(map(chr, range(0x4E00, 0x4E40)))).out.splitlines()
+    assert len(shown) == 4 + 20 + 1
+    assert shown[-1].strip() == "44 more characters; --json has them all"
+
+
+def test_national_tables_are_taken_where_they_are_allowed(smsgw: Run) -> None:
+    text = "İstanbul ş ğ ı" + "x" * 80
+    assert smsgw("preview", "--json", text).lines[0]["encoding"] == "ucs2"
+    (shown,) = smsgw("preview", "--json", "--national", "turkish", text).lines
+    assert (shown["encoding"], shown["segments"]) == ("gsm7", 1)
+    assert shown["national"] in ({"locking": "turkish", "single": None}, {"locking": None, "single": "turkish"})
+    assert "national table  turkish (" in smsgw("preview", "--national", "turkish,spanish", text).out
+    ran = smsgw("preview", "--national", "klingon", text)
+    assert ran.code == 2
+    assert "turkish" in ran.err
+
+
+def test_as_a_carrier_of_the_configuration(smsgw: Run, tmp_path: Path) -> None:
+    config = tmp_path / "smsgw.toml"
+    config.write_text(
+        """
+        [store]
+        url = "sqlite:////var/lib/smsgw/smsgw.db"
+        [limits]
+        max_segments = 3
+        [[carriers]]
+        name = "acme"
+        host = "smsc.example"
+        system_id = "user"
+        password = "secret"
+        default_alphabet = "gsm7_packed"
+        long_messages = "udh16"
+        transliterate = true
+        national_languages = ["turkish"]
+        flash = "0xf0"
+        """
+    )
+    asked = ("preview", "-c", str(config), "--carrier", "acme", "--json")
+    (shown,) = smsgw(*asked, "--flash", "It’s").lines
+    assert (shown["encoding"], shown["data_coding"], shown["alphabet"], shown["scheme"]) == (
+        "gsm7",
+        0xF0,
+        "gsm7_packed",
+        "udh16",
+    )
+    assert smsgw(*asked, "--no-transliterate", "It’s").lines[0]["encoding"] == "ucs2"
+    assert smsgw(*asked, "ş" * 71).lines[0]["encoding"] == "gsm7"
+    assert smsgw(*asked, "--national", "none", "--no-transliterate", "ş" * 71).lines[0]["encoding"] == "ucs2"
+    assert "at most 3" in smsgw(*asked, "x" * 500).err
+    ran = smsgw("preview", "-c", str(config), "--carrier", "north", "x")
+    assert (ran.code, ran.out) == (2, "")
+    assert "acme" in ran.err
+
+
 def test_the_carriers_alphabet_counts(smsgw: Run) -> None:
     # The euro sign is in GSM 03.38 but not in the ASCII that this carrier takes for data_coding 0.
     assert smsgw("preview", "--json", "€").lines[0]["encoding"] == "gsm7"
@@ -74,7 +168,7 @@ def test_the_carriers_alphabet_counts(smsgw: Run) -> None:
 
 def test_binary_is_hex(smsgw: Run) -> None:
     (shown,) = smsgw("preview", "--json", "--encoding", "binary", "00ff" * 70).lines
-    assert (shown["encoding"], shown["segments"], shown["units_left"]) == ("binary", 1, 0)
+    assert (shown["encoding"], shown["segments"], shown["left"]) == ("binary", 1, 0)
     assert smsgw("preview", "--encoding", "binary", "0xyz").code == 2
 
 
@@ -103,6 +197,8 @@ def test_control_characters_do_not_reach_the_terminal(smsgw: Run) -> None:
         (("preview",), "Missing argument 'TEXT'"),
         (("preview", "x", "--scheme", "pigeon"), "'pigeon'"),
         (("preview", "x", "--scheem", "sar"), "No such option"),
+        (("send", "+15551230001", "x", "--tlv", "0x1400"), "TAG=VALUE"),
+        (("send", "+15551230001", "x", "--national", "klingon"), "turkish"),
         (("perview", "x"), "No such command"),
         (("send", "+15551230001"), "Missing argument 'TEXT'"),
         (("send", "+15551230001", "x", "--validity", "soon"), '"soon" is not a duration'),

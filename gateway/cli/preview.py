@@ -1,0 +1,180 @@
+"""`smsgw preview`: what would become of a text, and why."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from gateway.cli.common import ConfigOption, JsonOption, load_settings
+from gateway.cli.content import (
+    Encoding,
+    EncodingOption,
+    NationalOption,
+    TextArgument,
+    TransliterateOption,
+    languages,
+    octets,
+    read_text,
+)
+from gateway.cli.errors import USAGE, Failure
+from gateway.cli.output import emit, inert, named, printed, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gateway.sms.compose import Way
+
+_POSITIONS: Final = 12
+_ROWS: Final = 20
+_UNITS: Final = {"gsm7": "septets", "ucs2": "UCS-2 units"}
+
+
+class Alphabet(StrEnum):
+    gsm7 = "gsm7"
+    gsm7_packed = "gsm7_packed"
+    latin1 = "latin1"
+    ascii = "ascii"
+
+
+class Scheme(StrEnum):
+    udh8 = "udh8"
+    udh16 = "udh16"
+    sar = "sar"
+    payload = "payload"
+
+
+def preview(
+    text: TextArgument,
+    encoding: EncodingOption = Encoding.auto,
+    carrier: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="As to this carrier of the configuration, but for what the options say."),
+    ] = None,
+    alphabet: Annotated[
+        Alphabet | None, typer.Option(help="The carrier's default_alphabet (gsm7): what data_coding 0 means to it.")
+    ] = None,
+    scheme: Annotated[Scheme | None, typer.Option(help="The carrier's long_messages (udh8).")] = None,
+    national: NationalOption = None,
+    transliterate: TransliterateOption = None,
+    flash: Annotated[bool, typer.Option("--flash", help="Shown at once and not stored by the phone.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Show encoding and segments of a text, what forced them, and what transliteration would save.
+
+    By the same code that sends it; no daemon is needed.
+    """
+    from gateway.sms.preview import described
+    from gateway.sms.preview import preview as previewed
+    from gateway.sms.segment import TooLongError, UnencodableError
+
+    way, transliterated = _way(carrier, config)
+    given: dict[str, Any] = {"encoding": encoding.value}
+    if alphabet is not None:
+        given["alphabet"] = alphabet.value
+    if scheme is not None:
+        given["scheme"] = scheme.value
+    if (names := languages(national)) is not None:
+        given["national"] = tuple(names)
+    if not flash:
+        given["flash"] = None
+    content = read_text(text)
+    try:
+        shown = previewed(
+            octets(content) if encoding is Encoding.binary else content,
+            _changed(way, given),
+            transliterated=transliterated if transliterate is None else transliterate,
+        )
+    except UnencodableError as error:
+        raise Failure(
+            f"{named(error.char)}, character {error.position + 1}, cannot be sent as {error.alphabet}"
+        ) from None
+    except TooLongError as error:
+        raise Failure(f"the text needs {error.parts} segments; at most {error.max} are possible") from None
+    planned = shown.composed.plan
+    found = described(planned, planned.render(0)[0].data_coding, shown)
+    if as_json:
+        emit({**found, "alphabet": planned.alphabet, "scheme": planned.scheme})
+    else:
+        printed(_table(found))
+    return 0
+
+
+def _way(carrier: str | None, config: Any) -> tuple[Way, bool]:
+    """How a carrier is sent to, and whether texts to it are transliterated; without one, as one without settings."""
+    from gateway.sms.compose import Way
+
+    if carrier is None:
+        return Way(flash="0x10"), False
+    settings, _ = load_settings(config)
+    found = settings.carriers_by_name.get(carrier)
+    if found is None:
+        names = ", ".join(settings.carriers_by_name) or "none"
+        raise Failure(f"no carrier {carrier!r} in the configuration; there is {names}", USAGE)
+    way = Way(
+        scheme=found.long_messages,
+        alphabet=found.default_alphabet,
+        flash=found.flash,
+        national=found.national_languages,
+        max_parts=settings.limits.max_segments,
+    )
+    return way, found.transliterate
+
+
+def _changed(way: Way, given: dict[str, Any]) -> Way:
+    import msgspec
+
+    return msgspec.structs.replace(way, **given)
+
+
+def _table(found: dict[str, Any]) -> Table:
+    shown = table("", "")
+    shown.show_header = False
+    unit = _UNITS.get(found["encoding"], "octets")
+    shown.add_row("encoding", f"{found['encoding']}, data_coding 0x{found['data_coding']:02X}")
+    if (national := found["national"]) is not None:
+        ways = [f"{national[kind]} ({kind} shift)" for kind in ("locking", "single") if national[kind]]
+        shown.add_row("national table", ", ".join(ways))
+    shown.add_row("segments", str(found["segments"]))
+    shown.add_row("used", f"{found['units']} {unit}, up to {found['per_segment']} in a segment")
+    shown.add_row("left", f"{found['left']} in the last segment")
+    forced = found["forced_by"]
+    for number, one in enumerate(forced[:_ROWS]):
+        shown.add_row("" if number else "ucs2 because of", f"{named(one['char'])}, {_places(one)}")
+    if len(forced) > _ROWS:
+        shown.add_row("", f"{len(forced) - _ROWS} more characters; --json has them all")
+    if (offer := found["transliteration"]) is not None:
+        saves = f", {_segments(offer['saves'])} less" if offer["saves"] > 0 else ", none less"
+        shown.add_row(
+            "transliterated" if offer["applied"] else "--transliterate gives",
+            f"{offer['encoding']}, {_segments(offer['segments'])}{saves}",
+        )
+        changes = [_change(change) for change in offer["changes"]]
+        if len(changes) > _ROWS:
+            changes[_ROWS:] = [f"{len(changes) - _ROWS} more characters; --json has them all"]
+        for change in changes:
+            shown.add_row("", change)
+    return shown
+
+
+def _change(change: dict[str, Any]) -> str:
+    char: str = change["char"]
+    points = " ".join(f"U+{ord(one):04X}" for one in char)
+    return f"{_quoted(char)} {points} to {_quoted(change['replacement'])}, {_places(change)}"
+
+
+def _quoted(text: str) -> str:
+    return f"'{inert(text)}'" if text else "nothing"
+
+
+def _segments(count: int) -> str:
+    return f"{count} segment{'s'[: count != 1]}"
+
+
+def _places(one: dict[str, Any]) -> str:
+    """Where a character is, for people, who count from one."""
+    shown = [str(at + 1) for at in one["positions"][:_POSITIONS]]
+    more = one["count"] - len(shown)
+    return f"character{'s'[: one['count'] != 1]} {', '.join(shown)}" + (f" and {more} more" if more else "")
