@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.smpp.constants import INTERFACE_VERSION_34, INTERFACE_VERSION_50
 from gateway.smpp.framing import HEADER_LENGTH, MAX_PDU
 
 MAX_SEQUENCE: Final = 0x7FFF_FFFF
@@ -35,6 +36,8 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Octets of the longest PDU that is taken."""
     late_responses: int = 1000
     """Expired requests that are remembered, so that a late response finds its token."""
+    interface_version: int = INTERFACE_VERSION_34
+    """What an SMSC says that it speaks when it accepts a bind: 0x34 or 0x50. An ESME says it in its bind."""
     first_sequence: int = 1
     """The sequence_number of our first request."""
 
@@ -48,6 +51,8 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{name}: 0 s or more")
         if self.max_pdu < HEADER_LENGTH:
             raise ValueError(f"max_pdu: at least {HEADER_LENGTH}")
+        if self.interface_version not in (INTERFACE_VERSION_34, INTERFACE_VERSION_50):
+            raise ValueError("interface_version: 0x34 or 0x50")
         if self.late_responses < 0:
             raise ValueError("late_responses: 0 or more")
         if not 1 <= self.first_sequence <= MAX_SEQUENCE:

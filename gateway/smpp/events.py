@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from gateway.smpp.pdu import Pdu
+from gateway.smpp.constants import Tag
+from gateway.smpp.pdu import Pdu, Tlv
 from gateway.smpp.states import SessionState
 
 
@@ -25,11 +26,22 @@ class CloseReason(StrEnum):
     PARTIAL_FRAME = "partial_frame_timeout"
 
 
+def congestion_state(response: Pdu) -> int | None:
+    """How busy the peer says in a response that it is (5.0 §2.9, §4.8.4.18): from 0, idle, over 80 to 90, the best of
+    its speed, to 100, congested. None when it says nothing, or a value that is reserved."""
+    tlvs: tuple[Tlv, ...] = getattr(response, "tlvs", ())
+    for tlv in tlvs:
+        value = tlv.value
+        if tlv.tag == Tag.CONGESTION_STATE and isinstance(value, int) and value <= 100:
+            return value
+    return None
+
+
 class RequestReceived(msgspec.Struct, frozen=True, gc=False):
     """A request of the peer, for the user of the session to answer.
 
-    A bind with `accept_bind` or `refuse_bind`, a submit_sm, deliver_sm or data_sm with `send_response`. An
-    outbind or alert_notification has no answer.
+    A bind with `accept_bind` or `refuse_bind`, what is `WINDOWED` with `send_response`. An outbind or
+    alert_notification has no answer.
     """
 
     sequence: int
@@ -37,7 +49,7 @@ class RequestReceived(msgspec.Struct, frozen=True, gc=False):
 
 
 class ResponseReceived(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a submit_sm, deliver_sm or data_sm of ours.
+    """The answer to a request of ours that is `WINDOWED`.
 
     `status` is its command_status, never 0 for a generic_nack; `token` is what was given to `send_request`.
     `late`: the request had been told as expired before.
@@ -49,9 +61,14 @@ class ResponseReceived(msgspec.Struct, frozen=True, gc=False):
     token: Any = None
     late: bool = False
 
+    @property
+    def congestion_state(self) -> int | None:
+        """How busy the peer says that it is; see `congestion_state`."""
+        return congestion_state(self.pdu)
+
 
 class RequestExpired(msgspec.Struct, frozen=True, gc=False):
-    """A submit_sm, deliver_sm or data_sm of ours was not answered in time. Its slot of the window is free."""
+    """A request of ours that is `WINDOWED` was not answered in time. Its slot of the window is free."""
 
     sequence: int
     token: Any = None

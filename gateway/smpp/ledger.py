@@ -15,7 +15,7 @@ Waiting: TypeAlias = tuple[float, Any, type[Pdu]]
 class Ledger:
     """Requests of one session. The dicts are in the order of sending, so the first of each expires first.
 
-    `windowed` holds submit_sm, deliver_sm and data_sm; `control` what the session sends for itself
+    `windowed` holds what takes a slot of the window; `control` what the session sends for itself
     (deadline, when it was sent, request). The session takes entries out of both as responses come.
     """
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from gateway.smpp import pdu as p
 from gateway.smpp.codec import command_name, decode, encode
 from gateway.smpp.config import SessionConfig
-from gateway.smpp.constants import INTERFACE_VERSION_34, RESPONSE_BIT, CommandStatus, Tag
+from gateway.smpp.constants import RESPONSE_BIT, CommandStatus, Tag
 from gateway.smpp.errors import LocalProtocolError, RecoverablePduError, UnrecoverablePduError, WindowFull
 from gateway.smpp.events import (
     BindRefused,
@@ -30,14 +30,14 @@ from gateway.smpp.events import (
     RequestReceived,
     ResponseReceived,
     UnbindReceived,
+    congestion_state,
 )
 from gateway.smpp.framing import FrameBuffer
-from gateway.smpp.ledger import Ledger
-from gateway.smpp.pdu import Pdu, Tlv
+from gateway.smpp.pdu import Pdu
+from gateway.smpp.sender import Sender
 from gateway.smpp.states import (
     BOUND_BY,
     BOUND_STATES,
-    MAY_REQUEST,
     RESPONSE_TO,
     WINDOWED,
     WINDOWED_RESPONSES,
@@ -69,203 +69,26 @@ _BIND_RESPONSES: Final = (p.BindTransmitterResp, p.BindReceiverResp, p.BindTrans
 _ANSWER_TO: Final = {request.command_id: response() for request, response in RESPONSE_TO.items()}
 
 
-class Session:
+class Session(Sender):
     """One end of one connection, which is taken to be made at the `now` that it is created with."""
 
     def __init__(self, role: Role, config: SessionConfig, now: float) -> None:
-        self._role = role
-        self._config = config
+        super().__init__(role, config, now)
         self._frames = FrameBuffer(config.max_pdu)
-        self._output: list[bytes] = []
-        self._pending_output = 0
-        self._ledger = Ledger(config.first_sequence, config.late_responses)
-        self._windowed = self._ledger.windowed
-        # A peer's bind that is neither accepted nor refused; its unbind, and until when that can wait.
-        self._bind: tuple[int, Pdu] | None = None
+        # The peer's unbind, and until when it can wait for its answer.
         self._unbind: tuple[int, float] | None = None
-        self._unanswered = 0
-        self._received_at = now
-        self._active_at = now
         self._partial_since = math.inf
         self._init_deadline = now + (config.session_init or math.inf)
         self.unmatched_responses = 0
         """Responses to no request of ours, or to one that had been answered."""
-        self._enter(SessionState.OPEN)
-
-    @property
-    def role(self) -> Role:
-        """Which end we are."""
-        return self._role
-
-    @property
-    def config(self) -> SessionConfig:
-        """The limits it was made with."""
-        return self._config
-
-    @property
-    def state(self) -> SessionState:
-        """Where the session is."""
-        return self._state
-
-    @property
-    def outstanding(self) -> int:
-        """Unanswered submit_sm, deliver_sm and data_sm of ours: used slots of the window."""
-        return len(self._windowed)
-
-    @property
-    def window_free(self) -> int:
-        """Free slots of the window. It says nothing about the state."""
-        return self._config.window - len(self._windowed)
-
-    def outstanding_tokens(self) -> list[Any]:
-        """Tokens of the requests that may have reached the peer and have no answer, oldest first.
-
-        Also when the session is closed: these are in doubt. Those that were told as expired are not among
-        them.
-        """
-        return [token for _, token, _ in self._windowed.values()]
-
-    @property
-    def unanswered(self) -> int:
-        """Submit_sm, deliver_sm and data_sm of the peer that `send_response` has not answered."""
-        return self._unanswered
-
-    @property
-    def pending_output(self) -> int:
-        """Octets that `data_to_send` would give."""
-        return self._pending_output
-
-    def data_to_send(self) -> bytes:
-        """Take the octets to be written, all that there are; b"" if none."""
-        output = self._output
-        if not output:
-            return b""
-        data = output[0] if len(output) == 1 else b"".join(output)
-        output.clear()
-        self._pending_output = 0
-        return data
-
-    # --- sending ---
-
-    def send_request(self, pdu: Pdu, now: float, token: Any = None) -> int:
-        """Send a request and return its sequence_number.
-
-        `token` comes back with the response of a submit_sm, deliver_sm or data_sm. The others are followed
-        here: a bind ends in `Bound`, `BindRefused` or `Closed`, an unbind in `Closed`.
-
-        Raises LocalProtocolError when the state does not allow it, WindowFull when the window is full,
-        ValueError when the PDU cannot be written; then nothing has changed.
-        """
-        cls = type(pdu)
-        if cls not in self._we_may:
-            raise LocalProtocolError(f"{cls.__name__} from the {self._role.value} when {self._state.value}")
-        ledger = self._ledger
-        sequence = ledger.sequence()
-        if cls in WINDOWED:
-            if len(self._windowed) >= self._config.window:
-                raise WindowFull(f"{len(self._windowed)} requests are unanswered")
-            self._send(encode(pdu, sequence))
-            self._windowed[sequence] = (now + self._config.response_timeout, token, RESPONSE_TO[cls])
-        else:
-            self._send(encode(pdu, sequence))
-            if cls in RESPONSE_TO:
-                ledger.control[sequence] = (now + self._patience(cls), now, pdu)
-            if cls in BOUND_BY:
-                self._enter(SessionState.BINDING)
-            elif cls is p.Unbind:
-                self._unbinding()
-            elif cls is p.Outbind:
-                self._enter(SessionState.OUTBOUND)
-        ledger.used()
-        return sequence
-
-    def send_response(self, sequence: int, pdu: Pdu, status: int = 0) -> None:
-        """Answer a submit_sm, deliver_sm or data_sm of the peer.
-
-        When the session has been closed the answer has nowhere to go and is dropped. Raises
-        LocalProtocolError when nothing waits for an answer or the PDU is no such response, ValueError when
-        it cannot be written.
-        """
-        if self._state is SessionState.CLOSED:
-            return
-        if type(pdu) not in WINDOWED_RESPONSES:
-            raise LocalProtocolError(f"{type(pdu).__name__} is not for send_response")
-        if self._unanswered <= 0:
-            raise LocalProtocolError("every request has been answered")
-        self._send(encode(pdu, sequence, status))
-        self._unanswered -= 1
-
-    def accept_bind(self, sequence: int, system_id: str, now: float, tlvs: tuple[Tlv, ...] = ()) -> None:
-        """Accept a peer's bind under our system_id; the session is bound.
-
-        A peer of version 3.4 or later is told ours (sc_interface_version, §5.3.2.25), an older one gets no
-        TLVs. Dropped when the session has been closed. Raises LocalProtocolError when no such bind waits,
-        ValueError when the response cannot be written.
-        """
-        if self._state is SessionState.CLOSED:
-            return
-        bind = self._waiting_bind(sequence)
-        if getattr(bind, "interface_version", 0) < INTERFACE_VERSION_34:
-            tlvs = ()
-        elif all(tlv.tag != Tag.SC_INTERFACE_VERSION for tlv in tlvs):
-            tlvs = (Tlv(int(Tag.SC_INTERFACE_VERSION), INTERFACE_VERSION_34), *tlvs)
-        response: Any = RESPONSE_TO[type(bind)]
-        self._send(encode(response(system_id, tlvs), sequence))
-        self._bind = None
-        self._received_at = self._active_at = now
-        self._enter(BOUND_BY[type(bind)])
-
-    def refuse_bind(self, sequence: int, status: int) -> None:
-        """Refuse a peer's bind with this command_status; it may try again until session_init is over.
-
-        Dropped when the session has been closed. Raises LocalProtocolError when no such bind waits,
-        ValueError when the status is ESME_ROK or cannot be written.
-        """
-        if self._state is SessionState.CLOSED:
-            return
-        bind = self._waiting_bind(sequence)
-        if status == CommandStatus.ESME_ROK:
-            raise ValueError("command_status: ESME_ROK is no refusal")
-        self._send(encode(RESPONSE_TO[type(bind)](), sequence, status))
-        self._bind = None
-        self._enter(SessionState.OPEN)
-
-    def _patience(self, cls: type[Pdu]) -> float:
-        """Seconds that a request of the session's own may take. An enquire_link has no more than its interval, so
-        that a dead link is noticed within two of them."""
-        config = self._config
-        if cls is p.EnquireLink and config.enquire_link:
-            return min(config.response_timeout, config.enquire_link)
-        if cls in BOUND_BY and config.bind_timeout:
-            return config.bind_timeout
-        return config.response_timeout
-
-    def _waiting_bind(self, sequence: int) -> Pdu:
-        if self._bind is None or self._bind[0] != sequence:
-            raise LocalProtocolError(f"no bind {sequence} waits for an answer")
-        return self._bind[1]
-
-    def _send(self, frame: bytes) -> None:
-        self._output.append(frame)
-        self._pending_output += len(frame)
-
-    def _enter(self, state: SessionState) -> None:
-        self._state = state
-        self._we_may = MAY_REQUEST[state][self._role]
-        self._peer_may = MAY_REQUEST[state][self._role.peer]
-
-    def _unbinding(self) -> None:
-        # We send nothing new, but what the peer had under way when it was told is still taken.
-        peer_may = self._peer_may
-        self._enter(SessionState.UNBINDING)
-        self._peer_may = peer_may
 
     def _over(self) -> bool:
         return self._state is SessionState.CLOSED
 
     def _close(self, reason: CloseReason, detail: str, events: list[Event]) -> None:
         self._enter(SessionState.CLOSED)
-        self._bind = self._unbind = None
+        self._bind = None
+        self._unbind = None
         events.append(Closed(reason, detail))
 
     # --- receiving ---
@@ -310,6 +133,7 @@ class Session:
         windowed = self._windowed
         append = events.append
         active = False
+        answer = None
         for frame in frames:
             try:
                 sequence, status, pdu = decode(frame)
@@ -323,6 +147,7 @@ class Session:
                 if entry is not None and entry[2] is cls:
                     del windowed[sequence]
                     append(ResponseReceived(sequence, status, pdu, entry[1]))
+                    answer = pdu
                 else:
                     self._odd_response(sequence, status, pdu, events)
             elif cls in WINDOWED and cls in self._peer_may:
@@ -340,6 +165,9 @@ class Session:
                     return
         if active:
             self._active_at = now
+        if answer is not None:
+            # Of those of one read the last says enough.
+            self._congestion(answer)
         self._finish_unbind(now, events)
 
     def _control_request(self, sequence: int, pdu: Pdu, now: float, events: list[Event]) -> None:
@@ -373,6 +201,7 @@ class Session:
             self._odd_response(sequence, status, pdu, events)
             return
         del self._ledger.control[sequence]
+        self._congestion(pdu)
         request = entry[2]
         if isinstance(request, _BINDS):
             if nack or status != CommandStatus.ESME_ROK:
@@ -382,8 +211,8 @@ class Session:
                 self._active_at = now
                 self._enter(BOUND_BY[type(request)])
                 version = pdu.tlv(Tag.SC_INTERFACE_VERSION)
-                version = version if isinstance(version, int) else None
-                events.append(Bound(self._state, pdu.system_id, version))
+                self.peer_version = version if isinstance(version, int) else None
+                events.append(Bound(self._state, pdu.system_id, self.peer_version))
         elif isinstance(request, p.Unbind):
             self._close(CloseReason.UNBOUND, "", events)
 
@@ -404,6 +233,11 @@ class Session:
             events.append(ResponseReceived(sequence, status, pdu, late[0], late=True))
         else:
             self.unmatched_responses += 1
+
+    def _congestion(self, pdu: Pdu) -> None:
+        said = congestion_state(pdu)
+        if said is not None:
+            self.congestion_state = said
 
     def _reject(self, sequence: int, command_id: int, status: int, detail: str, events: list[Event]) -> None:
         # §4.3.1: generic_nack where the command is not known; else the response of the command. Not to a
