@@ -14,17 +14,22 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 __all__ = [
+    "DECODING",
     "DEFAULT_ALPHABET",
     "ESC",
     "EXTENSION",
     "UnencodableError",
     "decode",
     "encode",
+    "ends_in_escape",
     "is_encodable",
     "pack",
+    "resolve_escapes",
     "septet_count",
     "try_encode",
     "unpack",
@@ -95,7 +100,8 @@ def _pair_of_high(match: re.Match[bytes]) -> bytes:
     return _ESC_PAIR_OF[match[0]]
 
 
-_DECODING: Final = DEFAULT_ALPHABET + "\ufffd" * 128
+DECODING: Final = DEFAULT_ALPHABET + "\ufffd" * 128
+"""A character for each octet, for codecs.charmap_decode; ESC is U+001B, see `resolve_escapes`."""
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -103,15 +109,16 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 # What ESC and the following character, both read by the default table, stand for. Where the extension table
-# has nothing, a receiver shows the character of the default table; ESC ESC is reserved for a further table and
-# is a space until there is one (§6.2.1.1 and its note 1), and so is an ESC with nothing after it, as it is to a
-# receiver without the mechanism.
+# has nothing, a receiver shows the character of the default table (§6.2.1.1); ESC ESC is reserved for a further
+# table and is a space until there is one (note 1), and so is an ESC with nothing after it, as it is to a receiver
+# without the mechanism.
 _AFTER_ESC: Final[dict[str, str]] = (
-    {"\x1b" + char: char for char in _DECODING}
+    {"\x1b" + char: char for char in DECODING}
     | {"\x1b" + DEFAULT_ALPHABET[code]: char for code, char in EXTENSION.items()}
     | {"\x1b\x1b": " ", "\x1b": " "}
 )
-_ESC_PAIR: Final = re.compile("\x1b.?", re.DOTALL)
+resolve_escapes: Final[Callable[[str], str]] = partial(re.compile("\x1b.?", re.DOTALL).sub, _escaped)
+"""What each ESC with the character behind it stands for, in a text read by `DECODING`."""
 
 
 def try_encode(text: str) -> bytes | None:
@@ -158,8 +165,13 @@ def decode(data: bytes) -> str:
     - ESC ESC, and an ESC at the very end: a space.
     - An octet above 0x7F, which no septet can be: U+FFFD.
     """
-    text = codecs.charmap_decode(data, "strict", _DECODING)[0]
-    return _ESC_PAIR.sub(_escaped, text) if "\x1b" in text else text
+    text = codecs.charmap_decode(data, "strict", DECODING)[0]
+    return resolve_escapes(text) if "\x1b" in text else text
+
+
+def ends_in_escape(septets: bytes) -> bool:
+    """Whether the last septet is an ESC that has no code behind it, and is none itself."""
+    return septets.endswith(b"\x1b") and (len(septets) - len(septets.rstrip(b"\x1b"))) % 2 == 1
 
 
 # Packing halves the gaps three times: 7 of 8 bits become 14 of 16, 28 of 32, 56 of 64, over all lanes of one

@@ -16,24 +16,10 @@ from typing import Final, Literal
 import msgspec
 
 from .coding import Decoded, decode_septets, decode_text, is_default_alphabet, unpack_septets
-from .segment import (
-    MESSAGE_PAYLOAD,
-    SAR_MSG_REF_NUM,
-    SAR_SEGMENT_SEQNUM,
-    SAR_TOTAL_SEGMENTS,
-    UDHI,
-    Alphabet,
-)
-from .udh import (
-    CONCAT_8,
-    CONCAT_16,
-    LOCKING_SHIFT,
-    SINGLE_SHIFT,
-    InformationElement,
-    UdhError,
-    concat_of,
-    parse_udh,
-)
+from .encoding import Alphabet, has_septets
+from .national import NO_SHIFT, Shift, shift_of
+from .segment import MESSAGE_PAYLOAD, SAR_MSG_REF_NUM, SAR_SEGMENT_SEQNUM, SAR_TOTAL_SEGMENTS, UDHI
+from .udh import CONCAT_8, CONCAT_16, InformationElement, UdhError, concat_of, has_bad_port, parse_udh
 
 __all__ = ["Assembled", "Decoded", "InboundPart", "InboundScheme", "assemble", "decode_text", "read_part"]
 
@@ -49,10 +35,9 @@ class InboundPart(msgspec.Struct, frozen=True, gc=False):
     whose length in octets (UDHL included) is `udh_octets`; `udh_other` are its elements apart from the
     concatenation.
 
-    Flags: "bad_udh" (esm_class said that there is a header, but the octets are none: `data` is all of them,
-    and is read as text, because some carriers leave the bit when they have taken the header off),
+    Flags: "bad_udh" (esm_class said that there is a header, but the octets are none: `data` is all of them),
     "bad_concat" (a concatenation that the specification has ignored: total or seq 0, seq above total, TLVs
-    missing), "national_shift" (a national language table was asked for, which is not applied).
+    missing), "bad_port" (an application port element of the wrong length, which says nothing).
     """
 
     scheme: InboundScheme
@@ -76,8 +61,14 @@ class Assembled(msgspec.Struct, frozen=True, gc=False):
     """A message put together, whole or with the parts there are.
 
     `text` is None for binary; `data` are the octets of all parts joined, without headers; `missing` are the
-    numbers of absent parts, whose place in `text` is not marked. Flags are those of the parts and of
-    decoding, and "mixed_coding" where parts differ in data_coding.
+    numbers of absent parts, whose place in `text` is not marked. `shift` are the national tables that the text was
+    read by, those of the first part that had any. Flags are those of the parts and of decoding, and
+    "mixed_coding" where parts differ in data_coding, "unknown_language" where a national table was asked for that
+    there is not, so that the default alphabet was read, and "national_shift" where one was asked for and the
+    carrier's alphabet is of no septets, so that none can be applied.
+
+    With "bad_udh" `encoding` is "binary" and `data` is all there is; `text` is beside it where the octets read as
+    printable text by their data_coding, because some carriers leave the bit when they have taken the header off.
     """
 
     text: str | None
@@ -86,6 +77,7 @@ class Assembled(msgspec.Struct, frozen=True, gc=False):
     complete: bool
     missing: tuple[int, ...]
     flags: tuple[str, ...]
+    shift: Shift = NO_SHIFT
 
     def __repr__(self) -> str:  # logs and tracebacks must not show text
         return (
@@ -131,9 +123,7 @@ def read_part(
             return InboundPart("single", 0, 1, 1, payload, data_coding, (), ("bad_udh",))
         return _by_sar(sar, payload, data_coding, (), ("bad_udh",), 0)
     other = tuple(ie for ie in elements if ie.id != CONCAT_8 and ie.id != CONCAT_16)
-    flags: tuple[str, ...] = ()
-    if any(ie.id == SINGLE_SHIFT or ie.id == LOCKING_SHIFT for ie in other):
-        flags = ("national_shift",)
+    flags: tuple[str, ...] = ("bad_port",) if has_bad_port(other) else ()
     octets = len(payload) - len(rest)
     concat = concat_of(elements)
     if concat is not None:
@@ -149,8 +139,8 @@ def read_part(
 def assemble(parts: Mapping[int, InboundPart], total: int | None = None, alphabet: Alphabet = "gsm7") -> Assembled:
     """The message of `parts`, keyed by their numbers from 1 to `total` (by default, what the parts say).
 
-    Where neighbours agree in data_coding their octets are joined before they are read, so that a pair which
-    the sender cut in two survives; a missing part is never joined over. Parts with numbers outside 1 to
+    Where neighbours agree in data_coding and national tables their octets are joined before they are read, so that a
+    pair which the sender cut in two survives; a missing part is never joined over. Parts with numbers outside 1 to
     `total` are left out. Never raises.
     """
     if total is None:
@@ -162,11 +152,16 @@ def assemble(parts: Mapping[int, InboundPart], total: int | None = None, alphabe
     texts: list[str] = []
     encodings: dict[str, None] = {}
     binary = False
+    shift = NO_SHIFT
     for run in _runs(parts, present):
-        flags.update(dict.fromkeys(flag for part in run for flag in part.flags))
-        decoded = _decode_run(run, alphabet)
+        part_flags = dict.fromkeys(flag for part in run for flag in part.flags)
+        decoded, own = _decode_run(run, alphabet)
+        if "bad_udh" in part_flags:
+            decoded = _beside_octets(decoded)
+        flags.update(part_flags)
         flags.update(dict.fromkeys(decoded.flags))
         encodings[decoded.encoding] = None
+        shift = own if shift is NO_SHIFT else shift
         if decoded.text is None:
             binary = True
         else:
@@ -177,25 +172,31 @@ def assemble(parts: Mapping[int, InboundPart], total: int | None = None, alphabe
     return Assembled(
         text=None if binary else "".join(texts),
         data=b"".join([parts[seq].data for seq in present]),
-        encoding="binary" if binary else next(iter(encodings), "binary"),
+        encoding="binary" if binary or "bad_udh" in flags else next(iter(encodings), "binary"),
         complete=not missing,
         missing=missing,
         flags=tuple(flags),
+        shift=shift,
     )
 
 
 def _assemble_one(part: InboundPart, alphabet: Alphabet) -> Assembled:
-    decoded = _decode_run((part,), alphabet)
-    return Assembled(decoded.text, part.data, decoded.encoding, True, (), part.flags + decoded.flags)
+    if not part.udh_other and not part.flags and alphabet != "gsm7_packed":  # by far the most frequent
+        decoded = decode_text(part.data, part.data_coding, alphabet)
+        return Assembled(decoded.text, part.data, decoded.encoding, True, (), decoded.flags)
+    decoded, shift = _decode_run((part,), alphabet)
+    if "bad_udh" in part.flags:
+        decoded = _beside_octets(decoded)
+    return Assembled(decoded.text, part.data, decoded.encoding, True, (), part.flags + decoded.flags, shift)
 
 
 def _runs(parts: Mapping[int, InboundPart], present: Iterable[int]) -> list[list[InboundPart]]:
-    """Parts in order, those together that follow each other and have one data_coding."""
+    """Parts in order, those together that follow each other and are read alike."""
     runs: list[list[InboundPart]] = []
     before = -1
     for seq in present:
         part = parts[seq]
-        if seq == before + 1 and runs[-1][0].data_coding == part.data_coding:
+        if seq == before + 1 and _read_alike(runs[-1][0], part):
             runs[-1].append(part)
         else:
             runs.append([part])
@@ -203,16 +204,53 @@ def _runs(parts: Mapping[int, InboundPart], present: Iterable[int]) -> list[list
     return runs
 
 
-def _decode_run(run: Sequence[InboundPart], alphabet: Alphabet) -> Decoded:
+def _read_alike(one: InboundPart, other: InboundPart) -> bool:
+    if one.data_coding != other.data_coding:
+        return False
+    # The locking shift of a part ends with it (TS 23.038 §6.2.1.2.3), and so does its single shift.
+    return one.udh_other == other.udh_other or shift_of(one.udh_other) == shift_of(other.udh_other)
+
+
+def _decode_run(run: Sequence[InboundPart], alphabet: Alphabet) -> tuple[Decoded, Shift]:
     first = run[0]
+    shift = NO_SHIFT
+    flag = ""
+    if first.udh_other and is_default_alphabet(first.data_coding):
+        shift, unknown = shift_of(first.udh_other)
+        if unknown:
+            flag = "unknown_language"
+        if shift is not NO_SHIFT and not has_septets(alphabet):
+            shift, flag = NO_SHIFT, "national_shift"
     if alphabet == "gsm7_packed" and is_default_alphabet(first.data_coding):
         unpacked = [unpack_septets(part.data, part.udh_octets) for part in run]
-        decoded = decode_septets(b"".join([septets for septets, _ in unpacked]), first.data_coding)
+        decoded = decode_septets(b"".join([septets for septets, _ in unpacked]), first.data_coding, shift)
         if any(padded for _, padded in unpacked):
-            return Decoded(decoded.text, decoded.encoding, (*decoded.flags, "padding"))
-        return decoded
-    data = first.data if len(run) == 1 else b"".join([part.data for part in run])
-    return decode_text(data, first.data_coding, alphabet)
+            decoded = _flagged(decoded, "padding")
+    else:
+        data = first.data if len(run) == 1 else b"".join([part.data for part in run])
+        decoded = decode_text(data, first.data_coding, alphabet, shift)
+    return (_flagged(decoded, flag) if flag else decoded), shift
+
+
+def _flagged(decoded: Decoded, flag: str) -> Decoded:
+    return Decoded(decoded.text, decoded.encoding, (*decoded.flags, flag))
+
+
+_MISREAD: Final = frozenset(("replaced", "odd_octets", "cut_escape"))
+
+
+def _beside_octets(decoded: Decoded) -> Decoded:
+    """The octets of a header that is none are binary; their text stays where every one of them reads as print."""
+    text = decoded.text
+    if text is not None and _MISREAD.isdisjoint(decoded.flags) and _is_print(text):
+        return Decoded(text, "binary", decoded.flags)
+    return Decoded(
+        None, "binary", tuple([flag for flag in decoded.flags if flag not in _MISREAD and flag != "padding"])
+    )
+
+
+def _is_print(text: str) -> bool:
+    return all(char.isprintable() or char in "\n\r\t" for char in text)
 
 
 def _by_sar(
@@ -228,7 +266,9 @@ def _by_sar(
     seq = sar.get(SAR_SEGMENT_SEQNUM, 0)
     if SAR_MSG_REF_NUM in sar and 0 < seq <= total <= 0xFF:
         return InboundPart("sar", sar[SAR_MSG_REF_NUM], total, seq, data, data_coding, other, flags, octets)
-    return InboundPart("single", 0, 1, 1, data, data_coding, other, (*flags, "bad_concat"), octets)
+    if "bad_concat" not in flags:  # which the header's own may have said
+        flags += ("bad_concat",)
+    return InboundPart("single", 0, 1, 1, data, data_coding, other, flags, octets)
 
 
 def _number(value: int | str | bytes) -> int:

@@ -20,10 +20,14 @@ __all__ = [
     "SINGLE_SHIFT",
     "Concat",
     "InformationElement",
+    "Ports",
     "UdhError",
     "build_udh",
     "concat_of",
+    "has_bad_port",
     "parse_udh",
+    "port_element",
+    "ports_of",
 ]
 
 # Identifiers, TS 23.040 §9.2.3.24.
@@ -54,6 +58,14 @@ class Concat(msgspec.Struct, frozen=True, gc=False):
     total: int
     seq: int
     wide: bool
+
+
+class Ports(msgspec.Struct, frozen=True, gc=False):
+    """Application ports as an element states them; `wide` are 16-bit ones."""
+
+    destination: int
+    source: int
+    wide: bool = True
 
 
 def parse_udh(short_message: bytes) -> tuple[tuple[InformationElement, ...], bytes]:
@@ -116,3 +128,36 @@ def concat_of(ies: Iterable[InformationElement]) -> Concat | None:
         if 0 < seq <= total:
             found = Concat(ref, total, seq, wide)
     return found
+
+
+_PORT_OCTETS: Final = {PORT_8: 2, PORT_16: 4}
+
+
+def ports_of(ies: Iterable[InformationElement]) -> Ports | None:
+    """What the application port element says, with 8-bit (§9.2.3.24.3) or 16-bit ports (§9.2.3.24.4).
+
+    An element of the wrong length is ignored; of several good ones the last counts. Ports that the sections reserve
+    are given as they are.
+    """
+    found: Ports | None = None
+    for ie in ies:
+        if len(ie.data) == _PORT_OCTETS.get(ie.id):
+            half = len(ie.data) // 2
+            found = Ports(int.from_bytes(ie.data[:half], "big"), int.from_bytes(ie.data[half:], "big"), half == 2)
+    return found
+
+
+def has_bad_port(ies: Iterable[InformationElement]) -> bool:
+    """Whether an application port element has the wrong length, and so says nothing."""
+    return any(ie.id in _PORT_OCTETS and len(ie.data) != _PORT_OCTETS[ie.id] for ie in ies)
+
+
+def port_element(destination: int, source: int = 0) -> InformationElement:
+    """The element for application ports with 16 bits each, the destination first (§9.2.3.24.4).
+
+    Raises UdhError for a port that is not 0 to 65535.
+    """
+    for port in (destination, source):
+        if not 0 <= port <= 0xFFFF:
+            raise UdhError(f"port {port} is not 0 to 65535")
+    return InformationElement(PORT_16, destination.to_bytes(2, "big") + source.to_bytes(2, "big"))

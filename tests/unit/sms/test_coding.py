@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.sms.coding import Decoded, decode_text, is_default_alphabet, unpack_septets
+from gateway.sms.coding import Decoded, MessageWaiting, decode_text, is_default_alphabet, unpack_septets, waiting_of
 from gateway.sms.gsm0338 import encode, pack
 
 repeatable = settings(derandomize=True, deadline=None, database=None)
@@ -19,38 +19,55 @@ repeatable = settings(derandomize=True, deadline=None, database=None)
         (0x03, "latin1", ()),
         (0x04, "binary", ()),
         (0x08, "ucs2", ()),
+        (0x05, "shift_jis", ()),
+        (0x06, "iso8859_5", ()),
+        (0x07, "iso8859_8", ()),
+        (0x09, "binary", ()),  # pictograms, which have no text
+        (0x0A, "iso2022_jp", ()),
+        (0x0B, "gsm7", ("unknown_coding",)),
+        (0x0C, "gsm7", ("unknown_coding",)),
+        (0x0D, "euc_jp", ()),
+        (0x0E, "cp949", ()),
         (0x0F, "gsm7", ("unknown_coding",)),
         # TS 23.038 §4: 00x1 carry a class, flash is class 0 only.
         (0x10, "gsm7", ("flash",)),
-        (0x11, "gsm7", ()),
-        (0x12, "gsm7", ()),
+        (0x11, "gsm7", ("class1",)),
+        (0x12, "gsm7", ("class2",)),
+        (0x13, "gsm7", ("class3",)),
         (0x14, "binary", ("flash",)),
-        (0x15, "binary", ()),
+        (0x15, "binary", ("class1",)),
         (0x18, "ucs2", ("flash",)),
-        (0x19, "ucs2", ()),
+        (0x19, "ucs2", ("class1",)),
         (0x1C, "gsm7", ("flash", "unknown_coding")),
         # Bit 5: compressed. The low two bits mean no class without bit 4.
         (0x20, "binary", ("compressed",)),
+        (0x23, "binary", ("compressed",)),
         (0x30, "binary", ("flash", "compressed")),
         # 01xx, deleted by the phone.
-        (0x40, "gsm7", ()),
-        (0x44, "binary", ()),
-        (0x48, "ucs2", ()),
-        (0x50, "gsm7", ("flash",)),
-        (0x58, "ucs2", ("flash",)),
+        (0x40, "gsm7", ("auto_delete",)),
+        (0x44, "binary", ("auto_delete",)),
+        (0x48, "ucs2", ("auto_delete",)),
+        (0x50, "gsm7", ("flash", "auto_delete")),
+        (0x58, "ucs2", ("flash", "auto_delete")),
+        (0x5B, "ucs2", ("class3", "auto_delete")),
+        (0x68, "binary", ("auto_delete", "compressed")),
         (0x80, "gsm7", ("unknown_coding",)),
         (0xBF, "gsm7", ("unknown_coding",)),
-        # Message waiting; only 1110 is UCS-2, and nibbles mean nothing there.
-        (0xC0, "gsm7", ("message_waiting",)),
-        (0xC8, "gsm7", ("message_waiting",)),
-        (0xD8, "gsm7", ("message_waiting",)),
-        (0xE0, "ucs2", ("message_waiting",)),
-        (0xE8, "ucs2", ("message_waiting",)),
+        # Message waiting: bits 1 and 0 what waits, bit 3 whether any does; 1100 is thrown away. Only 1110 is UCS-2.
+        (0xC0, "gsm7", ("message_waiting", "voicemail", "none_waiting", "discard")),
+        (0xC8, "gsm7", ("message_waiting", "voicemail", "discard")),
+        (0xC9, "gsm7", ("message_waiting", "fax", "discard")),
+        (0xD8, "gsm7", ("message_waiting", "voicemail")),
+        (0xDA, "gsm7", ("message_waiting", "email")),
+        (0xDF, "gsm7", ("message_waiting", "other")),
+        (0xE0, "ucs2", ("message_waiting", "voicemail", "none_waiting")),
+        (0xE8, "ucs2", ("message_waiting", "voicemail")),
         # 1111: bit 2 is 8-bit, and 0xF8 is not UCS-2.
         (0xF0, "gsm7", ("flash",)),
-        (0xF1, "gsm7", ()),
+        (0xF1, "gsm7", ("class1",)),
+        (0xF2, "gsm7", ("class2",)),
         (0xF4, "binary", ("flash",)),
-        (0xF5, "binary", ()),
+        (0xF5, "binary", ("class1",)),
         (0xF8, "gsm7", ("flash",)),
     ],
 )
@@ -59,6 +76,23 @@ def test_groups_of_data_coding(data_coding: int, encoding: str, flags: tuple[str
     assert (decoded.encoding, decoded.flags) == (encoding, flags)
     assert (decoded.text is None) == (encoding == "binary")
     assert is_default_alphabet(data_coding) == (encoding == "gsm7")
+
+
+@pytest.mark.parametrize(
+    ("data_coding", "waiting"),
+    [
+        (0x00, None),
+        (0xBF, None),
+        (0xC0, MessageWaiting("voicemail", active=False, kept=False)),
+        (0xC8, MessageWaiting("voicemail", active=True, kept=False)),
+        (0xD9, MessageWaiting("fax", active=True, kept=True)),
+        (0xD2, MessageWaiting("email", active=False, kept=True)),
+        (0xEB, MessageWaiting("other", active=True, kept=True)),
+        (0xF0, None),
+    ],
+)
+def test_what_waits(data_coding: int, waiting: MessageWaiting | None) -> None:
+    assert waiting_of(data_coding) == waiting
 
 
 @pytest.mark.parametrize(
@@ -80,6 +114,18 @@ def test_groups_of_data_coding(data_coding: int, encoding: str, flags: tuple[str
         ("d83d", 0x08, "gsm7", "\ufffd", "ucs2", ("replaced",)),
         ("0041de00", 0x08, "gsm7", "A\ufffd", "ucs2", ("replaced",)),
         ("004100", 0x08, "gsm7", "A\ufffd", "ucs2", ("odd_octets",)),
+        ("de00004100", 0x08, "gsm7", "\ufffdA\ufffd", "ucs2", ("odd_octets", "replaced")),
+        ("d83d0041", 0x08, "gsm7", "\ufffdA", "ucs2", ("replaced",)),
+        ("00", 0x08, "gsm7", "\ufffd", "ucs2", ("odd_octets",)),
+        # An escape and nothing, or another escape, which is a space and no flaw (TS 23.038 §6.2.1.1).
+        ("411b", 0x00, "gsm7", "A ", "gsm7", ("cut_escape",)),
+        ("411b1b", 0x00, "gsm7", "A ", "gsm7", ()),
+        ("1b411b1b1b", 0x00, "gsm7", "A  ", "gsm7", ("cut_escape",)),
+        ("411b", 0xF1, "gsm7", "A ", "gsm7", ("class1", "cut_escape")),
+        ("1b41", 0x00, "gsm7", "A", "gsm7", ()),
+        ("b9", 0x07, "gsm7", "¹", "iso8859_8", ()),
+        ("a1", 0x07, "gsm7", "\ufffd", "iso8859_8", ("replaced",)),
+        ("8fb0a1", 0x0D, "gsm7", "丂", "euc_jp", ()),  # JIS X 0212
         ("80", 0x01, "gsm7", "\ufffd", "ascii", ("replaced",)),
         ("82a0", 0x05, "gsm7", "あ", "shift_jis", ()),
         ("bfe0", 0x06, "gsm7", "Пр", "iso8859_5", ()),

@@ -83,8 +83,16 @@ PORT_IE = InformationElement(0x05, bytes.fromhex("15820000"))
                 b"h",
                 0,
                 (InformationElement(0x24, b"\x03"),),
-                flags=("national_shift",),
                 udh_octets=4,
+            ),
+        ),
+        # An application port element of the wrong length.
+        (
+            "0405021582" + "68",
+            0x40,
+            [],
+            InboundPart(
+                "single", 0, 1, 1, b"h", 0, (InformationElement(0x05, b"\x15\x82"),), flags=("bad_port",), udh_octets=5
             ),
         ),
         # SAR TLVs.
@@ -261,16 +269,46 @@ def test_a_binary_part_makes_the_message_binary() -> None:
 
 def test_flags_of_all_parts_are_kept_once() -> None:
     parts = {
-        1: InboundPart("udh8", 1, 2, 1, b"a", 0x10, flags=("national_shift",)),
-        2: InboundPart("udh8", 1, 2, 2, b"\xff", 0x10, flags=("national_shift",)),
+        1: InboundPart("udh8", 1, 2, 1, b"a", 0x10, flags=("bad_port",)),
+        2: InboundPart("udh8", 1, 2, 2, b"\xff", 0x10, flags=("bad_port",)),
     }
-    assert assemble(parts, 2).flags == ("national_shift", "flash", "replaced")
+    assert assemble(parts, 2).flags == ("bad_port", "flash", "replaced")
 
 
-def test_text_behind_a_header_bit_without_header_is_not_hidden() -> None:
-    part = read_part(b"STOP", 0x40, 0, ())
-    assembled = assemble({1: part})
-    assert (assembled.text, assembled.flags) == ("STOP", ("bad_udh",))
+@pytest.mark.parametrize(
+    ("octets", "data_coding", "alphabet", "text", "flags"),
+    [
+        # Some carriers leave the bit when they have taken the header off: what reads as print is shown.
+        (b"STOP", 0x00, "gsm7", "STOP", ("bad_udh",)),
+        (b"STOP\r\n", 0xF1, "gsm7", "STOP\r\n", ("bad_udh", "class1")),
+        (b"\x04\x1f\x04@\x048", 0x08, "gsm7", "При", ("bad_udh",)),
+        (b"caf\xe9", 0x03, "gsm7", "café", ("bad_udh",)),
+        (bytes.fromhex("e8329bfd4697d9ec37"), 0x00, "gsm7_packed", "hellohello", ("bad_udh",)),
+        # What does not is octets.
+        (b"\x05\x00\x0f\xaa\x02\x01", 0x00, "gsm7", None, ("bad_udh",)),
+        (b"\x7fSTO\x1b", 0x00, "gsm7", None, ("bad_udh",)),
+        (b"\x7f\x00\x01", 0x08, "gsm7", None, ("bad_udh",)),
+        (b"\x7f\x00\x01A", 0x03, "gsm7", None, ("bad_udh",)),
+        (b"\x0aSTOP", 0x04, "gsm7", None, ("bad_udh",)),
+        (b"", 0x00, "gsm7", "", ("bad_udh",)),
+    ],
+)
+def test_a_header_that_is_none_is_octets(
+    octets: bytes, data_coding: int, alphabet: str, text: str | None, flags: tuple[str, ...]
+) -> None:
+    part = read_part(octets, 0x40, data_coding, ())
+    assert assemble({1: part}, 1, alphabet) == Assembled(text, octets, "binary", True, (), flags)
+
+
+def test_a_part_without_the_header_that_it_announces_makes_the_message_octets() -> None:
+    sar = [(0x020C, 5), (0x020E, 2)]
+    parts = {
+        1: read_part(b"good ", 0x00, 0, [*sar, (0x020F, 1)]),
+        2: read_part(b"text", 0x40, 0, [*sar, (0x020F, 2)]),
+    }
+    assert assemble(parts, 2) == Assembled("good text", b"good text", "binary", True, (), ("bad_udh",))
+    parts[2] = read_part(b"\x7f\xff", 0x40, 0, [*sar, (0x020F, 2)])
+    assert assemble(parts, 2) == Assembled(None, b"good \x7f\xff", "binary", True, (), ("bad_udh",))
 
 
 def test_repr_shows_no_text() -> None:

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.sms.udh import Concat, InformationElement, UdhError, build_udh, concat_of, parse_udh
+from gateway.sms.udh import (
+    Concat,
+    InformationElement,
+    Ports,
+    UdhError,
+    build_udh,
+    concat_of,
+    has_bad_port,
+    parse_udh,
+    port_element,
+    ports_of,
+)
 
 IE = InformationElement
 
@@ -107,3 +118,45 @@ def test_any_octets_are_a_header_or_an_error(octets: bytes) -> None:
         return
     assert 1 + sum(2 + len(ie.data) for ie in elements) + len(rest) == len(octets)
     concat_of(elements)
+
+
+@pytest.mark.parametrize(
+    ("elements", "ports", "bad"),
+    [
+        ([], None, False),
+        ([(0x00, "aa0201")], None, False),
+        # §9.2.3.24.4: the destination first, two octets each.
+        ([(0x05, "0b8423f0")], Ports(2948, 9200), False),
+        ([(0x05, "00000000")], Ports(0, 0), False),
+        ([(0x05, "ffffffff")], Ports(65535, 65535), False),
+        # §9.2.3.24.3: one octet each.
+        ([(0x04, "f5f0")], Ports(245, 240, wide=False), False),
+        # The last counts, whichever it is.
+        ([(0x05, "0b8423f0"), (0x04, "f5f0")], Ports(245, 240, wide=False), False),
+        ([(0x04, "f5f0"), (0x00, "aa0201"), (0x05, "0b8423f0")], Ports(2948, 9200), False),
+        # Of the wrong length they say nothing.
+        ([(0x05, "0b84")], None, True),
+        ([(0x04, "f5f0ff")], None, True),
+        ([(0x05, "0b8423f0"), (0x05, "")], Ports(2948, 9200), True),
+    ],
+)
+def test_ports(elements: list[tuple[int, str]], ports: Ports | None, bad: bool) -> None:
+    ies = [IE(id, bytes.fromhex(data)) for id, data in elements]
+    assert ports_of(ies) == ports
+    assert has_bad_port(ies) == bad
+
+
+@given(st.integers(0, 65535), st.integers(0, 65535))
+@settings(derandomize=True, deadline=None, database=None)
+def test_a_port_element_says_its_ports(destination: int, source: int) -> None:
+    assert ports_of([port_element(destination, source)]) == Ports(destination, source)
+
+
+def test_port_elements() -> None:
+    assert build_udh([port_element(2948, 9200)]).hex() == "0605040b8423f0"  # WAP push, as WDP has it
+    assert port_element(9204).data.hex() == "23f40000"  # vCard
+    for bad in (-1, 65536):
+        with pytest.raises(UdhError, match="port"):
+            port_element(bad)
+        with pytest.raises(UdhError, match="port"):
+            port_element(1, bad)
