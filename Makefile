@@ -3,6 +3,7 @@
 #   make test     everything that has to hold: style, types, floors, tests
 #   make bench    rates, CPU a message and latencies of the real daemon
 #   make kills    the long runs: 200 kills under load
+#   make fuzz     ten million hostile inputs
 #   make foreign  10,000 PDUs read by Wireshark, and texts counted by two other calculators, in full
 VENV ?= .venv
 PYTHON ?=
@@ -13,7 +14,7 @@ PEERS := tests/foreign/node
 PEERS_STAMP := $(PEERS)/node_modules/.smsgw-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench kills foreign docs clean
+.PHONY: help demo test lint format bench kills fuzz foreign docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -51,6 +52,9 @@ bench: $(STAMP)
 
 kills: $(STAMP)
 	$(RUN) tests.system.kills --rounds 200
+
+fuzz: $(STAMP)
+	$(RUN) tests.fuzz --inputs 10000000
 
 foreign: $(STAMP) $(PEERS_STAMP)
 	SMSGW_FOREIGN=long $(RUN) pytest tests/foreign
