@@ -18,7 +18,7 @@ from gateway.smpp.pdu import Tlv
 from gateway.smpp.tlv import KINDS, TLVS, tag_name, write_tlvs
 from gateway.sms.national import Shift
 from gateway.sms.segment import FlashWay
-from gateway.sms.udh import PORT_8, PORT_16, InformationElement, UdhError, build_udh, parse_udh
+from gateway.sms.udh import PORT_8, PORT_16, UdhError, build_udh, parse_udh, port_element
 
 MAX_TLVS: Final = 4096
 """Octets of all TLVs of an app: a PDU that is too large costs the bind, and with it all that is under way."""
@@ -161,9 +161,7 @@ def _with_ports(app: App, request: Submit, carrier: Carrier, udh: bytes, tlvs: _
             raise UdhError(f"{len(rest)} octets follow the header's end")
         if any(element.id in (PORT_8, PORT_16) for element in own):
             raise Refusal("invalid_params", "udh has ports of its own", field="destination_port")
-        # TS 23.040 §9.2.3.24.4: destination first.
-        element = InformationElement(PORT_16, destination.to_bytes(2) + (request.source_port or 0).to_bytes(2))
-        return build_udh((element, *own)), tlvs
+        return build_udh((port_element(destination, request.source_port or 0), *own)), tlvs
     except UdhError as error:
         raise Refusal("invalid_params", str(error), field="udh") from None
 

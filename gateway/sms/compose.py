@@ -17,6 +17,7 @@ from .segment import (
     SegmentPlan,
     TooLongError,
     UnencodableError,
+    forcing,
     plan,
 )
 from .transliterate import Change, transliterate
@@ -68,7 +69,7 @@ def compose(text: str, way: Way) -> Composed:
 
     It is when it cannot go as gsm7 otherwise and can then, wholly; half of it would change the text and save nothing.
     Where languages are allowed their letters stay, unless only without them fewer segments are needed. Raises what
-    `plan` does for the text as it was given.
+    `plan` does; for gsm7 asked for, of the first character that has no replacement.
     """
     planned: SegmentPlan | None = None
     failed: UnencodableError | TooLongError | None = None
@@ -83,25 +84,39 @@ def compose(text: str, way: Way) -> Composed:
         if found is not None:
             return found
     if failed is not None:
-        raise failed
+        raise _hindrance(text, way) or failed
     assert planned is not None
     return Composed(planned, text)
 
 
 def _transliterated(text: str, way: Way, parts: int | None) -> Composed | None:
     """The text transliterated, if all of it goes as gsm7 then; ``parts`` are those of it as it is."""
+    too_long: TooLongError | None = None
     for national in (way.national, ()) if way.national else ((),):
         done = transliterate(text, way.alphabet, national)
         if not done.changes:
             continue
         try:
             planned = way.plan(done.text, national)
-        except (UnencodableError, TooLongError):
+        except UnencodableError:
+            continue
+        except TooLongError as error:
+            too_long = error
             continue
         sheds_letters = bool(way.national) and not national
         if planned.encoding == "gsm7" and not (sheds_letters and parts is not None and planned.parts >= parts):
             return Composed(planned, done.text, done.changes)
+    if too_long is not None and way.encoding == "gsm7":
+        raise too_long
     return None
+
+
+def _hindrance(text: str, way: Way) -> UnencodableError | None:
+    """The first character that no replacement makes gsm7 of, where that was asked for."""
+    if way.encoding != "gsm7":
+        return None
+    left = forcing(transliterate(text, way.alphabet, way.national).text, way.alphabet, way.national)
+    return UnencodableError(left[0][0], text.index(left[0][0]), "gsm7") if left else None
 
 
 def warnings_of(changes: Sequence[Change]) -> list[str]:
