@@ -127,6 +127,8 @@ class Status:
                     "since": rfc3339(int(b.since * 1000)),
                     "window": carrier.settings.window if b.kind != "receiver" else 0,
                     "in_use": b.in_use,
+                    "version": b.version,
+                    "congestion": b.congestion,
                     "reconnects": b.reconnects,
                     "last_error": b.last_error,
                 }

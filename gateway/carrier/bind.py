@@ -115,6 +115,17 @@ class Bind:
         self._refused: int | None = None
         self._bound_at = 0.0
 
+    @property
+    def version(self) -> str | None:
+        """SMPP version that the SMSC said it speaks, "3.4"; None while it is not bound, or when it did not say."""
+        version = self.session.peer_version if self.session is not None else None
+        return f"{version >> 4}.{version & 15}" if version is not None else None
+
+    @property
+    def congestion(self) -> int | None:
+        """How busy the SMSC last said it is, 0 to 100 (5.0 §4.8.4.18); None when it has not said."""
+        return self.session.congestion_state if self.session is not None else None
+
     # --- sending ------------------------------------------------------------------------------------------------------
 
     @property
@@ -323,6 +334,7 @@ class Bind:
             self.carrier.bound(self)
 
     def _other_request(self, event: RequestReceived) -> None:
+        # An alert_notification, which has no answer. What an SMSC may not ask of an ESME the session has refused.
         _log.debug("request_ignored", bind=self.name, pdu=type(event.pdu).__name__)
 
     def _session_event(self, event: Event) -> None:
@@ -331,7 +343,7 @@ class Bind:
             self.last_error = None
             self.refused = False
             self._set("bound")
-            _log.info("bound", bind=self.name, host=self.host, smsc=event.system_id)
+            _log.info("bound", bind=self.name, host=self.host, smsc=event.system_id, version=self.version)
         elif isinstance(event, BindRefused):
             self._refused = event.status
             self.refused = refuses_account(event.status)

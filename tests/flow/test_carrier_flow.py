@@ -89,7 +89,9 @@ async def test_refused_credentials_raise_the_metric_and_are_in_the_status(autoju
         assert running.smsc.attempts[-1] - running.smsc.attempts[0] >= 200
         assert value(running, "smsgw_bind_refused", bind="acme/1") == 0
         assert value(running, "smsgw_bind_up", bind="acme/1") == 1
-        assert (await status(running))["binds"][0]["last_error"] is None
+        bind = (await status(running))["binds"][0]
+        assert bind["last_error"] is None
+        assert (bind["version"], bind["congestion"]) == ("3.4", None)
 
 
 async def test_the_time_to_a_receipt_is_measured_from_the_response(autojump_clock: Clock) -> None:
