@@ -103,6 +103,10 @@ def _carrier(carrier: Carrier) -> dict[str, Any]:
         "throughput": carrier.throughput,
         "default_alphabet": carrier.default_alphabet,
         "long_messages": carrier.long_messages,
+        "national_languages": carrier.national_languages,
+        "transliterate": carrier.transliterate,
+        "flash": carrier.flash,
+        "ports": carrier.ports,
         "in_doubt": carrier.in_doubt,
         "order": carrier.order,
         "receipts": carrier.receipts,
@@ -121,8 +125,9 @@ def _show(settings: Settings, path: Path | None) -> None:
     about.add_row("national numbers", cell(found["default_region"] or "refused"))
     printed(about)
     if found["carriers"]:
-        columns = ("carrier", "hosts", "tls", "binds", "window", "segments/s", "alphabet", "long messages")
-        carriers = table(*columns, "in doubt", "order", right=("window", "segments/s"))
+        columns = ("carrier", "hosts", "tls", "binds", "window", "segments/s", "in doubt", "order")
+        carriers = table(*columns, right=("window", "segments/s"))
+        texts = table("carrier", "alphabet", "national tables", "transliterated", "long messages", "flash", "ports")
         for one in found["carriers"]:
             carriers.add_row(
                 cell(one["name"]),
@@ -131,13 +136,21 @@ def _show(settings: Settings, path: Path | None) -> None:
                 cell(f"{one['binds']} × {one['bind']}"),
                 cell(one["window"]),
                 f"{one['throughput']:g}" if one["throughput"] else "no cap",
-                cell(one["default_alphabet"]),
-                cell(one["long_messages"]),
                 cell(one["in_doubt"]),
                 cell(one["order"]),
             )
-        console().print()
-        printed(carriers)
+            texts.add_row(
+                cell(one["name"]),
+                cell(one["default_alphabet"]),
+                cell(", ".join(one["national_languages"])),
+                cell(one["transliterate"]),
+                cell(one["long_messages"]),
+                cell(one["flash"]),
+                cell(one["ports"]),
+            )
+        for made in (carriers, texts):
+            console().print()
+            printed(made)
     if found["numbers"]:
         webhooks = {handler["name"]: handler["webhook"] for handler in found["handlers"]}
         numbers = table("number", "carrier", "what comes in goes to")

@@ -67,13 +67,23 @@ def test_a_good_configuration_as_json(smsgw: Run, tmp_path: Path) -> None:
         "udh8",
         "resend",
     )
+    assert (carrier["national_languages"], carrier["transliterate"]) == ([], False)
+    assert (carrier["flash"], carrier["ports"]) == ("0x10", "udh")
     assert found["numbers"] == [{"number": "+12015550123", "carrier": "acme", "handlers": ["crm"]}]
 
 
 def test_a_good_configuration_for_people(smsgw: Run, tmp_path: Path) -> None:
     ran = smsgw("check", "-c", str(config(tmp_path)))
     assert (ran.code, ran.err) == (0, "")
-    for shown in ("2 × transceiver", "30", "+12015550123", "crm (https://crm.example/sms)", "local"):
+    for shown in (
+        "2 × transceiver",
+        "30",
+        "national tables",
+        "udh8",
+        "+12015550123",
+        "crm (https://crm.example/sms)",
+        "local",
+    ):
         assert shown in ran.out
     assert ran.out.splitlines()[-1] == "the configuration is good"
 

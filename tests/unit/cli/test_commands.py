@@ -163,6 +163,34 @@ def test_send_gives_every_option_to_the_daemon(smsgw: Run, daemon: Daemon) -> No
     }
 
 
+def test_send_of_ports_headers_and_how_a_text_may_go(smsgw: Run, daemon: Daemon) -> None:
+    with daemon({"submit": ACCEPTED}) as fake:
+        ran = smsgw(
+            *("send", "+12015550199", "0106", "--encoding", "binary", "--destination-port", "2948"),
+            *("--source-port", "9200", "--udh", "037001aa", "--protocol-id", "127"),
+            *("--tlv", "0x1400=616263", "--tlv", "display_time=01"),
+        )
+        assert (ran.code, ran.err) == (0, "")
+        smsgw("send", "+12015550199", "Hi", "--replace", "3", "--transliterate", "--national", "turkish,urdu")
+        smsgw("send", "+12015550199", "Hi", "--no-transliterate", "--national", "none")
+    usual = {"to": "+12015550199", "class": "transactional"}
+    assert [request["params"] for request in fake.requests] == [
+        usual
+        | {
+            "data": "0106",
+            "encoding": "binary",
+            "destination_port": 2948,
+            "source_port": 9200,
+            "udh": "037001aa",
+            "protocol_id": 127,
+            "tlvs": {"0x1400": "616263", "display_time": "01"},
+        },
+        usual
+        | {"text": "Hi", "encoding": "auto", "replace": 3, "transliterate": True, "national": ["turkish", "urdu"]},
+        usual | {"text": "Hi", "encoding": "auto", "transliterate": False, "national": []},
+    ]
+
+
 def test_send_says_what_became_of_it(smsgw: Run, daemon: Daemon) -> None:
     with daemon({"submit": ACCEPTED | {"warnings": ["+12015550199 is not a valid number"]}}) as fake:
         ran = smsgw("send", "+12015550199", "Hi")
