@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 _read_header: Final = struct.Struct(">IIII").unpack_from
+_reader_of: Final = READERS.get
 
 
 def encode(pdu: Pdu, sequence: int, status: int = 0) -> bytes:
@@ -59,7 +60,7 @@ def decode(frame: bytes) -> tuple[int, int, Pdu]:
     length, command_id, status, sequence = _read_header(frame)
     if length != len(frame):
         raise UnrecoverablePduError(f"command_length {length} in a frame of {len(frame)} octets")
-    reader = READERS.get(command_id)
+    reader = _reader_of(command_id)
     if reader is None:
         raise RecoverablePduError(
             CommandStatus.ESME_RINVCMDID, sequence, command_id, f"unknown command_id 0x{command_id:08X}"

@@ -36,7 +36,7 @@ KINDS: Final[dict[int, int]] = {
 }
 """1, 2 or 4: an integer of so many octets; C_STRING. Tags that are not here hold octets. For the hot path."""
 
-_LONGEST_OF_ALL: Final = 0xFFFF
+_ANY: Final = range(0x1_0000)  # what fits at all: a length has two octets
 
 _HEAD: Final = struct.Struct(">HH").pack
 _INTEGERS: Final = {
@@ -70,11 +70,9 @@ def write_tlvs(tlvs: tuple[Tlv, ...]) -> bytes:
                 raise ValueError(f"{tag_name(tag)}: {tlv.value} does not fit in {size} octets") from None
             continue
         octets = _value_octets(tag, tlv.value)
-        sizes = _SIZES.get(tag)
-        if sizes is not None and len(octets) not in sizes:
+        sizes = _SIZES.get(tag, _ANY)
+        if len(octets) not in sizes:
             raise ValueError(f"{tag_name(tag)}: {len(octets)} octets, {_said(sizes)} fit")
-        if len(octets) > _LONGEST_OF_ALL:
-            raise ValueError(f"{tag_name(tag)}: {len(octets)} octets, at most {_LONGEST_OF_ALL} fit")
         try:
             parts.append(_HEAD(tag, len(octets)))
         except struct.error:
@@ -112,29 +110,31 @@ def read_tlvs(frame: bytes, position: int, *, lenient: bool = False) -> tuple[Tl
     """
     end = len(frame)
     tlvs: list[Tlv] = []
-    while position < end:
-        if position + 4 > end:
-            if lenient:
-                break
-            raise TlvError(f"{end - position} octets left over after the last optional parameter")
-        tag, length = _read_head(frame, position)
-        position += 4
-        following = position + length
-        if following > end:
-            if lenient:
-                break
-            raise TlvError(f"{tag_name(tag)}: {length} octets announced, {following - end} are missing")
-        octets = frame[position:following]
-        position = following
-        kind = KINDS.get(tag)
-        if kind is None:
-            tlvs.append(Tlv(tag, octets))
-        elif kind == C_STRING:
-            tlvs.append(Tlv(tag, str(octets, "latin-1").partition("\0")[0]))
-        elif length == kind:
-            tlvs.append(Tlv(tag, octets[0] if kind == 1 else int.from_bytes(octets, "big")))
-        else:
-            tlvs.append(Tlv(tag, octets))
+    kinds = KINDS
+    try:
+        while position < end:
+            tag, length = _read_head(frame, position)
+            start = position + 4
+            following = start + length
+            if following > end:
+                if lenient:
+                    break
+                raise TlvError(f"{tag_name(tag)}: {length} octets announced, {following - end} are missing")
+            kind = kinds.get(tag)
+            if kind is None:
+                tlvs.append(Tlv(tag, frame[start:following]))
+            elif kind == 1 == length:
+                tlvs.append(Tlv(tag, frame[start]))
+            elif kind == C_STRING:
+                tlvs.append(Tlv(tag, str(frame[start:following], "latin-1").partition("\0")[0]))
+            elif kind == length:
+                tlvs.append(Tlv(tag, int.from_bytes(frame[start:following], "big")))
+            else:
+                tlvs.append(Tlv(tag, frame[start:following]))
+            position = following
+    except struct.error:
+        if not lenient:
+            raise TlvError(f"{end - position} octets left over after the last optional parameter") from None
     return tuple(tlvs)
 
 
