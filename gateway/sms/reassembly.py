@@ -136,8 +136,14 @@ def read_part(
     return InboundPart("single", 0, 1, 1, rest, data_coding, other, flags, octets)
 
 
-def assemble(parts: Mapping[int, InboundPart], total: int | None = None, alphabet: Alphabet = "gsm7") -> Assembled:
+def assemble(
+    parts: Mapping[int, InboundPart],
+    total: int | None = None,
+    alphabet: Alphabet | Mapping[int, Alphabet] = "gsm7",
+) -> Assembled:
     """The message of `parts`, keyed by their numbers from 1 to `total` (by default, what the parts say).
+
+    `alphabet` is the default alphabet of the carrier, or that of each part where they came by several.
 
     Where neighbours agree in data_coding and national tables their octets are joined before they are read, so that a
     pair which the sender cut in two survives; a missing part is never joined over. Parts with numbers outside 1 to
@@ -146,16 +152,16 @@ def assemble(parts: Mapping[int, InboundPart], total: int | None = None, alphabe
     if total is None:
         total = max((part.total for part in parts.values()), default=1)
     if total == 1 and 1 in parts:
-        return _assemble_one(parts[1], alphabet)
+        return _assemble_one(parts[1], alphabet if isinstance(alphabet, str) else alphabet[1])
     present = [seq for seq in range(1, total + 1) if seq in parts]
     flags: dict[str, None] = {}
     texts: list[str] = []
     encodings: dict[str, None] = {}
     binary = False
     shift = NO_SHIFT
-    for run in _runs(parts, present):
+    for run in _runs(parts, present, {} if isinstance(alphabet, str) else alphabet):
         part_flags = dict.fromkeys(flag for part in run for flag in part.flags)
-        decoded, own = _decode_run(run, alphabet)
+        decoded, own = _decode_run(run, alphabet if isinstance(alphabet, str) else alphabet[run[0].seq])
         if "bad_udh" in part_flags:
             decoded = _beside_octets(decoded)
         flags.update(part_flags)
@@ -190,13 +196,16 @@ def _assemble_one(part: InboundPart, alphabet: Alphabet) -> Assembled:
     return Assembled(decoded.text, part.data, decoded.encoding, True, (), part.flags + decoded.flags, shift)
 
 
-def _runs(parts: Mapping[int, InboundPart], present: Iterable[int]) -> list[list[InboundPart]]:
+def _runs(
+    parts: Mapping[int, InboundPart], present: Iterable[int], alphabets: Mapping[int, Alphabet]
+) -> list[list[InboundPart]]:
     """Parts in order, those together that follow each other and are read alike."""
     runs: list[list[InboundPart]] = []
     before = -1
     for seq in present:
         part = parts[seq]
-        if seq == before + 1 and _read_alike(runs[-1][0], part):
+        same = alphabets.get(before) == alphabets.get(seq)
+        if seq == before + 1 and same and _read_alike(runs[-1][0], part):
             runs[-1].append(part)
         else:
             runs.append([part])

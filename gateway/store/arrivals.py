@@ -6,8 +6,9 @@ from typing import Final
 
 import msgspec
 
+from gateway.sms.encoding import Alphabet
 from gateway.sms.reassembly import InboundPart
-from gateway.sms.udh import PORT_8, PORT_16, InformationElement
+from gateway.sms.udh import InformationElement, ports_of
 from gateway.store.ends import rfc3339
 from gateway.store.hot import INSERT_INBOUND, Row
 from gateway.store.tx import Tx
@@ -82,7 +83,7 @@ class Arrival:
         encoding: str,
         extra: Extra | None,
         part: InboundPart | None = None,
-        alphabet: str = "gsm7",
+        alphabet: Alphabet = "gsm7",
     ) -> None:
         self.carrier = carrier
         self.number = number
@@ -135,13 +136,11 @@ def hex_elements(elements: tuple[InformationElement, ...]) -> tuple[tuple[int, s
 
 def ports_by(elements: tuple[InformationElement, ...], tlvs: Ports | None) -> Ports | None:
     """The ports that a header names; without any, those of the TLVs: the header is the sender's own."""
-    found = None
-    for e in elements:  # of several the last counts (§9.2.3.24); one of another length is none
-        if e.id == PORT_8 and len(e.data) == 2:
-            found = Ports(e.data[1], e.data[0])
-        elif e.id == PORT_16 and len(e.data) == 4:
-            found = Ports(int.from_bytes(e.data[2:], "big"), int.from_bytes(e.data[:2], "big"))
-    return found or tlvs
+    if elements:
+        found = ports_of(elements)
+        if found is not None:
+            return Ports(found.source, found.destination)
+    return tlvs
 
 
 def keep(tx: Tx, messages: list[Message]) -> None:

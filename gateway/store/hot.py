@@ -189,16 +189,17 @@ PUT_MO_MESSAGE: Final = Values(
 )
 
 SELECT_MO_PART: Final = Values(
-    "WITH v(i, id) AS (VALUES {values}) SELECT v.i, p.part, p.data, p.data_coding, p.scheme, p.carrier, p.extra FROM v"
-    " CROSS JOIN mo_part p ON p.message_id = v.id",
+    "WITH v(i, id) AS (VALUES {values}) SELECT v.i, p.part, p.data, p.data_coding, p.scheme, p.carrier, p.received_at,"
+    " p.extra FROM v CROSS JOIN mo_part p ON p.message_id = v.id",
     2,
 )
 
 PUT_MO_PART: Final = Values(
-    "INSERT INTO mo_part (message_id, part, data, data_coding, scheme, carrier, extra) VALUES {values}"
+    "INSERT INTO mo_part (message_id, part, data, data_coding, scheme, carrier, received_at, extra) VALUES {values}"
     " ON CONFLICT (message_id, part) DO UPDATE SET data = excluded.data, data_coding = excluded.data_coding,"
-    " scheme = excluded.scheme, carrier = excluded.carrier, extra = excluded.extra",
-    7,
+    " scheme = excluded.scheme, carrier = excluded.carrier, received_at = excluded.received_at,"
+    " extra = excluded.extra",
+    8,
 )
 
 DELETE_MO_PARTS: Final = Values(

@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.sms.reassembly import InboundPart, assemble
+from gateway.sms.encoding import Alphabet
+from gateway.sms.reassembly import InboundPart, InboundScheme, assemble
 from gateway.sms.udh import InformationElement
 from gateway.store.arrivals import Arrival, Message, Ports, Tlvs, extra_of, hex_elements, ports_by
 from gateway.store.hot import DELETE_MO_PARTS, PUT_MO_MESSAGE, PUT_MO_PART, SELECT_MO_MESSAGE, SELECT_MO_PART, Row
@@ -27,6 +28,8 @@ SLACK: Final = 500
 """Units that a transaction ends beyond what came in it: bounds that were lowered are reached in several."""
 UNITS_AT_ONCE: Final = 4000
 FORGET_AT_ONCE: Final = 5000
+NEIGHBOURS_MS: Final = 60_000
+"""What may be a copy is taken for a part of the next message where another part of that came within this time."""
 DIGEST: Final = 8
 TOLD: Final = 1 + DIGEST
 
@@ -37,7 +40,7 @@ _Key = tuple[str, str, int, int]
 class _Kept(msgspec.Struct, omit_defaults=True):
     """What is kept of a part beside its octets, as JSON."""
 
-    alphabet: str = "gsm7"
+    alphabet: Alphabet = "gsm7"
     elements: tuple[tuple[int, bytes], ...] = ()
     flags: tuple[str, ...] = ()
     udh_octets: int = 0
@@ -54,8 +57,9 @@ class _Part(msgspec.Struct, gc=False):
 
     data: bytes
     data_coding: int
-    scheme: str
+    scheme: InboundScheme
     carrier: str
+    at: int  # when it came, ms
     kept: str | None
 
     @property
@@ -126,7 +130,7 @@ def add_parts(tx: Tx, arrivals: list[Arrival]) -> dict[int, list[Message]]:
             continue
         key = (a.peer, a.number, part.ref, part.total)
         if part.total == 1:  # it waits for nobody, and comes again as any short message may
-            ended[position] = [_assemble(key, {1: _arrived(a, part)}, a.carrier)]
+            ended[position] = [_assemble(key, {1: _arrived(tx, a, part)}, a.carrier)]
         else:
             groups.setdefault(key, []).append((position, a, part))
     if groups:
@@ -147,21 +151,22 @@ def _take(
 
     A part that is there already is a copy. One with the same number and other octets opens another message, since
     references are used again (an 8-bit one soon): what there was is told of as partial. Copies that come when their
-    message is whole wait like parts, as the next message may begin like this one; they give way to what comes under
-    their number, and are dropped where the message that they make is the one that was told of.
+    message is whole wait like parts, as the next message may share a part with this one; they give way to what comes
+    under their number, and are dropped where the message that they make is the one that was told of.
     """
     total = long.key[3]
     for position, a, part in arrivals:
-        arrived = _arrived(a, part)
+        arrived = _arrived(tx, a, part)
         known = long.parts.get(part.seq)
         if known is not None:
-            if known.data == arrived.data and known.data_coding == arrived.data_coding:
+            told = long.marks().get(part.seq)
+            if (known.data == arrived.data and known.data_coding == arrived.data_coding) or told == arrived.digest:
                 tx.count("inbound_part_duplicate")
                 continue
-            if long.told and long.marks().get(part.seq) == known.digest:
+            if told == known.digest:
                 tx.count("inbound_part_duplicate")
             else:
-                message = _end_partial(tx, long, "reference_reused", a.carrier)
+                message = _end_waiting(tx, long, "reference_reused", a.carrier)
                 if message is not None:
                     ended.setdefault(position, []).append(message)
         long.put(part.seq, arrived)
@@ -171,12 +176,24 @@ def _take(
         if long.told and digests == long.marks():
             tx.count("inbound_part_duplicate", total)
             long.clear()
-        else:
+        elif not (long.told and _strangers(long, digests)):  # else it waits for a part of its own, or its time
             ended.setdefault(position, []).append(_assemble(long.key, long.parts, a.carrier))
             long.mark(digests)
 
 
-def _arrived(a: Arrival, part: InboundPart) -> _Part:
+def _strangers(long: Long, digests: dict[int, bytes]) -> set[int]:
+    """Numbers of the waiting parts that are taken for copies of what was told of, not for parts of this message.
+
+    What has the octets of a part that was told of may be a copy, or the part of a message that shares it; it is
+    believed to be of this one when it came together with another part of it.
+    """
+    told = long.marks()
+    copies = {seq for seq, digest in digests.items() if told.get(seq) == digest}
+    own = [p.at for seq, p in long.parts.items() if seq not in copies]
+    return {seq for seq in copies if not any(abs(long.parts[seq].at - at) <= NEIGHBOURS_MS for at in own)}
+
+
+def _arrived(tx: Tx, a: Arrival, part: InboundPart) -> _Part:
     extra = a.extra
     kept = _Kept(
         a.alphabet,
@@ -186,7 +203,7 @@ def _arrived(a: Arrival, part: InboundPart) -> _Part:
         extra.ports if extra is not None else None,
         extra.tlvs if extra is not None else None,
     )
-    return _Part(part.data, part.data_coding, part.scheme, a.carrier, _encoder.encode(kept).decode())
+    return _Part(part.data, part.data_coding, part.scheme, a.carrier, tx.now, _encoder.encode(kept).decode())
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -228,7 +245,7 @@ def _save(tx: Tx, longs: Iterable[Long]) -> None:
         rows.append((long.id, *long.key, units, tx.now, long.told))
         for seq in long.fresh:
             p = long.parts[seq]
-            parts.append((long.id, seq, p.data, p.data_coding, p.scheme, p.carrier, p.kept))
+            parts.append((long.id, seq, p.data, p.data_coding, p.scheme, p.carrier, p.at, p.kept))
         waiting.add(long.key[0], units - long.stored)
         long.stored, long.fresh = units, set()
         long.cleared = long.changed = False
@@ -240,38 +257,42 @@ def _save(tx: Tx, longs: Iterable[Long]) -> None:
 # --- ends -------------------------------------------------------------------------------------------------------------
 
 
-def _end_partial(tx: Tx, long: Long, cause: str, carrier: str | None = None) -> Message | None:
-    """Ends what waits as a partial message; None where all of it are copies, which are dropped.
+def _end_waiting(tx: Tx, long: Long, cause: str, carrier: str | None = None) -> Message | None:
+    """Ends what waits, most often as a partial message; None where all of it are copies, which are dropped.
 
     Where the same message was told of as partial before, and this is what was missing then, only what is new is told.
     """
     told = long.marks()
     digests = {seq: p.digest for seq, p in long.parts.items()}
     copies = {seq for seq, digest in digests.items() if told.get(seq) == digest}
-    if len(copies) == len(digests):
-        tx.count("inbound_part_duplicate", len(copies))
+    late = bool(told) and len(told) < long.key[3] and not any(seq in told for seq in digests.keys() - copies)
+    evicted = cause.endswith("_limit")
+    if len(digests) == long.key[3] and not evicted:
+        # It was held for a part of its own in the place of a possible copy, and none came: it shares that part.
+        message = _assemble(long.key, long.parts, carrier or long.parts[1].carrier)
+        long.mark(digests)
+        return message
+    dropped = copies if late else _strangers(long, digests)
+    if dropped:
+        tx.count("inbound_part_duplicate", len(dropped))
+    shown = {seq: p for seq, p in long.parts.items() if seq not in dropped}
+    if not shown:
         long.clear()
         return None
-    late = bool(told) and len(told) < long.key[3] and not any(seq in told for seq in digests.keys() - copies)
-    shown = long.parts
-    flags: tuple[str, ...] = ("partial", "evicted") if cause.endswith("_limit") else ("partial",)
-    if late:
-        shown = {seq: p for seq, p in shown.items() if seq not in copies}
-        digests = told | digests
-        flags += ("late",)
-        if copies:
-            tx.count("inbound_part_duplicate", len(copies))
-    message = _assemble(long.key, shown, carrier or next(iter(shown.values())).carrier, flags)
+    flags: tuple[str, ...] = ("partial", "evicted") if evicted else ("partial",)
+    message = _assemble(
+        long.key, shown, carrier or next(iter(shown.values())).carrier, (*flags, "late") if late else flags
+    )
     tx.count("inbound_partial")
     tx.count("partial:" + cause)
-    long.mark(digests)
+    long.mark(told | digests if late else {seq: digests[seq] for seq in shown})
     return message
 
 
 def _assemble(key: _Key, parts: dict[int, _Part], carrier: str, flags: tuple[str, ...] = ()) -> Message:
     peer, number, ref, total = key
     read: dict[int, InboundPart] = {}
-    alphabets: dict[int, str] = {}
+    alphabets: dict[int, Alphabet] = {}
     udh: dict[tuple[int, str], None] = {}
     tlvs: Tlvs = {}
     ports: Ports | None = None
@@ -279,7 +300,7 @@ def _assemble(key: _Key, parts: dict[int, _Part], carrier: str, flags: tuple[str
         kept = _decoder.decode(p.kept) if p.kept else _Kept()
         elements = tuple([InformationElement(i, d) for i, d in kept.elements])
         read[seq] = InboundPart(
-            scheme=p.scheme,  # type: ignore[arg-type]
+            scheme=p.scheme,
             ref=ref,
             total=total,
             seq=seq,
@@ -296,7 +317,7 @@ def _assemble(key: _Key, parts: dict[int, _Part], carrier: str, flags: tuple[str
             tlvs = kept.tlvs | tlvs
         if ports is None:
             ports = ports_by(elements, kept.ports)
-    joined = assemble(read, total, alphabets[max(alphabets)])  # type: ignore[arg-type]
+    joined = assemble(read, total, alphabets)
     return Message(
         carrier,
         number,
@@ -367,7 +388,7 @@ def _page(rows: Iterable[Row], units: int) -> tuple[list[Long], int]:
 
 def _end(tx: Tx, longs: list[Long], cause: str) -> list[Message]:
     _load_parts(tx, longs)
-    messages = [_end_partial(tx, long, cause) for long in longs]
+    messages = [_end_waiting(tx, long, cause) for long in longs]
     _save(tx, longs)
     return [message for message in messages if message is not None]
 

@@ -219,6 +219,7 @@ mo_part = Table(
     Column("part", SmallInteger, nullable=False),
     Column("scheme", Text, nullable=False),
     Column("carrier", Text, nullable=False),
+    Column("received_at", Big, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("data_coding", SmallInteger, nullable=False),
     Column("extra", Text),  # JSON of what else is needed to put it together: header elements, flags, TLVs ...

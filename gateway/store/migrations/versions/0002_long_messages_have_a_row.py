@@ -42,7 +42,10 @@ new_message = sa.table(
 )
 new_part = sa.table(
     "mo_part",
-    *[sa.column(name) for name in ("message_id", "part", "scheme", "carrier", "data", "data_coding", "extra")],
+    *[
+        sa.column(name)
+        for name in ("message_id", "part", "scheme", "carrier", "received_at", "data", "data_coding", "extra")
+    ],
 )
 
 
@@ -75,6 +78,7 @@ def upgrade() -> None:
         sa.Column("part", sa.SmallInteger(), nullable=False),
         sa.Column("scheme", sa.Text(), nullable=False),
         sa.Column("carrier", sa.Text(), nullable=False),
+        sa.Column("received_at", BIG, nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("data_coding", sa.SmallInteger(), nullable=False),
         sa.Column("extra", sa.Text(), nullable=True),
@@ -111,7 +115,7 @@ def _move(connection: sa.Connection) -> None:
             parts += [
                 {
                     "message_id": len(messages),
-                    **{name: r[name] for name in ("part", "scheme", "carrier", "data", "data_coding")},
+                    **{name: r[name] for name in ("part", "scheme", "carrier", "received_at", "data", "data_coding")},
                     "extra": _kept(r["extra"]),
                 }
                 for r in waiting
