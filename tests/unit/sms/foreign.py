@@ -5,7 +5,9 @@ It shares no table and no function with the code under test; it is slow, and str
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 
 # TS 23.038 §6.2.1 as code points, in the order of the Unicode mapping GSM0338.TXT. 0x1B, ESC, is None.
 _GSM_ROWS = """
@@ -29,13 +31,32 @@ GSM_CHARS = "".join(chr(point) for point in GSM if point is not None)
 EXTENSION_CHARS = "".join(map(chr, GSM_EXTENSION.values()))
 
 
-def gsm_text(septets: Iterable[int]) -> str:
-    """Strict: an ESC that is not followed by a code of the extension table is an error."""
+def _national(kind: str) -> dict[int, dict[int, str]]:
+    """The tables of Annex A by the number of the language, which is that of the section, and the code."""
+    tables = {}
+    for table in GOLDEN[kind].values():
+        cells = [row.split() for row in table["rows"].splitlines()]
+        assert [len(row) for row in cells] == [8] * 16
+        tables[int(table["section"].rpartition(".")[2])] = {
+            column * 16 + row: chr(int(cells[row][column], 16))
+            for column in range(8)
+            for row in range(16)
+            if cells[row][column] not in ("..", "ESC")
+        }
+    return tables
+
+
+GOLDEN = tomllib.loads((Path(__file__).parents[2] / "golden" / "national_tables.toml").read_text("utf-8"))
+LOCKING = _national("locking") | {0: {code: chr(point) for code, point in enumerate(GSM) if point is not None}}
+SINGLE = _national("single") | {0: {code: chr(point) for code, point in GSM_EXTENSION.items()}}
+
+
+def gsm_text(septets: Iterable[int], locking: int = 0, single: int = 0) -> str:
+    """Strict: a code that has no character, and an ESC that is not followed by one that has, is an error."""
     out = []
     codes = iter(septets)
     for code in codes:
-        point = GSM[code]
-        out.append(chr(GSM_EXTENSION[next(codes)] if point is None else point))
+        out.append(SINGLE[single][next(codes)] if code == 0x1B else LOCKING[locking][code])
     return "".join(out)
 
 
@@ -60,16 +81,16 @@ def read_header(octets: bytes) -> tuple[dict[int, bytes], bytes]:
     return elements, rest
 
 
-def part_text(octets: bytes, coding: int, alphabet: str, header_octets: int) -> str:
+def part_text(octets: bytes, coding: int, alphabet: str, header_octets: int, locking: int, single: int) -> str:
     if coding in (0x08, 0x18):
         return octets.decode("utf-16-be")
     if coding in (0x03, 0x14, 0xF4):
         return octets.decode("latin-1")
     assert coding in (0x00, 0x10, 0xF0)
     if alphabet == "gsm7":
-        return gsm_text(octets)
+        return gsm_text(octets, locking, single)
     if alphabet == "gsm7_packed":
-        return gsm_text(bits_to_septets(octets, (7 - header_octets * 8 % 7) % 7))
+        return gsm_text(bits_to_septets(octets, (7 - header_octets * 8 % 7) % 7), locking, single)
     return octets.decode(alphabet)
 
 
@@ -83,6 +104,7 @@ def read_message(segments: Iterable, alphabet: str) -> str:
         octets = tlvs.get(0x0424, segment.short_message)
         assert not (0x0424 in tlvs and segment.short_message)
         header_octets, total, seq, ref = 0, 1, 1, 0
+        locking = single = 0
         if segment.esm_class & 0x40:
             elements, rest = read_header(octets)
             header_octets = len(octets) - len(rest)
@@ -92,9 +114,11 @@ def read_message(segments: Iterable, alphabet: str) -> str:
             elif 0x08 in elements:
                 high, low, total, seq = elements[0x08]
                 ref = high * 256 + low
+            (single,) = elements.get(0x24, b"\0")
+            (locking,) = elements.get(0x25, b"\0")
         if 0x020C in tlvs:
             ref, total, seq = tlvs[0x020C], tlvs[0x020E], tlvs[0x020F]
-        text = part_text(octets, segment.data_coding, alphabet, header_octets)
+        text = part_text(octets, segment.data_coding, alphabet, header_octets, locking, single)
         assert texts.setdefault(seq, text) == text
         totals.add(total)
         refs.add(ref)
