@@ -16,8 +16,8 @@ from typing import Any, Final
 import trio
 
 from gateway import log
-from gateway.carrier.bind import Connector, connect_tcp
 from gateway.carrier.carrier import Carrier
+from gateway.carrier.connection import Connector, connect_tcp
 from gateway.doors.methods import Methods
 from gateway.doors.metrics_page import MetricsPage
 from gateway.doors.socket import SocketServer, listen, remove

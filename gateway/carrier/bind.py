@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Literal
 
 import trio
 
+from gateway.carrier.connection import Connector, plain, secured
 from gateway.carrier.outgoing import SegmentOut
 from gateway.carrier.status import refuses_account
 from gateway.link import Link
@@ -49,9 +48,6 @@ if TYPE_CHECKING:
 _log = logger(component="carrier")
 
 Kind = Literal["transceiver", "transmitter", "receiver"]
-Connector = Callable[[str, int, str | None], Awaitable[trio.abc.Stream]]
-"""Opens a stream to (host, port) from a local address; TLS is put over it here."""
-
 STABLE_AFTER: Final = 10.0
 """Seconds that a session has to last before the next reconnect starts again with the shortest wait."""
 MAX_UNANSWERED: Final = 5000
@@ -65,11 +61,6 @@ _BIND_PDUS: Final[dict[Kind, type[BindTransceiver] | type[BindTransmitter] | typ
     "transmitter": BindTransmitter,
     "receiver": BindReceiver,
 }
-
-
-async def connect_tcp(host: str, port: int, local_address: str | None) -> trio.abc.Stream:
-    """The connector of real life. Trio's SocketStream sets TCP_NODELAY."""
-    return await trio.open_tcp_stream(host, port, local_address=local_address)
 
 
 class Answer:
@@ -216,7 +207,7 @@ class Bind:
             with trio.move_on_after(settings.connect_timeout) as self._scope:
                 stream = await self._connect(host, port)
         except (OSError, trio.BrokenResourceError, ssl.SSLError, ValueError) as error:
-            self._failed(_plain(error))
+            self._failed(plain(error))
             self._endpoint += 1
             return
         if self.carrier.stopped():
@@ -275,17 +266,7 @@ class Bind:
         settings = self.carrier.settings
         context = self.carrier.tls_context()
         stream = await self._connector(host, port, settings.local_address)
-        if context is None:
-            return stream
-        secured = trio.SSLStream(
-            stream, context, server_hostname=settings.tls_server_name or host, https_compatible=True
-        )
-        try:
-            await secured.do_handshake()
-        except BaseException:
-            await trio.aclose_forcefully(stream)
-            raise
-        return secured
+        return stream if context is None else await secured(stream, context, settings.tls_server_name or host)
 
     def _taken(self) -> None:
         if self._fresh:
@@ -370,7 +351,7 @@ class Bind:
         if closed.reason is CloseReason.BIND_TIMEOUT:
             return f"no answer to the bind in {self.carrier.settings.bind_timeout:g} s"
         if closed.reason is CloseReason.EOF:
-            words = ["the carrier closed the connection" if broken is None else _plain(broken), closed.detail]
+            words = ["the carrier closed the connection" if broken is None else plain(broken), closed.detail]
         else:
             words = [closed.reason.replace("_", " "), closed.detail]
         return ": ".join(filter(None, words))
@@ -428,20 +409,3 @@ class Bind:
         """Tries at once instead of waiting out a back-off."""
         if self.state in ("down", "refused") and self._scope is not None:
             self._scope.cancel()
-
-
-def _plain(error: BaseException) -> str:
-    """An error of a connection in a few words: the first cause that says something."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, BaseExceptionGroup) and seen.exceptions:
-            seen = seen.exceptions[0]
-            continue
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"TLS: certificate refused: {seen.verify_message}"
-        if isinstance(seen, ssl.SSLError):
-            return f"TLS: {seen.reason or seen}"
-        if isinstance(seen, OSError) and seen.errno is not None:
-            return seen.strerror or errno.errorcode.get(seen.errno, str(seen))
-        seen = seen.__cause__
-    return str(error) or type(error).__name__

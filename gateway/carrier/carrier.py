@@ -9,7 +9,8 @@ from typing import Protocol
 
 import trio
 
-from gateway.carrier.bind import Answer, Bind, Connector, Kind, connect_tcp
+from gateway.carrier.bind import Answer, Bind, Kind
+from gateway.carrier.connection import Connector, connect_tcp
 from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.carrier.pacer import Pacer
 from gateway.carrier.status import FullQueues

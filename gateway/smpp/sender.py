@@ -152,8 +152,9 @@ class Sender:
         """Accept a peer's bind under our system_id; the session is bound.
 
         A peer of version 3.4 or later is told ours (sc_interface_version, §5.3.2.25), an older one gets no TLVs, in
-        this answer and later (5.0 §2.11.2). Dropped when the session has been closed. Raises LocalProtocolError when
-        no such bind waits, ValueError when the response cannot be written.
+        this answer and later (§3.4, 5.0 §2.11.2). Dropped when the session has been closed.
+
+        Raises LocalProtocolError when no such bind waits, ValueError when the response cannot be written.
         """
         if self._state is SessionState.CLOSED:
             return

@@ -108,6 +108,17 @@ def test_refused_binds_do_not_prolong_it() -> None:
     assert isinstance(closed, Closed)
 
 
+def test_to_ask_whether_the_link_lives_does_not_prolong_it() -> None:
+    """5.0 §2.4 has enquire_link in every state; it is answered, and buys no time."""
+    smsc = Session(Role.SMSC, SessionConfig(session_init=30.0), 0.0)
+    for now in (10.0, 20.0, 29.0):
+        assert smsc.receive_data(encode(p.EnquireLink(), int(now)), now) == []
+        assert sent(smsc) == [(int(now), 0, p.EnquireLinkResp())]
+    (closed,) = due(smsc, 30.0)
+    assert isinstance(closed, Closed)
+    assert closed.reason is CloseReason.SESSION_INIT
+
+
 def test_a_bound_session_has_no_such_end() -> None:
     it = bound(Role.SMSC, session_init=30.0, enquire_link=0.0)
     assert it.next_deadline() == math.inf

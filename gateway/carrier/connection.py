@@ -1,0 +1,45 @@
+"""Connections to a carrier: TCP, TLS over it, and why there is none, in words."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from collections.abc import Awaitable, Callable
+
+import trio
+
+Connector = Callable[[str, int, str | None], Awaitable[trio.abc.Stream]]
+"""Opens a stream to (host, port) from a local address; TLS is put over it here."""
+
+
+async def connect_tcp(host: str, port: int, local_address: str | None) -> trio.abc.Stream:
+    """The connector of real life. Trio's SocketStream sets TCP_NODELAY."""
+    return await trio.open_tcp_stream(host, port, local_address=local_address)
+
+
+async def secured(stream: trio.abc.Stream, context: ssl.SSLContext, name: str) -> trio.abc.Stream:
+    """TLS over a stream, once the other end has shown that it is `name`; the stream is closed when it has not."""
+    over = trio.SSLStream(stream, context, server_hostname=name, https_compatible=True)
+    try:
+        await over.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return over
+
+
+def plain(error: BaseException) -> str:
+    """An error of a connection in a few words: the first cause that says something."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, BaseExceptionGroup) and seen.exceptions:
+            seen = seen.exceptions[0]
+            continue
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return f"TLS: certificate refused: {seen.verify_message}"
+        if isinstance(seen, ssl.SSLError):
+            return f"TLS: {seen.reason or seen}"
+        if isinstance(seen, OSError) and seen.errno is not None:
+            return seen.strerror or errno.errorcode.get(seen.errno, str(seen))
+        seen = seen.__cause__
+    return str(error) or type(error).__name__
