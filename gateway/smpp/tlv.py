@@ -36,7 +36,7 @@ KINDS: Final[dict[int, int]] = {
 }
 """1, 2 or 4: an integer of so many octets; C_STRING. Tags that are not here hold octets. For the hot path."""
 
-_ANY: Final = range(0x1_0000)  # what fits at all: a length has two octets
+_ANY: Final = (0, 0xFFFF)  # what fits at all: a length has two octets
 
 _HEAD: Final = struct.Struct(">HH").pack
 _INTEGERS: Final = {
@@ -44,7 +44,10 @@ _INTEGERS: Final = {
     for tag, kind in KINDS.items()
     if kind != C_STRING
 }
-_SIZES: Final = {tag: kind.sizes for tag, kind in TLVS.items() if kind.type is not TlvType.INTEGER}
+# Fewest and most octets of the others, whose sizes have no gaps.
+_LIMITS: Final = {
+    tag: (kind.sizes[0], kind.sizes[-1]) for tag, kind in TLVS.items() if kind.type is not TlvType.INTEGER
+}
 _read_head: Final = struct.Struct(">HH").unpack_from
 
 
@@ -70,9 +73,9 @@ def write_tlvs(tlvs: tuple[Tlv, ...]) -> bytes:
                 raise ValueError(f"{tag_name(tag)}: {tlv.value} does not fit in {size} octets") from None
             continue
         octets = _value_octets(tag, tlv.value)
-        sizes = _SIZES.get(tag, _ANY)
-        if len(octets) not in sizes:
-            raise ValueError(f"{tag_name(tag)}: {len(octets)} octets, {_said(sizes)} fit")
+        least, most = _LIMITS.get(tag, _ANY)
+        if not least <= len(octets) <= most:
+            raise ValueError(f"{tag_name(tag)}: {len(octets)} octets, {_said(least, most)} fit")
         try:
             parts.append(_HEAD(tag, len(octets)))
         except struct.error:
@@ -81,10 +84,10 @@ def write_tlvs(tlvs: tuple[Tlv, ...]) -> bytes:
     return b"".join(parts)
 
 
-def _said(sizes: tuple[int, ...] | range) -> str:
-    if isinstance(sizes, range):
-        return f"{sizes[0]} to {sizes[-1]}" if sizes[0] else f"at most {sizes[-1]}"
-    return " or ".join(map(str, sizes))
+def _said(least: int, most: int) -> str:
+    if least == most:
+        return f"{most}"
+    return f"{least} to {most}" if least else f"at most {most}"
 
 
 def _value_octets(tag: int, value: TlvValue) -> bytes:

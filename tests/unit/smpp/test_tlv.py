@@ -53,6 +53,13 @@ def test_the_tables_of_the_pdus() -> None:
     )
 
 
+def test_only_integers_have_gaps_in_their_sizes() -> None:
+    """The writer asks for the first and the last of the others."""
+    for kind in TLVS.values():
+        if kind.type is not TlvType.INTEGER:
+            assert list(kind.sizes) == list(range(kind.sizes[0], kind.sizes[-1] + 1))
+
+
 def test_kinds_are_those_of_the_table() -> None:
     assert {tag for tag, kind in TLVS.items() if kind.type is TlvType.OCTETS} == TLVS.keys() - KINDS.keys()
     assert {KINDS[tag] for tag, kind in TLVS.items() if kind.type is TlvType.C_STRING} == {0}
@@ -66,7 +73,7 @@ def test_kinds_are_those_of_the_table() -> None:
         (Tlv(Tag.CALLBACK_NUM, b"123"), "callback_num: 3 octets, 4 to 19 fit"),
         (Tlv(Tag.CALLBACK_NUM, b"x" * 20), "callback_num: 20 octets, 4 to 19 fit"),
         (Tlv(Tag.SOURCE_SUBADDRESS, b""), "source_subaddress: 0 octets, 2 to 23 fit"),
-        (Tlv(Tag.BROADCAST_END_TIME, b"2611220900"), "broadcast_end_time: 10 octets, 16 or 17 fit"),
+        (Tlv(Tag.BROADCAST_END_TIME, b"2611220900"), "broadcast_end_time: 10 octets, 16 to 17 fit"),
         (Tlv(Tag.BILLING_IDENTIFICATION, b"x" * 1025), "billing_identification: 1025 octets, 1 to 1024 fit"),
         (Tlv(Tag.BILLING_IDENTIFICATION, b""), "billing_identification: 0 octets, 1 to 1024 fit"),
         (Tlv(Tag.SOURCE_NETWORK_ID, "n" * 65), "source_network_id: 66 octets, 1 to 65 fit"),
