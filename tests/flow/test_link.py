@@ -8,7 +8,7 @@ from collections.abc import Callable
 import trio
 from trio.testing import MockClock, memory_stream_pair
 
-from gateway.carrier.bind import connect_tcp
+from gateway.carrier.connection import connect_tcp
 from gateway.link import FAREWELL, LAST_WORDS, Link
 from gateway.smpp import pdu as p
 from gateway.smpp.codec import encode

@@ -10,8 +10,9 @@ from typing import Any
 import trio
 from trio.testing import memory_stream_pair
 
-from gateway.carrier.bind import Answer, Bind, Connector
+from gateway.carrier.bind import Answer, Bind
 from gateway.carrier.carrier import Carrier
+from gateway.carrier.connection import Connector
 from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.model import Clock
 from gateway.settings import Carrier as CarrierSettings

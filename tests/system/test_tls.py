@@ -16,7 +16,7 @@ import pytest
 import trio
 import trustme
 
-from gateway.carrier.bind import connect_tcp
+from gateway.carrier.connection import connect_tcp
 from gateway.simulator import Simulator, SimulatorConfig
 from tests.support.wire import Held, carrier, segments
 
