@@ -12,9 +12,11 @@ from typing import Any
 import msgspec
 
 from gateway.smpp import pdu as p
+from gateway.smpp.codec import decode, encode
 from gateway.smpp.constants import Tag
-from gateway.smpp.pdu import Address, Pdu
+from gateway.smpp.pdu import Address, Pdu, Tlv
 from gateway.smpp.tlv import TLVS, TlvType, write_tlvs
+from tests.foreign.wireshark_differences import MISREAD, UNREAD
 from tests.support.tshark import Fields
 
 HEADER = ("smpp.command_length", "smpp.command_id", "smpp.command_status", "smpp.sequence_number")
@@ -205,3 +207,27 @@ def without(pdu: Pdu, tags: frozenset[int]) -> Pdu:
     if not any(tlv.tag in tags for tlv in tlvs):
         return pdu
     return msgspec.structs.replace(pdu, tlvs=tuple(tlv for tlv in tlvs if tlv.tag not in tags))
+
+
+SIZES_MISREAD = {(row.tag, size) for row in MISREAD for size in row.sizes}
+
+
+def misread(tlv: Tlv) -> bool:
+    """Whether the dissector loses what follows this TLV: by a row of MISREAD, or for its unusual length."""
+    if tlv.tag not in TLVS:
+        return False
+    size = len(tlv_octets(tlv))
+    return (tlv.tag, size) in SIZES_MISREAD or size not in TLVS[Tag(tlv.tag)].sizes
+
+
+def readable(octets: bytes) -> tuple[bytes, dict[str, list[Any]], bool]:
+    """The PDU as Wireshark can read it, what it has to show, and whether something was left out for that."""
+    sequence, status, pdu = decode(octets)
+    tlvs: tuple[Tlv, ...] = getattr(pdu, "tlvs", ())
+    lost = frozenset(tlv.tag for tlv in tlvs if misread(tlv))
+    if lost:
+        pdu = without(pdu, lost)
+        octets = encode(pdu, sequence, status)
+    unread = isinstance(pdu, UNREAD) and bool(tlvs)
+    wanted = expected(octets, sequence, status, without(pdu, frozenset(t.tag for t in tlvs)) if unread else pdu)
+    return octets, wanted, bool(lost) or unread

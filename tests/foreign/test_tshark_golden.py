@@ -13,8 +13,18 @@ from gateway.smpp.constants import Tag
 from gateway.smpp.pdu import Address, DataSm, Pdu, SubmitSm, Tlv
 from gateway.smpp.times import read_absolute, read_relative
 from gateway.smpp.tlv import TLVS, TlvType
-from tests.foreign.dissected import FIELDS, LENGTHS, TAGS, differences, expected, tlv_octets, without
-from tests.foreign.wireshark_differences import MISREAD, UNREAD
+from tests.foreign.dissected import (
+    FIELDS,
+    LENGTHS,
+    SIZES_MISREAD,
+    TAGS,
+    differences,
+    expected,
+    misread,
+    readable,
+    tlv_octets,
+)  # fmt: skip
+from tests.foreign.wireshark_differences import UNREAD
 from tests.support import pcap
 from tests.support.foreign import needs_tshark
 from tests.support.tshark import NOTES, SMPP, Fields, notes, read, read_pdus
@@ -26,28 +36,6 @@ NO_HEADER = frozenset({"submit_sm_every_field"})
 """Golden PDUs whose esm_class announces a user data header that is not there, to show every bit of it."""
 MARK = Tlv(0x1401, b"\xfe")
 SOURCE, DESTINATION = Address(1, 1, "15551230001"), Address(1, 1, "12125550101")
-SIZES_MISREAD = {(row.tag, size) for row in MISREAD for size in row.sizes}
-
-
-def misread(tlv: Tlv) -> bool:
-    """Whether the dissector loses what follows this TLV: by a row of MISREAD, or for its unusual length."""
-    if tlv.tag not in TLVS:
-        return False
-    size = len(tlv_octets(tlv))
-    return (tlv.tag, size) in SIZES_MISREAD or size not in TLVS[Tag(tlv.tag)].sizes
-
-
-def readable(octets: bytes) -> tuple[bytes, dict[str, list[object]], bool]:
-    """The PDU as Wireshark can read it, what it has to show, and whether something was left out for that."""
-    sequence, status, pdu = decode(octets)
-    tlvs: tuple[Tlv, ...] = getattr(pdu, "tlvs", ())
-    lost = frozenset(tlv.tag for tlv in tlvs if misread(tlv))
-    if lost:
-        pdu = without(pdu, lost)
-        octets = encode(pdu, sequence, status)
-    unread = isinstance(pdu, UNREAD) and bool(tlvs)
-    wanted = expected(octets, sequence, status, without(pdu, frozenset(t.tag for t in tlvs)) if unread else pdu)
-    return octets, wanted, bool(lost) or unread
 
 
 def test_the_golden_pdus(tmp_path: Path) -> None:

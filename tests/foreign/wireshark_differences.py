@@ -59,7 +59,13 @@ OTHERWISE: Final = (
         "national language tables",
         "TS 23.038 Annex A, TS 23.040 §9.2.3.24.15 and .16",
         "the elements are named, the tables are not applied: septets are shown by the default alphabet",
-        "test_tshark_traffic.py::test_national_tables_are_named_and_not_applied",
+        "test_tshark_air.py::test_national_tables_are_named_and_not_applied",
+    ),
+    Otherwise(
+        "ESC and a code without an extension character",
+        "TS 23.038 §6.2.1.1",
+        "is shown as U+FFFD, where a receiver shows the character of the default alphabet",
+        "test_tshark_air.py::test_national_tables_are_named_and_not_applied",
     ),
     Otherwise(
         "relative times",
