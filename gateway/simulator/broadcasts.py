@@ -26,6 +26,7 @@ from .air import Kind, show_address
 from .core import Core
 from .deliveries import Bind
 from .ids import MessageIds, write_id
+from .times import time_fault
 
 MANDATORY: Final = (
     Tag.BROADCAST_AREA_IDENTIFIER,
@@ -82,7 +83,7 @@ class Broadcasts:
     def received(self, bind: Bind, sequence: int, pdu: BroadcastSm) -> None:
         """Take or refuse one."""
         core = self._core
-        status = _fault(pdu)
+        status = _fault(pdu) or time_fault(pdu, core.wall())
         message_id = ""
         if not status and pdu.replace_if_present_flag:
             # 5.0 §4.4.4: named by either of two, and an error when there is no such broadcast.

@@ -32,6 +32,7 @@ from .deliveries import Bind
 from .endings import Endings
 from .receipts import error_of
 from .submit import Submit
+from .times import time_fault
 
 _OK: Final = int(CommandStatus.ESME_ROK)
 _PAYLOAD: Final = int(Tag.MESSAGE_PAYLOAD)
@@ -96,6 +97,9 @@ class Kept:
         found = self._find(bind, pdu.message_id, pdu.source)
         if not found or not all(submit.waits for submit in found):
             self._answer(bind, sequence, pdu, ReplaceSmResp(), int(CommandStatus.ESME_RREPLACEFAIL))
+            return
+        if fault := time_fault(pdu, self._core.wall()):
+            self._answer(bind, sequence, pdu, ReplaceSmResp(), fault)
             return
         for submit in found:
             self._put(submit, pdu)

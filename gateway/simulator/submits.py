@@ -29,6 +29,7 @@ from .endings import Endings
 from .ids import MessageIds, write_id
 from .kept import Kept
 from .submit import Multi, Submit
+from .times import time_fault
 
 RECEIPT_FIRST: Final = 1.0
 """Seconds that a response waits at most for the answer to the receipt that goes before it on another bind."""
@@ -153,6 +154,8 @@ class Submits:
             second.append(now)
         if not pdu.destination.addr:
             return int(CommandStatus.ESME_RINVDSTADR)
+        if isinstance(pdu, SubmitSm) and (fault := time_fault(pdu, self._core.wall())):
+            return fault
         if config.errors and rng.random() < config.errors:
             return rng.choice(config.error_statuses)
         return 0

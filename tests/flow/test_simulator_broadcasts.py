@@ -240,3 +240,17 @@ async def test_the_command_alert(autojump_clock, nursery):
     assert (pdu.source, pdu.esme_addr.addr) == (PEER, "12345")
     assert pdu.tlv(Tag.MS_AVAILABILITY_STATUS) == 1
     assert isinstance(pdu.esme_addr, Address)
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ({"schedule_delivery_time": "000000000500000R", "validity_period": "231115000000000+"}, OK),
+        ({"schedule_delivery_time": "231100000000000+"}, CommandStatus.ESME_RINVSCHED),
+        ({"validity_period": "231114000000000+"}, CommandStatus.ESME_RINVEXPIRY),
+    ],
+)
+async def test_times_of_a_broadcast_that_are_none_are_refused(autojump_clock, nursery, times, expected):
+    esme = await connect(nursery, simulated())
+    status, response = await answered(esme, msgspec.structs.replace(broadcast(), **times))
+    assert (status, bool(response.message_id)) == (expected, expected == OK)

@@ -338,6 +338,29 @@ async def test_the_times_of_a_replacement_count_where_it_has_any(autojump_clock,
     )
 
 
+@pytest.mark.parametrize(
+    ("times", "status"),
+    [
+        ({"schedule_delivery_time": "000001000000000R", "validity_period": "000002000000000R"}, OK),
+        ({"schedule_delivery_time": "231114221000000+"}, OK),  # three minutes ago: due
+        ({"schedule_delivery_time": "tomorrow at nine"}, CommandStatus.ESME_RINVSCHED),
+        ({"schedule_delivery_time": "231301000000000+"}, CommandStatus.ESME_RINVSCHED),
+        ({"validity_period": "231114231400004+"}, OK),  # half a minute from now, an hour ahead of UTC
+        ({"validity_period": "231114231300004+"}, CommandStatus.ESME_RINVEXPIRY),
+        ({"validity_period": "000000000000000R"}, CommandStatus.ESME_RINVEXPIRY),
+        ({"validity_period": "00000000000100 R"}, CommandStatus.ESME_RINVEXPIRY),
+    ],
+)
+async def test_times_that_are_none_are_refused(autojump_clock, nursery, times, status):
+    esme = await connect(nursery, simulated(receipt_delay=60.0))
+    id = await submitted(esme, receipt=1)
+    told, response = await answered(esme, SubmitSm(NUMBER, PEER, b"x", **times))
+    assert (told, bool(response.message_id)) == (status, status == OK)
+    assert (await answered(esme, ReplaceSm(id, NUMBER, b"y", **times)))[0] == status
+    several, _ = await answered(esme, SubmitMulti(NUMBER, (PEER,), b"x", **times))
+    assert several == status
+
+
 async def test_a_data_sm_and_a_payload_are_replaced(autojump_clock, nursery):
     simulator = simulated(receipt_delay=60.0)
     esme = await connect(nursery, simulator)
