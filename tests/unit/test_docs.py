@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -23,6 +24,35 @@ def test_every_member_of_submit_is_documented() -> None:
     section = SOCKET.split("### submit")[1].split("## Events")[0]
     documented = re.findall(r"^\| `(\w+)` \|", section, re.M)
     assert sorted(documented) == sorted(Submit.__struct_encode_fields__)
+
+
+NO_FLAGS = {
+    *("ascii", "binary", "cp949", "default", "euc_jp", "gsm7", "gsm7_packed", "iso2022_jp", "iso8859_5", "iso8859_8"),
+    *("latin1", "shift_jis", "ucs2", "single", "udh8", "udh16", "sar", "big", "replace", "strict"),
+    *("age", "peer_limit", "total_limit", "reference_reused"),
+    *("inbound_mark_evicted", "inbound_part_duplicate", "inbound_partial"),
+}
+"""Words in the same sources that are something else: encodings, schemes, causes, counts."""
+
+
+def _words(name: str) -> set[str]:
+    """The words that a source has as constants, apart from the names of its own things."""
+    tree = ast.parse((ROOT / "gateway" / name).read_text())
+    listings = {"__all__", "__slots__"}
+    own = [a for a in ast.walk(tree) if isinstance(a, ast.Assign) and getattr(a.targets[0], "id", "") in listings]
+
+    def constants(node: ast.AST) -> set[str]:
+        found = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        return {value for value in found if re.fullmatch(r"[a-z]\w*", value)}
+
+    return constants(tree).difference(*map(constants, own))
+
+
+def test_every_flag_of_an_inbound_message_is_documented() -> None:
+    words = set().union(*map(_words, ("sms/coding.py", "sms/reassembly.py", "store/parts.py")))
+    table = SOCKET.split("| flag | means |")[1].split("\n\n")[0]
+    documented = set(re.findall(r"`(\w+)`", table)) - {"complete", "text", "data", "data_coding"}
+    assert words - NO_FLAGS == documented
 
 
 def test_every_method_is_documented() -> None:

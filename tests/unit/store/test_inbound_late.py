@@ -175,6 +175,69 @@ async def test_two_whole_messages_with_one_reference_in_a_burst_and_copies_of_bo
     assert desk.rows("SELECT count(*), sum(units) FROM mo_message") == [(1, 0)]
 
 
+MINUTE = 60_000
+
+
+@pytest.mark.parametrize("copy_first", [True, False])
+async def test_a_late_copy_does_not_complete_the_next_message(desk: Desk, copy_first: bool) -> None:
+    """The carrier did not get our answer and sends a part again, while the next message is under way."""
+    await desk.open()
+    await receive(desk, piece(1, "one ", 2), piece(2, "two", 2))
+    for arrival in (piece(2, "two", 2), piece(1, "ONE ", 2))[:: 1 if copy_first else -1]:
+        desk.now += MINUTE + 1
+        await receive(desk, arrival)
+    assert told(desk) == [("one two", True, [], [])]
+    desk.now += MINUTE
+    await receive(desk, piece(2, "TWO", 2))
+    assert told(desk)[1:] == [("ONE TWO", True, [], [])]
+    await give_up(desk)
+    assert len(told(desk)) == 2
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+async def test_a_part_that_two_messages_share_is_believed_beside_another(desk: Desk, order: tuple[int, ...]) -> None:
+    """A sender with one reference for all, and one ending: its parts come together."""
+    await desk.open()
+    await receive(desk, piece(1, "one ", 2), piece(2, "Reply STOP to end", 2))
+    shared = {1: "ONE ", 2: "Reply STOP to end"}
+    for seq in order:
+        desk.now += MINUTE
+        await receive(desk, piece(seq, shared[seq], 2))
+    assert [text for text, *_ in told(desk)] == ["one Reply STOP to end", "ONE Reply STOP to end"]
+
+
+async def test_a_shared_part_that_came_alone_is_believed_in_the_end(desk: Desk) -> None:
+    await desk.open()
+    await receive(desk, piece(1, "one ", 2), piece(2, "end", 2))
+    await receive(desk, piece(1, "ONE ", 2))
+    desk.now += MINUTE + 1
+    await receive(desk, piece(2, "end", 2))
+    assert len(told(desk)) == 1
+    await give_up(desk)
+    assert told(desk)[1:] == [("ONE end", True, [], [])]
+    assert desk.counts["inbound_partial"] == 0
+
+
+async def test_a_late_copy_is_not_shown_with_a_partial_message(desk: Desk) -> None:
+    await desk.open()
+    await receive(desk, piece(1, "one "), piece(2, "two "), piece(3, "three"))
+    await receive(desk, piece(2, "two "))
+    desk.now += MINUTE + 1
+    await receive(desk, piece(1, "ONE "))
+    await give_up(desk)
+    assert told(desk)[1:] == [("ONE ", False, ["partial"], [2, 3])]
+    assert desk.counts["inbound_part_duplicate"] == 1
+
+
+async def test_a_copy_of_the_message_before_does_not_end_the_next(desk: Desk) -> None:
+    await desk.open()
+    await receive(desk, piece(1, "one "), piece(2, "two "), piece(3, "three"))
+    await receive(desk, piece(1, "ONE "), piece(2, "TWO "))
+    await receive(desk, piece(1, "one "))
+    await receive(desk, piece(3, "THREE"))
+    assert [text for text, *_ in told(desk)] == ["one two three", "ONE TWO THREE"]
+
+
 # --- beside the text --------------------------------------------------------------------------------------------------
 
 
