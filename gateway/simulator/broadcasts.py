@@ -7,7 +7,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import Final
 
-from gateway.smpp.constants import CommandStatus, MessageState, Tag
+from gateway.smpp.constants import CommandId, CommandStatus, MessageState, Tag
 from gateway.smpp.pdu import (
     BroadcastSm,
     BroadcastSmResp,
@@ -19,6 +19,7 @@ from gateway.smpp.pdu import (
     Tlv,
     TlvValue,
 )
+from gateway.smpp.tlv import REQUIRED
 from gateway.smpp.times import write_absolute
 from gateway.sms.reassembly import assemble, read_part
 
@@ -28,12 +29,7 @@ from .deliveries import Bind
 from .ids import MessageIds, write_id
 from .times import time_fault
 
-MANDATORY: Final = (
-    Tag.BROADCAST_AREA_IDENTIFIER,
-    Tag.BROADCAST_CONTENT_TYPE,
-    Tag.BROADCAST_REP_NUM,
-    Tag.BROADCAST_FREQUENCY_INTERVAL,
-)
+MANDATORY: Final = tuple(sorted(REQUIRED[CommandId.BROADCAST_SM]))
 """TLVs that a broadcast_sm must have (5.0 §4.4.1.1)."""
 
 INTERVALS: Final = {
