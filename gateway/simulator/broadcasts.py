@@ -19,8 +19,8 @@ from gateway.smpp.pdu import (
     Tlv,
     TlvValue,
 )
-from gateway.smpp.tlv import REQUIRED
 from gateway.smpp.times import write_absolute
+from gateway.smpp.tlv import REQUIRED
 from gateway.sms.reassembly import assemble, read_part
 
 from .air import Kind, show_address
