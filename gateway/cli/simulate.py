@@ -26,6 +26,7 @@ SETTINGS: Final[dict[str, Setting]] = {
     "max_binds": Setting("N", "Binds of one system_id at a time, more get ESME_RALYBND; 0: no limit."),
     "bind_status": Setting("STATUS", "command_status that every bind is refused with."),
     "smsc_id": Setting("TEXT", "system_id in bind responses."),
+    "interface_version": Setting("3.4|5.0", "Version of SMPP in bind responses."),
     "latency": Setting(_SECONDS, "From a submit_sm to its response."),
     "errors": Setting("SHARE", "Share of submits that are refused, 0 to 1."),
     "error_statuses": Setting("STATUS,...", "command_status of those, such as 0x58,0x14."),

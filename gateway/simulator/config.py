@@ -18,6 +18,7 @@ Seconds: TypeAlias = float | tuple[float, float]
 IdForm: TypeAlias = Literal["decimal", "hex", "hex_upper", "padded"]
 ReceiptBind: TypeAlias = Literal["same", "other", "any"]
 ReceiptForm: TypeAlias = Literal["both", "tlv", "text"]
+Version: TypeAlias = Literal["3.4", "5.0"]
 
 RECEIPT_STATES: Final[dict[str, MessageState]] = {
     "ENROUTE": MessageState.ENROUTE,
@@ -58,6 +59,8 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
     """command_status that every bind gets; 0: binds are taken."""
     smsc_id: str = "simulator"
     """The system_id in bind responses."""
+    interface_version: Version = "3.4"
+    """The version of SMPP that it says it speaks, in bind responses; it serves all of 5.0 either way."""
 
     latency: Seconds = 0.0
     """From a submit_sm to its response."""

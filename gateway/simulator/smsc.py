@@ -286,6 +286,7 @@ class Simulator:
             response_timeout=config.response_timeout,
             enquire_link=config.enquire_link,
             session_init=config.session_init,
+            interface_version=int(config.interface_version.replace(".", ""), 16),
         )
         bind = Bind(self._count, Session(Role.SMSC, limits, trio.current_time()))
         bind.link = Link(stream, bind.session, partial(self._on_events, bind))

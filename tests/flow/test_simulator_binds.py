@@ -45,6 +45,15 @@ async def test_the_right_credentials(autojump_clock, nursery):
     assert (await esme.bound()).system_id == "carrier"
 
 
+@pytest.mark.parametrize(("version", "said"), [("3.4", 0x34), ("5.0", 0x50)])
+async def test_the_version_that_it_says(autojump_clock, nursery, version, said):
+    simulator = Simulator(SimulatorConfig(interface_version=version))
+    esme = await connect(nursery, simulator)
+    assert (await esme.bound()).interface_version == said
+    assert esme.session.peer_version == said
+    assert simulator.binds[1].session.peer_version == 0x34
+
+
 async def test_no_more_binds_of_one_account_than_allowed(autojump_clock, nursery):
     simulator = Simulator(SimulatorConfig(max_binds=2))
     first = await connect(nursery, simulator)

@@ -34,6 +34,7 @@ def test_there_is_an_option_for_every_setting_in_their_order() -> None:
         (("--mo-peers", "+15550001,+15550002"), {"mo_peers": ("+15550001", "+15550002")}),
         (("--distribution-lists", "team=+15550001"), {"distribution_lists": {"team": ("+15550001",)}}),
         (("--id-form", "hex", "--window", "7"), {"id_form": "hex", "window": 7}),
+        (("--interface-version", "5.0"), {"interface_version": "5.0"}),
     ],
 )
 def test_options_become_settings(
