@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from . import gsm0338, national
 from .gsm0338 import UnencodableError
-from .national import NUMBERS, Language, Shift
+from .national import Language, Shift
 
 __all__ = [
     "Alphabet",
@@ -96,7 +96,7 @@ def _closest(text: str, chars: set[str], lacking: set[str], languages: Sequence[
         return sum([times[char] for char in of])
 
     fewest = left_out(lacking)
-    numbers = [NUMBERS[language] for language in languages]
+    numbers = national.numbers_of(languages)
     for locking in (0, *(number for number in numbers if number in national.LOCKING_NUMBERS)):
         rest = chars - national.main_of(locking).codes.keys()
         for single in (0, *numbers):

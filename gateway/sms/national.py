@@ -30,6 +30,7 @@ __all__ = [
     "elements_of",
     "extension_of",
     "main_of",
+    "numbers_of",
     "shift_of",
     "shifts_for",
     "try_encode",
@@ -74,6 +75,16 @@ class Shift(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_SHIFT: Final = Shift()
+
+
+def numbers_of(languages: Iterable[str]) -> list[int]:
+    """The numbers of languages by their names, each once, in their order. Raises ValueError for another name."""
+    numbers: dict[int, None] = {}
+    for language in languages:
+        if language not in LANGUAGES:
+            raise ValueError(f"{language!r} is no language of the national tables")
+        numbers[NUMBERS[language]] = None
+    return list(numbers)
 
 
 def shift_of(elements: Iterable[InformationElement]) -> tuple[Shift, bool]:
@@ -211,7 +222,7 @@ def shifts_for(text: str, languages: Sequence[Language]) -> list[Shift]:
     and none where the default extension has the rest.
     """
     chars = set(text)
-    numbers = list(dict.fromkeys(NUMBERS[language] for language in languages))
+    numbers = numbers_of(languages)
     found: list[Shift] = []
     for locking in (0, *(number for number in numbers if number in LOCKING_NUMBERS)):
         rest = chars - main_of(locking).codes.keys()

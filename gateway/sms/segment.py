@@ -76,7 +76,7 @@ MAX_PARTS: Final = 255
 MAX_PAYLOAD: Final = 0xFFFF
 """Octets that the length field of a TLV can state (SMPP 3.4 §3.2.4)."""
 LONGEST: Final = MAX_PARTS * 160
-"""Characters past which no national table is looked at: a text of more takes too many parts by any of them."""
+"""Characters past which no text is encoded by national tables: it takes too many parts by any of them."""
 FORCING_CHARS_NAMED: Final = 5
 
 _Tlvs = tuple[tuple[int, int | bytes], ...]
@@ -330,7 +330,10 @@ def _by_languages(
     """The best plan with national tables, None where none has every character or, for auto, none saves a segment."""
     best: SegmentPlan | None = None
     fault: ValueError | None = None
-    shifts = tables.shifts_for(text, languages) if len(text) <= LONGEST else []
+    shifts = tables.shifts_for(text, languages)
+    if shifts and len(text) > LONGEST:
+        fault = TooLongError(-(-len(text) // 160), min(max_parts, MAX_PARTS))
+        shifts = []
     for shift in shifts:
         try:
             found = plan(

@@ -110,6 +110,12 @@ def test_asked_for_gsm7_a_pair_is_taken_whatever_it_costs() -> None:
     assert (caught.value.char, caught.value.position) == ("日", 1)
     with pytest.raises(TooLongError):
         plan("ş" * 400, encoding="gsm7", national=["turkish"], max_parts=2)
+    for size, max_parts in ((40_801, 255), (500_000, 255), (39_000, 300)):  # by any table too long
+        for encoding in ("gsm7", "auto"):
+            with pytest.raises(TooLongError):
+                plan("ş" * size, encoding=encoding, national=["turkish"], max_parts=max_parts)
+    with pytest.raises(ValueError, match="'klingon' is no language"):
+        plan("ş", national=["klingon"])
     with pytest.raises(UdhError, match="no room"):
         plan("ş", encoding="gsm7", national=["turkish"], udh=bytes((135, 0x70, 133)) + bytes(133))
 
@@ -292,6 +298,35 @@ def test_text_survives(
     assert not set(assembled.flags) - {"padding"}
     if "padding" not in assembled.flags:
         assert same(assembled.text or "", text, alphabet)
+
+
+@given(asked=national_texts(), scheme=st.sampled_from(SCHEMES), alphabet=st.sampled_from(["gsm7", "gsm7_packed"]))
+@settings(derandomize=True, deadline=None, database=None, max_examples=200)
+def test_no_other_pair_would_do_better(asked: tuple[str, list[Language]], scheme: str, alphabet: str) -> None:
+    text, languages = asked
+    numbers = [0, *(NUMBERS[language] for language in languages)]
+    costs = []
+    for locking in numbers:
+        for single in numbers:
+            if locking in foreign.LOCKING:
+                try:
+                    one = plan(text, encoding="gsm7", scheme=scheme, alphabet=alphabet, shift=Shift(locking, single))
+                except UnencodableError:
+                    continue
+                if locking == single == 0:
+                    costs = [(one.parts, one.units_used, 0)]
+                    break
+                costs.append((one.parts, one.units_used, bool(locking) + bool(single)))
+        else:
+            continue
+        break  # plain septets do
+    if costs:
+        best = plan(text, encoding="gsm7", scheme=scheme, alphabet=alphabet, national=languages)
+        elements = bool(best.shift.locking) + bool(best.shift.single)
+        assert (best.parts, best.units_used, elements) == min(costs)
+    else:
+        with pytest.raises(UnencodableError):
+            plan(text, encoding="gsm7", scheme=scheme, alphabet=alphabet, national=languages)
 
 
 def check_limits_of(planned) -> None:  # type: ignore[no-untyped-def]
