@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import ssl
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -293,13 +294,18 @@ class Simulator:
         core.stats.connections += 1
         core.binds[bind.number] = bind
         closed: Closed | None = None
+        failed = "dropped"
         try:
             closed = await bind.link.run()
+        except Exception as error:
+            # A defect of ours, or a peer of a kind not thought of: it costs this connection, not the others.
+            traceback.print_exception(error)
+            failed = f"internal error: {type(error).__name__}"
         finally:
             del core.binds[bind.number]
             core.touched.discard(bind)
             core.deliveries.unbound(bind)
-            detail = "dropped" if closed is None else ": ".join(filter(None, (closed.reason, closed.detail)))
+            detail = failed if closed is None else ": ".join(filter(None, (closed.reason, closed.detail)))
             core.show_bind("closed", bind, detail=detail)
             self._turn_over()
 

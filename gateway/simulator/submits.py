@@ -37,6 +37,9 @@ RECEIPT_FIRST: Final = 1.0
 MOST_DESTINATIONS: Final = 254
 """Of a submit_multi (SMPP 3.4 §4.5.1), and here of its distribution lists together too."""
 
+LONGEST_ADDRESS: Final = 20
+"""Characters of a source or destination (SMPP 3.4 §5.2.8, §5.2.9)."""
+
 
 class Submits:
     """Decides, answers and remembers."""
@@ -79,7 +82,9 @@ class Submits:
             submit = Submit(now, wall, bind, sequence, _for_one(pdu, address), multi)
             multi.submits.append(self._decide(submit, now, status))
             if submit.status:
-                multi.unsuccessful.append(Unsuccessful(address, submit.status))
+                # Longer ones are read, but an answer has no room for them.
+                shown = Address(address.ton, address.npi, address.addr[:LONGEST_ADDRESS])
+                multi.unsuccessful.append(Unsuccessful(shown, submit.status))
         if not multi.submits:
             bind.session.send_response(sequence, SubmitMultiResp(), int(CommandStatus.ESME_RINVNUMDESTS))
             core.touched.add(bind)

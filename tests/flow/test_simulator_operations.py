@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import memory_stream_pair
 
 from gateway.simulator import OnAir, Simulator, SimulatorConfig
+from gateway.smpp.codec import FrameBuffer, decode, encode
 from gateway.smpp.constants import CommandStatus, MessageState, Tag
+from gateway.smpp.events import Closed
 from gateway.smpp.pdu import (
     Address,
+    BindTransceiver,
     CancelSm,
     CancelSmResp,
     DataSm,
@@ -106,6 +110,39 @@ async def test_a_submit_multi_of_which_nothing_is_taken_fails(autojump_clock, nu
     status, response = await answered(esme, multi(*destinations))
     assert (status, response) == (expected, SubmitMultiResp())
     assert (simulator.stats.accepted, simulator.stats.refused) == (0, 4)
+
+
+async def test_a_refused_destination_that_fits_no_answer_is_cut(autojump_clock, nursery):
+    simulator = simulated(throttle=1)
+    ours, theirs = memory_stream_pair()
+    nursery.start_soon(simulator.serve_stream, theirs)
+    submit = bytearray(encode(multi(PEER, OTHERS[0]), 2))
+    at = submit.index(OTHERS[0].addr.encode())
+    submit[at : at + len(OTHERS[0].addr)] = b"1" * 64
+    submit[0:4] = len(submit).to_bytes(4, "big")
+    await ours.send_all(encode(BindTransceiver("a", "b"), 1) + submit)
+    frames = FrameBuffer()
+    responses: list[Any] = []
+    while not responses:
+        read = [decode(frame) for frame in frames.feed(bytes(await ours.receive_some()))]
+        responses += [pdu for _, _, pdu in read if isinstance(pdu, SubmitMultiResp)]
+    (response,) = responses
+    assert response.unsuccessful == (Unsuccessful(Address(1, 1, "1" * 20), CommandStatus.ESME_RTHROTTLED),)
+
+
+async def test_an_error_of_its_own_costs_one_connection(autojump_clock, nursery, monkeypatch, capsys):
+    simulator = simulated()
+    one, other = await connect(nursery, simulator), await connect(nursery, simulator)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(simulator, "_asked", fail)
+    one.send(QuerySm("1", NUMBER))
+    await one.until(lambda: isinstance(one.events[-1], Closed))
+    await simulator.until(lambda: len(simulator.binds) == 1)
+    assert "ZeroDivisionError: planted" in capsys.readouterr().err
+    assert await submitted(other)
 
 
 async def test_a_submit_multi_may_get_no_response(autojump_clock, nursery):
