@@ -20,12 +20,15 @@ from .segment import (
     forcing,
     plan,
 )
-from .transliterate import Change, transliterate
+from .transliterate import Change, is_hopeless, transliterate
 
 __all__ = ["Composed", "Way", "compose", "warnings_of"]
 
 POSITIONS_WARNED: Final = 20
 CHANGES_WARNED: Final = 50
+LONGEST: Final = 320
+"""Characters for each segment allowed, beyond which nothing is tried: twice what fits, since marks may go. A text of a
+megabyte must not hold up everybody else."""
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -91,8 +94,12 @@ def compose(text: str, way: Way) -> Composed:
 
 def _transliterated(text: str, way: Way, parts: int | None) -> Composed | None:
     """The text transliterated, if all of it goes as gsm7 then; ``parts`` are those of it as it is."""
+    if len(text) > LONGEST * way.max_parts:
+        return None
     too_long: TooLongError | None = None
     for national in (way.national, ()) if way.national else ((),):
+        if is_hopeless(text, way.alphabet, national):
+            continue
         done = transliterate(text, way.alphabet, national)
         if not done.changes:
             continue
@@ -113,7 +120,7 @@ def _transliterated(text: str, way: Way, parts: int | None) -> Composed | None:
 
 def _hindrance(text: str, way: Way) -> UnencodableError | None:
     """The first character that no replacement makes gsm7 of, where that was asked for."""
-    if way.encoding != "gsm7":
+    if way.encoding != "gsm7" or len(text) > LONGEST * way.max_parts:
         return None
     left = forcing(transliterate(text, way.alphabet, way.national).text, way.alphabet, way.national)
     return UnencodableError(left[0][0], text.index(left[0][0]), "gsm7") if left else None

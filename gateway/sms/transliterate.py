@@ -19,7 +19,7 @@ from .national import Language
 from .segment import Alphabet, forcing
 from .transliterations import AFTER_DIGIT, BEYOND_ASCII, DECOMPOSED_RANGES, REPLACEMENTS
 
-__all__ = ["Change", "Transliterated", "replacement_of", "transliterate"]
+__all__ = ["Change", "Transliterated", "is_hopeless", "replacement_of", "transliterate"]
 
 Takes = Callable[[str], bool]
 
@@ -54,8 +54,8 @@ _RANGES: Final = tuple((first, last) for first, last, _ in DECOMPOSED_RANGES)
 # Marks that a letter can be without. Not those that strike a letter through (U+0334 to U+0338): struck text is text
 # taken back. Nor those that enclose, as the keycaps of emoji do.
 _MARKS: Final = "\u0300-\u0333\u0339-\u034e\u0350-\u036f\u1ab0-\u1aff\u1dc0-\u1dff"
-_CLUSTER: Final = re.compile(f"[^{_MARKS}][{_MARKS}]*|[{_MARKS}]", re.DOTALL)
 _MARK: Final = re.compile(f"[{_MARKS}]")
+_MARKS_AFTER: Final = re.compile(f"[{_MARKS}]*")
 
 
 def transliterate(text: str, takes: Alphabet | Takes = "gsm7", national: Sequence[Language] = ()) -> Transliterated:
@@ -65,23 +65,39 @@ def transliterate(text: str, takes: Alphabet | Takes = "gsm7", national: Sequenc
     tables may be used, so that what only those have stays.
     """
     can = takes if callable(takes) else _taker(text, takes, national)
+    lacking = {char for char in set(text) if not can(char)}
     out: list[str] = []
     found: dict[tuple[str, str], list[int]] = {}
-    for match in _CLUSTER.finditer(text):
-        whole, at = match[0], match.start()
-        if all(map(can, whole)):
-            out.append(whole)
+    known: dict[str, str | None] = {}
+    copied = passed = 0
+    for spot in [at for at, char in enumerate(text) if char in lacking] if lacking else ():
+        if spot < passed:
             continue
-        replacement = _of_cluster(whole, can) if len(whole) > 1 else replacement_of(whole, can)
+        at = spot
+        while at and _MARK.match(text[at]):  # back to the letter that the mark is on
+            at -= 1
+        passed = _MARKS_AFTER.match(text, at + 1).end()  # type: ignore[union-attr]  # it matches anything
+        whole = text[at:passed]
+        if whole not in known:
+            known[whole] = _of_cluster(whole, can) if len(whole) > 1 else replacement_of(whole, can)
+        replacement = known[whole]
         if replacement is None:
-            out.append(whole)
             continue
         if at and text[at - 1] in "0123456789":
             replacement = _BEFORE.get(whole, "") + replacement
-        out.append(replacement)
+        out += text[copied:at], replacement
+        copied = passed
         found.setdefault((whole, replacement), []).append(at)
+    out.append(text[copied:])
     changes = tuple(Change(char, replacement, tuple(where)) for (char, replacement), where in found.items())
     return Transliterated("".join(out), changes)
+
+
+def is_hopeless(text: str, takes: Alphabet = "gsm7", national: Sequence[Language] = ()) -> bool:
+    """Whether some character of a text cannot go, whatever is done: told by its different characters alone, quickly."""
+    can = _taker(text, takes, national)
+    # A letter that cannot go never composes with a mark to one that can; only of a mark does it depend on its letter.
+    return any(replacement_of(char, can) is None and not _MARK.match(char) for char in set(text))
 
 
 def replacement_of(char: str, can: Takes = gsm0338.is_encodable) -> str | None:
@@ -117,8 +133,13 @@ def _of_cluster(whole: str, can: Takes) -> str | None:
     return replacement_of(unicodedata.normalize("NFC", whole)[0], can)
 
 
+def _lacking(text: str, alphabet: Alphabet, national: Sequence[Language]) -> frozenset[str]:
+    return frozenset(char for char, _ in forcing("".join(set(text)), alphabet, national))
+
+
 def _taker(text: str, alphabet: Alphabet, national: Sequence[Language]) -> Takes:
-    lacking = {char for char, _ in forcing(text, alphabet, national)}
+    """Whether a character can go: those of the text by every allowed table, those of replacements by the alphabet."""
+    lacking = _lacking(text, alphabet, national)
     kept = frozenset(text) - lacking
 
     def can(char: str) -> bool:

@@ -56,6 +56,13 @@ def test_too_long_as_ucs2_and_short_enough_as_gsm7() -> None:
     assert caught.value.parts == 2
 
 
+def test_a_text_far_too_long_is_not_worked_on() -> None:
+    assert compose("’" + "\u200b" * 300, Way(max_parts=1)).text == "'"
+    for encoding in ("auto", "gsm7"):
+        with pytest.raises((TooLongError, UnencodableError)):
+            compose("’" + "\u200b" * 320, Way(encoding=encoding, max_parts=1))  # type: ignore[arg-type]
+
+
 def test_a_lone_surrogate_is_named_as_ever() -> None:
     with pytest.raises(UnencodableError):
         compose("’\ud800", Way())

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sms.transliterate import Change, replacement_of, transliterate
+from gateway.sms.segment import forcing
+from gateway.sms.transliterate import Change, is_hopeless, replacement_of, transliterate
 from gateway.sms.transliterations import AFTER_DIGIT, BEYOND_ASCII, DECOMPOSED_RANGES, REPLACEMENTS
 
 from .foreign import EXTENSION_CHARS, GSM_CHARS
@@ -159,3 +160,23 @@ def test_any_text(text: str) -> None:
         rebuilt.append(change.replacement)
         at += len(change.char)
     assert "".join(rebuilt) == done.text
+
+
+MIXED = st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from("“’éşĞãx\u0301\u0336²½\u200b"), max_size=12)
+
+
+@given(
+    MIXED, st.sampled_from(["gsm7", "latin1", "ascii"]), st.sampled_from([(), ("turkish",), ("portuguese", "hindi")])
+)
+def test_what_is_hopeless_never_goes(text: str, alphabet: str, national: tuple[str, ...]) -> None:
+    left = forcing(transliterate(text, alphabet, national).text, alphabet, national)  # type: ignore[arg-type]
+    if is_hopeless(text, alphabet, national):  # type: ignore[arg-type]
+        assert left
+
+
+def test_hopeless_texts_are_told_by_one_character() -> None:
+    assert is_hopeless("’’’п")
+    assert not is_hopeless("’e\u0301\u200b")
+    assert is_hopeless("ş", "ascii") is False
+    assert is_hopeless("ह")
+    assert not is_hopeless("ह", "gsm7", ("hindi",))
