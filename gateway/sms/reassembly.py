@@ -217,7 +217,9 @@ def _read_alike(one: InboundPart, other: InboundPart) -> bool:
     if one.data_coding != other.data_coding:
         return False
     # The locking shift of a part ends with it (TS 23.038 §6.2.1.2.3), and so does its single shift.
-    return one.udh_other == other.udh_other or shift_of(one.udh_other) == shift_of(other.udh_other)
+    if one.udh_other == other.udh_other or not is_default_alphabet(one.data_coding):
+        return True
+    return shift_of(one.udh_other) == shift_of(other.udh_other)
 
 
 def _decode_run(run: Sequence[InboundPart], alphabet: Alphabet) -> tuple[Decoded, Shift]:

@@ -315,3 +315,19 @@ def test_repr_shows_no_text() -> None:
     part = read_part(b"secret", 0, 0, ())
     assert "secret" not in repr(part)
     assert "secret" not in repr(assemble({1: part}))
+
+
+def test_other_elements_do_not_part_a_pair() -> None:
+    high, low = "😀".encode("utf-16-be")[:2], "😀".encode("utf-16-be")[2:]
+    parts = {
+        1: InboundPart("udh8", 1, 2, 1, high, 8, (InformationElement(0x25, b"\x01"),), udh_octets=9),
+        2: InboundPart("udh8", 1, 2, 2, low, 8, udh_octets=6),
+    }
+    assert assemble(parts, 2) == Assembled("😀", high + low, "ucs2", True, (), ())
+    # Septets of one table and of another are not one text.
+    parts = {
+        1: InboundPart("udh8", 1, 2, 1, b"a\x1b", 0, (InformationElement(0x25, b"\x01"),), udh_octets=9),
+        2: InboundPart("udh8", 1, 2, 2, b"eb", 0, udh_octets=6),
+    }
+    assembled = assemble(parts, 2)
+    assert (assembled.text, assembled.flags) == ("a eb", ("cut_escape",))
