@@ -31,15 +31,15 @@ class Otherwise(NamedTuple):
 
 MISREAD: Final = (
     Misread(Tag.BROADCAST_REP_NUM, (2,), "SMPP 5.0 §4.8.4.13", "reads 1 octet of 2"),
-    Misread(Tag.MS_VALIDITY, (4,), "SMPP 5.0 §4.8.4.42", "reads 1 octet, the size of 3.4, of 4"),
+    Misread(Tag.MS_VALIDITY, (4,), "SMPP 5.0 §4.8.4.41", "reads 1 octet, the size of 3.4, of 4"),
     Misread(Tag.SOURCE_TELEMATICS_ID, (2,), "SMPP 5.0 §4.8.4.61", "reads 1 octet, the size of 3.4, of 2"),
-    Misread(Tag.BROADCAST_END_TIME, (16,), "SMPP 5.0 §4.8.4.6", "reads up to a NUL, which an octet string has not"),
+    Misread(Tag.BROADCAST_END_TIME, (16,), "SMPP 5.0 §4.8.4.9", "reads up to a NUL, which an octet string has not"),
 )
 
 UNREAD: Final = (
     p.UnbindResp, p.EnquireLinkResp, p.QuerySmResp, p.CancelSmResp, p.ReplaceSmResp, p.CancelBroadcastSmResp,
 )  # fmt: skip
-"""Responses whose TLVs are not shown. 5.0 §4.1.5 allows congestion_state in each of them (§4.8.4.18)."""
+"""Responses whose TLVs are not shown. 5.0 §4.8.4.18 allows congestion_state in each of them."""
 
 OTHERWISE: Final = (
     Otherwise(
@@ -93,7 +93,7 @@ OTHERWISE: Final = (
     ),
     Otherwise(
         "an error response with a body",
-        "SMPP 5.0 §4.2.3.1",
+        "SMPP 5.0 §3.2.1.3",
         "its body is not shown; 5.0 allows one with TLVs, and we read it",
         "test_tshark_golden.py::test_the_golden_pdus",
     ),
