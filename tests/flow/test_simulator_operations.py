@@ -120,8 +120,10 @@ async def test_a_refused_destination_that_fits_no_answer_is_cut(autojump_clock, 
     at = submit.index(OTHERS[0].addr.encode())
     submit[at : at + len(OTHERS[0].addr)] = b"1" * 64
     submit[0:4] = len(submit).to_bytes(4, "big")
-    await ours.send_all(encode(BindTransceiver("a", "b"), 1) + submit)
+    await ours.send_all(encode(BindTransceiver("a", "b"), 1))
     frames = FrameBuffer()
+    assert frames.feed(bytes(await ours.receive_some()))
+    await ours.send_all(submit)
     responses: list[Any] = []
     while not responses:
         read = [decode(frame) for frame in frames.feed(bytes(await ours.receive_some()))]
