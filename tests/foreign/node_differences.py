@@ -82,6 +82,14 @@ DIFFERENCES: Final = (
         ours=(0x130C, b""),
     ),
     Difference(
+        "callback_num_atag without a value",
+        "SMPP 3.4 §5.3.2.38",
+        "may have 0 octets and raises, as does each TLV that is read into an object",
+        read=_data("03030000"),
+        node="error",
+        ours=(0x0303, b""),
+    ),
+    Difference(
         "a TLV of another length than its type's",
         "SMPP 3.4 §3.2.4.1",
         "the type's size is read; what is beyond it is dropped: 2 octets of message_state give the first",
