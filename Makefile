@@ -3,7 +3,7 @@
 #   make test     everything that has to hold: style, types, floors, tests
 #   make bench    rates, CPU a message and latencies of the real daemon
 #   make kills    the long runs: 200 kills under load
-#   make fuzz     ten million hostile inputs
+#   make fuzz     ten million hostile inputs, and a million mutated PDUs each way against real processes
 #   make foreign  10,000 PDUs read by Wireshark, and texts counted by two other calculators, in full
 VENV ?= .venv
 PYTHON ?=
@@ -55,6 +55,7 @@ kills: $(STAMP)
 
 fuzz: $(STAMP)
 	$(RUN) tests.fuzz --inputs 10000000
+	$(RUN) tests.fuzz.hostile --pdus 1000000
 
 foreign: $(STAMP) $(PEERS_STAMP)
 	SMSGW_FOREIGN=long $(RUN) pytest tests/foreign
@@ -62,6 +63,8 @@ foreign: $(STAMP) $(PEERS_STAMP)
 docs: $(STAMP)
 	$(RUN) gateway.settings.reference > docs/config.md.new
 	mv docs/config.md.new docs/config.md
+	$(RUN) tests.conformance.document > docs/smpp-conformance.md.new
+	mv docs/smpp-conformance.md.new docs/smpp-conformance.md
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -153,10 +153,10 @@ def mutated(octets: bytes, rng: random.Random) -> bytes:
     return bytes(it)
 
 
-def built(rng: random.Random) -> bytes:
-    """A frame of any command by the tables, with odd values in its fields."""
+def built(rng: random.Random, commands: tuple[int, ...] = COMMANDS) -> bytes:
+    """A frame of any of these commands by the tables, with odd values in its fields."""
     random = rng.random
-    command = COMMANDS[int(random() * len(COMMANDS))]
+    command = commands[int(random() * len(commands))]
     parts = [_FIELDS[kind](rng) for kind in _LAYOUTS[command]]
     body = b"".join(parts)
     return b"".join(
