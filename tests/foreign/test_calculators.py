@@ -126,7 +126,7 @@ def compare(given: list[str]) -> Counter[str]:
 
 
 def test_thousands_of_texts() -> None:
-    needed = compare([*texts(20261122, 60_000 if LONG else 3_600), *LONE])
+    needed = compare([*texts(20261122, 60_000 if LONG else 2_700), *LONE])
     assert set(needed) == {row.does for row in DIFFERENCES}
 
 
@@ -145,14 +145,13 @@ def test_every_length_about_a_cut() -> None:
         for length in BOUNDARIES
         for shift in (0, 1, 2)
         for filler, odd in (("a", "€"), ("a", "a"), ("я", "я"), ("я", "😀"), ("a", "😀"))
-        for tail in (0, 1, 66, 152)
+        for tail in ((0, 1, 66, 152) if LONG else (0, 66))
     ]
     assert not compare(given)
 
 
-@pytest.mark.parametrize("cluster", CLUSTERS)
-def test_clusters_at_every_place_about_the_first_cut(cluster: str) -> None:
-    compare(["я" * length + cluster + "я" * 20 for length in range(55, 75)])
+def test_clusters_at_every_place_about_the_first_cut() -> None:
+    compare(["я" * length + cluster + "я" * 20 for length in range(55, 75) for cluster in CLUSTERS])
 
 
 def test_what_is_not_predicted_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,14 +108,13 @@ def test_flash_on_the_air(tmp_path: Path) -> None:
         assert [note for frames in found for frame in frames for note in notes(frame)] == []
 
 
-@pytest.mark.parametrize("size", range(1, 12))
-def test_fill_bits_behind_headers_of_any_length(tmp_path: Path, size: int) -> None:
+def test_fill_bits_behind_headers_of_any_length(tmp_path: Path) -> None:
     """A header of the user's own beside concatenation: septets begin at a septet's place (§9.2.3.24)."""
     # 0x80: for the use of two SMEs alone (§9.2.3.24).
-    udh = bytes((size + 1, 0x80, size - 1)) + bytes(size - 1)
-    for text in ("one part", "several parts, with [brackets] and € " * 8):
-        planned = plan(text, alphabet="gsm7_packed", udh=udh)
-        (frames,) = shown(tmp_path, [planned])
+    headers = [bytes((size + 1, 0x80, size - 1)) + bytes(size - 1) for size in range(1, 12)]
+    given = [(udh, text) for udh in headers for text in ("one part", "several parts, with [brackets] and € " * 8)]
+    plans = [plan(text, alphabet="gsm7_packed", udh=udh) for udh, text in given]
+    for (_, text), frames in zip(given, shown(tmp_path, plans), strict=True):
         assert "".join(frames[-1][TEXT]) == text
         assert [note for frame in frames for note in notes(frame)] == []
 
