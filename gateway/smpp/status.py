@@ -40,7 +40,8 @@ class CommandStatus(IntEnum):
     kind: StatusClass
     text: str
 
-    def __new__(cls, code: int, kind: StatusClass, text: str) -> CommandStatus:
+    # With the code alone it is looked up, and the type checker is to know.
+    def __new__(cls, code: int, kind: StatusClass = _PERMANENT, text: str = "") -> CommandStatus:
         status = int.__new__(cls, code)
         status._value_ = code
         status.kind = kind
