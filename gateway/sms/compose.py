@@ -20,7 +20,7 @@ from .segment import (
     forcing,
     plan,
 )
-from .transliterate import Change, is_hopeless, transliterate
+from .transliterate import Change, transliterate
 
 __all__ = ["Composed", "Way", "compose", "warnings_of"]
 
@@ -98,9 +98,7 @@ def _transliterated(text: str, way: Way, parts: int | None) -> Composed | None:
         return None
     too_long: TooLongError | None = None
     for national in (way.national, ()) if way.national else ((),):
-        if is_hopeless(text, way.alphabet, national):
-            continue
-        done = transliterate(text, way.alphabet, national)
+        done = transliterate(text, way.alphabet, national, wholly=True)
         if not done.changes:
             continue
         try:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence, Set
+from functools import lru_cache, partial
+from typing import Final, get_args
 
 import msgspec
 
@@ -19,9 +20,10 @@ from .national import Language
 from .segment import Alphabet, forcing
 from .transliterations import AFTER_DIGIT, BEYOND_ASCII, DECOMPOSED_RANGES, REPLACEMENTS
 
-__all__ = ["Change", "Transliterated", "is_hopeless", "replacement_of", "transliterate"]
+__all__ = ["Change", "Transliterated", "replacement_of", "transliterate"]
 
 Takes = Callable[[str], bool]
+_StandsFor = Callable[[str], str | None]
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -58,19 +60,36 @@ _MARK: Final = re.compile(f"[{_MARKS}]")
 _MARKS_AFTER: Final = re.compile(f"[{_MARKS}]*")
 
 
-def transliterate(text: str, takes: Alphabet | Takes = "gsm7", national: Sequence[Language] = ()) -> Transliterated:
+def transliterate(
+    text: str, takes: Alphabet | Takes = "gsm7", national: Sequence[Language] = (), *, wholly: bool = False
+) -> Transliterated:
     """`text` with replacements for what cannot go as gsm7.
 
     `takes` is the alphabet of the carrier, or says of one character whether it can go. `national` are languages whose
-    tables may be used, so that what only those have stays.
+    tables may be used, so that what only those have stays. `wholly`: nothing is done where a character has no
+    replacement, which is told quickly.
     """
-    can = takes if callable(takes) else _taker(text, takes, national)
-    lacking = {char for char in set(text) if not can(char)}
+    stands_for: _StandsFor
+    if callable(takes):
+        stands_for = partial(replacement_of, can=takes)
+        lacking = {char for char in set(text) if not takes(char)}
+    else:
+        stands_for = _BY_ALPHABET[takes]
+        lacking = set(text) - _GOES[takes]
+        if lacking and national:
+            # With letters that are written as such and a mark: the tables have the composed ones.
+            chars = {*text, *unicodedata.normalize("NFC", text)}
+            missing = {char for char, _ in forcing("".join(chars), takes, national)}
+            stands_for = partial(_kept_or, chars - missing, stands_for)
+            lacking = missing.intersection(text)
+    # A letter that cannot go never composes with a mark to one that can; of a mark it depends on its letter.
+    if not lacking or (wholly and any(stands_for(char) is None and not _MARK.match(char) for char in lacking)):
+        return Transliterated(text, ())
     out: list[str] = []
     found: dict[tuple[str, str], list[int]] = {}
     known: dict[str, str | None] = {}
     copied = passed = 0
-    for spot in [at for at, char in enumerate(text) if char in lacking] if lacking else ():
+    for spot in [at for at, char in enumerate(text) if char in lacking]:
         if spot < passed:
             continue
         at = spot
@@ -79,7 +98,7 @@ def transliterate(text: str, takes: Alphabet | Takes = "gsm7", national: Sequenc
         passed = _MARKS_AFTER.match(text, at + 1).end()  # type: ignore[union-attr]  # it matches anything
         whole = text[at:passed]
         if whole not in known:
-            known[whole] = _of_cluster(whole, can) if len(whole) > 1 else replacement_of(whole, can)
+            known[whole] = _of_cluster(whole, stands_for) if len(whole) > 1 else stands_for(whole)
         replacement = known[whole]
         if replacement is None:
             continue
@@ -91,13 +110,6 @@ def transliterate(text: str, takes: Alphabet | Takes = "gsm7", national: Sequenc
     out.append(text[copied:])
     changes = tuple(Change(char, replacement, tuple(where)) for (char, replacement), where in found.items())
     return Transliterated("".join(out), changes)
-
-
-def is_hopeless(text: str, takes: Alphabet = "gsm7", national: Sequence[Language] = ()) -> bool:
-    """Whether some character of a text cannot go, whatever is done: told by its different characters alone, quickly."""
-    can = _taker(text, takes, national)
-    # A letter that cannot go never composes with a mark to one that can; only of a mark does it depend on its letter.
-    return any(replacement_of(char, can) is None and not _MARK.match(char) for char in set(text))
 
 
 def replacement_of(char: str, can: Takes = gsm0338.is_encodable) -> str | None:
@@ -126,23 +138,26 @@ def _all_of(chars: Sequence[str], can: Takes) -> str | None:
     return None if None in replaced else "".join(filter(None, replaced))
 
 
-def _of_cluster(whole: str, can: Takes) -> str | None:
+def _of_cluster(whole: str, stands_for: _StandsFor) -> str | None:
     """A letter and its combining marks: of the marks stays what composes to a letter that can go."""
     if not whole[0].isalpha():
         return None
-    return replacement_of(unicodedata.normalize("NFC", whole)[0], can)
+    return stands_for(unicodedata.normalize("NFC", whole)[0])
 
 
-def _lacking(text: str, alphabet: Alphabet, national: Sequence[Language]) -> frozenset[str]:
-    return frozenset(char for char, _ in forcing("".join(set(text)), alphabet, national))
+def _kept_or(kept: Set[str], stands_for: _StandsFor, char: str) -> str | None:
+    return char if char in kept else stands_for(char)
 
 
-def _taker(text: str, alphabet: Alphabet, national: Sequence[Language]) -> Takes:
-    """Whether a character can go: those of the text by every allowed table, those of replacements by the alphabet."""
-    lacking = _lacking(text, alphabet, national)
-    kept = frozenset(text) - lacking
+def _remembering(alphabet: Alphabet) -> _StandsFor:
+    # Texts of one sender have the same few characters: what was found for one is kept, for so many.
+    return lru_cache(maxsize=4096)(partial(replacement_of, can=lambda char: not forcing(char, alphabet)))
 
-    def can(char: str) -> bool:
-        return char in kept or not (char in lacking or forcing(char, alphabet))
 
-    return can
+_BY_ALPHABET: Final[dict[Alphabet, _StandsFor]] = {alphabet: _remembering(alphabet) for alphabet in get_args(Alphabet)}
+_GOES: Final[dict[Alphabet, frozenset[str]]] = {
+    alphabet: frozenset(
+        char for char in (*gsm0338.DEFAULT_ALPHABET, *gsm0338.EXTENSION.values()) if not forcing(char, alphabet)
+    )
+    for alphabet in get_args(Alphabet)
+}

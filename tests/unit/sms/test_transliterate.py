@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.sms.segment import forcing
-from gateway.sms.transliterate import Change, is_hopeless, replacement_of, transliterate
+from gateway.sms.transliterate import Change, Transliterated, replacement_of, transliterate
 from gateway.sms.transliterations import AFTER_DIGIT, BEYOND_ASCII, DECOMPOSED_RANGES, REPLACEMENTS
 
 from .foreign import EXTENSION_CHARS, GSM_CHARS
@@ -168,15 +169,24 @@ MIXED = st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from("“’�
 @given(
     MIXED, st.sampled_from(["gsm7", "latin1", "ascii"]), st.sampled_from([(), ("turkish",), ("portuguese", "hindi")])
 )
-def test_what_is_hopeless_never_goes(text: str, alphabet: str, national: tuple[str, ...]) -> None:
-    left = forcing(transliterate(text, alphabet, national).text, alphabet, national)  # type: ignore[arg-type]
-    if is_hopeless(text, alphabet, national):  # type: ignore[arg-type]
-        assert left
+def test_wholly_or_not_at_all(text: str, alphabet: Any, national: tuple[Any, ...]) -> None:
+    done = transliterate(text, alphabet, national)
+    wholly = transliterate(text, alphabet, national, wholly=True)
+    if not forcing(done.text, alphabet, national):
+        assert wholly == done
+    else:
+        assert wholly in (done, Transliterated(text, ()))
 
 
-def test_hopeless_texts_are_told_by_one_character() -> None:
-    assert is_hopeless("’’’п")
-    assert not is_hopeless("’e\u0301\u200b")
-    assert is_hopeless("ş", "ascii") is False
-    assert is_hopeless("ह")
-    assert not is_hopeless("ह", "gsm7", ("hindi",))
+def test_one_character_without_a_replacement_is_enough_to_do_nothing() -> None:
+    assert transliterate("’’’п", wholly=True).changes == ()
+    assert transliterate("’e\u0301\u200b", wholly=True).text == "'é"
+    assert transliterate("ş’", "ascii", wholly=True).text == "s'"
+    assert transliterate("ह’", wholly=True).changes == ()
+    assert transliterate("ह’", "gsm7", ("hindi",), wholly=True).text == "ह'"
+
+
+def test_letters_of_an_allowed_language_stay_however_they_are_written() -> None:
+    assert transliterate("Şı ’", national=("turkish",)).text == "Şı '"
+    assert transliterate("S\u0327ı ’", national=("turkish",)).text == "Şı '"  # as some systems write file names
+    assert transliterate("S\u0327ı ’").text == "Si '"
