@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from gateway.store.arrivals import Arrival, Extra, InboundEvent, Message, Ports, keep
-from gateway.store.parts import EVICTED, add_parts, forget_marks, give_up, keep_bounds
+from gateway.store.parts import add_parts, forget_marks, give_up, over_bounds
 from gateway.store.tx import Op, Tx
 
 __all__ = ["Arrival", "Extra", "GiveUpPartsOp", "InboundEvent", "InboundOp", "Message", "Ports"]
@@ -38,7 +38,9 @@ class InboundOp(Op):
                 whole.append(Message(a.carrier, a.number, a.peer, a.text, a.data, a.encoding, 1, True, a.extra))
             elif ended:
                 whole += ended.get(position, ())
-        keep(tx, whole + ended.get(EVICTED, []))
+        keep(tx, whole)
+        for evicted in over_bounds(tx):
+            keep(tx, evicted)
 
 
 class GiveUpPartsOp(Op):
@@ -69,7 +71,9 @@ class GiveUpPartsOp(Op):
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         for op in ops:
             partial, op.given_up, op.more = give_up(tx, op.before, cls.at_once)
-            evicted = keep_bounds(tx)
-            keep(tx, partial + evicted)
-            if forget_marks(tx, op.forget_before) or evicted:
+            keep(tx, partial)
+            for evicted in over_bounds(tx):
+                keep(tx, evicted)
+                op.more = True
+            if forget_marks(tx, op.forget_before):
                 op.more = True

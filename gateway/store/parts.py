@@ -6,7 +6,7 @@ scheme they came by. None that was acknowledged is dropped: what cannot wait any
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Final
 
@@ -20,10 +20,9 @@ from gateway.store.hot import DELETE_MO_PARTS, PUT_MO_MESSAGE, PUT_MO_PART, SELE
 from gateway.store.tx import Tx
 from gateway.store.waiting import units_of
 
-EVICTED: Final = -1
-"""The place, among those of the arrivals, of what had to end because too much waits."""
-
 PAGE: Final = 64
+PAGE_UNITS: Final = 2000
+"""Messages, and units of them, that are read at a time: half a MiB where parts are large."""
 SLACK: Final = 500
 """Units that a transaction ends beyond what came in it: bounds that were lowered are reached in several."""
 UNITS_AT_ONCE: Final = 4000
@@ -118,10 +117,7 @@ class Long:
 
 
 def add_parts(tx: Tx, arrivals: list[Arrival]) -> dict[int, list[Message]]:
-    """Stores parts; returns the messages that they brought to an end, by the place of the arrival.
-
-    Under `EVICTED` are those that end because more waits than may.
-    """
+    """Stores parts; returns the messages that they brought to an end, by the place of the arrival."""
     groups: dict[_Key, list[tuple[int, Arrival, InboundPart]]] = {}
     ended: dict[int, list[Message]] = {}
     for position, a in enumerate(arrivals):
@@ -138,9 +134,6 @@ def add_parts(tx: Tx, arrivals: list[Arrival]) -> dict[int, list[Message]]:
         for long, of_group in zip(longs, groups.values(), strict=True):
             _take(tx, long, of_group, ended)
         _save(tx, longs)
-        evicted = keep_bounds(tx)
-        if evicted:
-            ended[EVICTED] = evicted
     return ended
 
 
@@ -334,35 +327,36 @@ def _assemble(key: _Key, parts: dict[int, _Part], carrier: str, flags: tuple[str
 # --- bounds and time --------------------------------------------------------------------------------------------------
 
 
-def keep_bounds(tx: Tx) -> list[Message]:
-    """Ends the messages that have waited longest for their next part while more waits than may; the marks likewise."""
+def over_bounds(tx: Tx) -> Iterator[list[Message]]:
+    """Ends the messages that have waited longest for their next part while more waits than may, a page at a time.
+
+    The marks are kept within their bound as well.
+    """
     tuning, waiting = tx.tuning, tx.waiting
     slack = SLACK + sum([by for by in waiting.changed.values() if by > 0])
-    evicted: list[Message] = []
     for peer in list(waiting.changed):
         over = waiting.of(peer) - tuning.waiting_max_peer
         if over > 0:
-            evicted += _evict(tx, min(over, slack), "peer_limit", peer)
+            yield from _evict(tx, min(over, slack), "peer_limit", peer)
     over = waiting.units - tuning.waiting_max
     if over > 0:
-        evicted += _evict(tx, min(over, slack), "total_limit", None)
+        yield from _evict(tx, min(over, slack), "total_limit", None)
     over = waiting.marks - tuning.marks_max
     if over > 0:
         gone = tx.con.execute(_FORGET_OLDEST, (min(over, FORGET_AT_ONCE),)).rowcount
         waiting.marks -= gone
         tx.count("inbound_mark_evicted", gone)
-    return evicted
 
 
-def _evict(tx: Tx, over: int, cause: str, peer: str | None) -> list[Message]:
-    messages: list[Message] = []
+def _evict(tx: Tx, over: int, cause: str, peer: str | None) -> Iterator[list[Message]]:
     while over > 0:
         sql, values = (_OLDEST, (PAGE,)) if peer is None else (_OLDEST_OF_PEER, (peer, PAGE))
-        longs, over = _page(tx.con.execute(sql, values), over)
+        most = min(over, PAGE_UNITS)
+        longs, left = _page(tx.con.execute(sql, values), most)
         if not longs:
-            break
-        messages += _end(tx, longs, cause)
-    return messages
+            return
+        over -= most - left
+        yield _end(tx, longs, cause)
 
 
 def give_up(tx: Tx, before: int, at_once: int) -> tuple[list[Message], int, bool]:
