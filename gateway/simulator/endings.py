@@ -11,7 +11,7 @@ from .core import Core
 from .deliveries import Delivery
 from .ids import write_id
 from .receipts import receipt_for
-from .submit import Submit
+from .submit import Submit, id_form_for
 
 _NO_FAILURE: Final = ("DELIVRD", "ACCEPTD", "ENROUTE")
 
@@ -83,7 +83,7 @@ class Endings:
         ):
             return []
         core.stats.receipts += copies
-        message_id = write_id(submit.number, core.config.receipt_id_form)
+        message_id = write_id(submit.number, id_form_for(submit, core.config.receipt_id_form))
         pdu = receipt_for(
             submit.pdu,
             message_id,

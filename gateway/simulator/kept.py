@@ -57,6 +57,27 @@ class Kept:
             self._by_id.popitem(last=False)
             self._core.stats.forgotten += 1
 
+    def replace_waiting(self, submit: Submit) -> Submit | None:
+        """Put a submit in the place of the last one that waits with its source, destination and service_type
+        (replace_if_present_flag, §4.4.1.2), and return that, which keeps its id; None when there is none.
+        """
+        new = submit.pdu
+        if not isinstance(new, SubmitSm) or submit.part.total > 1:
+            return None
+        for old in reversed(self._by_id.values()):
+            if (
+                old.waits
+                and old.multi is None
+                and old.part.total == 1
+                and isinstance(old.pdu, SubmitSm)
+                and (old.system_id, old.pdu.source, old.pdu.destination, old.pdu.service_type)
+                == (submit.system_id, new.source, new.destination, new.service_type)
+            ):
+                self._put(old, new)
+                self._core.stats.replaced += 1
+                return old
+        return None
+
     def query(self, bind: Bind, sequence: int, pdu: QuerySm) -> None:
         """query_sm (SMPP 3.4 §4.8): the state, and since when if it is a final one."""
         found = self._find(bind, pdu.message_id, pdu.source)
@@ -102,7 +123,7 @@ class Kept:
             self._answer(bind, sequence, pdu, ReplaceSmResp(), fault)
             return
         for submit in found:
-            self._put(submit, pdu)
+            self._put(submit, _with_text(submit.pdu, pdu))
         self._core.stats.replaced += 1
         self._answer(bind, sequence, pdu, ReplaceSmResp(), _OK, text=found[0].text, encoding=found[0].encoding)
 
@@ -113,9 +134,9 @@ class Kept:
             return []
         return [one for one in submit.together if one.taken]
 
-    def _put(self, submit: Submit, new: ReplaceSm) -> None:
+    def _put(self, submit: Submit, new: SubmitSm | DataSm) -> None:
         core = self._core
-        submit.pdu = _with_text(submit.pdu, new)
+        submit.pdu = new
         submit.part = part_of(submit.pdu)
         alone = assemble({submit.part.seq: submit.part}, submit.part.total, core.config.alphabet)
         submit.text, submit.encoding = alone.text, alone.encoding

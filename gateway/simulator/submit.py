@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.smpp.constants import MessageState
+from gateway.smpp.constants import INTERFACE_VERSION_34, MessageState
 from gateway.smpp.pdu import DataSm, SubmitSm, Unsuccessful
 
 from .air import Message, part_of, show_address
+from .config import IdForm
 from .deliveries import Bind
 
 
@@ -23,6 +24,7 @@ class Submit:
         "message_id",
         "multi",
         "number",
+        "old_esme",
         "part",
         "pdu",
         "sequence",
@@ -44,6 +46,9 @@ class Submit:
         self.wall = wall
         self.bind = bind.number
         self.system_id = bind.system_id
+        version = bind.session.peer_version
+        self.old_esme = version is not None and version < INTERFACE_VERSION_34
+        """Whether who sent it said that it is of a version before 3.4."""
         self.sequence = sequence
         self.pdu = pdu
         """Of a submit_multi, the submit_sm that would have said the same for this destination."""
@@ -108,3 +113,8 @@ class Multi:
         """What the response says was not taken."""
         self.status = 0
         """The command_status when nothing was taken at all."""
+
+
+def id_form_for(submit: Submit, form: IdForm) -> IdForm:
+    """How ids are written for who sent it: to an ESME before 3.4 in at most 8 octets (§3.4), which is hexadecimal."""
+    return "hex" if submit.old_esme else form

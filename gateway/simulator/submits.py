@@ -28,7 +28,7 @@ from .deliveries import Bind
 from .endings import Endings
 from .ids import MessageIds, write_id
 from .kept import Kept
-from .submit import Multi, Submit
+from .submit import Multi, Submit, id_form_for
 from .times import time_fault
 
 RECEIPT_FIRST: Final = 1.0
@@ -61,12 +61,33 @@ class Submits:
     def received(self, bind: Bind, sequence: int, pdu: SubmitSm | DataSm, now: float) -> None:
         """Decide on a submit, and answer it now or later."""
         submit = self._decide(Submit(now, self._core.wall(), bind, sequence, pdu), now)
-        if not submit.status:
-            self._take([submit])
-        self._show(bind, submit)
-        if submit.taken:
-            self._assemble(bind, submit)
+        if submit.status or not self._replace(bind, submit):
+            if not submit.status:
+                self._take([submit])
+            self._show(bind, submit)
+            if submit.taken:
+                self._assemble(bind, submit)
         self._answer_in_time(submit, now)
+
+    def _replace(self, bind: Bind, submit: Submit) -> bool:
+        # §4.4.1.2: where no message waits that it could replace, it is a new one.
+        if not getattr(submit.pdu, "replace_if_present_flag", 0):
+            return False
+        old = self._kept.replace_waiting(submit)
+        if old is None:
+            return False
+        submit.taken = False  # the message that waits goes on its way, with this text
+        submit.number, submit.message_id = old.number, old.message_id
+        self._core.show_bind(
+            "replace",
+            bind,
+            source=submit.source,
+            destination=submit.destination,
+            message_id=submit.message_id,
+            text=submit.text,
+            encoding=submit.encoding,
+        )
+        return True
 
     def received_multi(self, bind: Bind, sequence: int, pdu: SubmitMulti, now: float) -> None:
         """The same for each destination (SMPP 3.4 §4.5): those taken have one message_id, the others are listed in
@@ -138,7 +159,7 @@ class Submits:
         core, config = self._core, self._core.config
         silent = bool(config.no_response) and core.rng.random() < config.no_response
         number = self._ids.take()
-        message_id = write_id(number, config.id_form)
+        message_id = write_id(number, id_form_for(submits[0], config.id_form))
         for submit in submits:
             submit.number, submit.message_id = number, message_id
             if silent:

@@ -28,8 +28,8 @@ without a row fails, and so does a row whose test is gone or may be skipped.
 
 smsgw speaks SMPP in two roles. As **ESME** it is bound to carriers. As **SMSC** there is the protocol's other half: the
 session in its SMSC role, and the simulated SMSC (`smsgw simulate`) that stands on it. **codec** means that octets are
-read and written and the state machine knows the PDU, and that nothing more is made of it; **none** that it is not done.
-Tests are named as pytest takes them, from `tests/`.
+read and written and the state machine knows the PDU, and that nothing more is made of it. Tests are named as pytest
+takes them, from `tests/`.
 
 """
 

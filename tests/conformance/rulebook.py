@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 from gateway.smpp.tlv import TLVS
 
 _HERE: Final = Path(__file__).parent
-ROLES: Final = ("ESME", "SMSC", "codec", "none")
+ROLES: Final = ("ESME", "SMSC", "codec")
 """Who honours a rule: the gateway towards carriers; the session and the simulated SMSC towards those that bind;
-octets and types alone; nobody."""
+octets and types alone."""
 
 
 class Rule(NamedTuple):

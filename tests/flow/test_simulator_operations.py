@@ -19,6 +19,7 @@ from gateway.smpp.pdu import (
     CancelSm,
     CancelSmResp,
     DataSm,
+    DeliverSm,
     DistributionList,
     Pdu,
     QuerySm,
@@ -28,6 +29,7 @@ from gateway.smpp.pdu import (
     SubmitMulti,
     SubmitMultiResp,
     SubmitSm,
+    SubmitSmResp,
     Tlv,
     Unsuccessful,
 )
@@ -350,6 +352,64 @@ async def test_a_message_that_waits_gets_another_text(autojump_clock, nursery):
     failed = (CommandStatus.ESME_RREPLACEFAIL, ReplaceSmResp())
     assert await answered(esme, ReplaceSm(message_id, NUMBER, b"Too late")) == failed
     assert simulator.log[0].text == "Goodbye"
+
+
+async def test_a_submit_may_replace_what_waits(autojump_clock, nursery):
+    shown: list[OnAir] = []
+    simulator = Simulator(SimulatorConfig(receipt_delay=60.0), on_air=shown.append)
+    esme = await connect(nursery, simulator)
+    first = SubmitSm(NUMBER, PEER, b"1 message waits", registered_delivery=1, service_type="VMN")
+    again = SubmitSm(
+        NUMBER, PEER, b"2 messages wait", registered_delivery=1, service_type="VMN", replace_if_present_flag=1
+    )
+    _, one = await answered(esme, first)
+    _, two = await answered(esme, again)
+    assert two.message_id == one.message_id
+    assert [found.text for found in simulator.messages] == ["2 messages wait"]
+    assert (shown[-1].kind, shown[-1].text, simulator.stats.replaced) == ("replace", "2 messages wait", 1)
+    (receipt,) = await esme.delivers(1)
+    read = read_receipt(receipt)
+    assert read is not None
+    assert (read.id, read.text) == (one.message_id, "2 messages wait")
+    _, three = await answered(esme, again)  # nothing waits any more
+    assert three.message_id != one.message_id
+    assert len(simulator.messages) == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        SubmitSm(OTHERS[0], PEER, b"x", replace_if_present_flag=1),
+        SubmitSm(NUMBER, OTHERS[0], b"x", replace_if_present_flag=1),
+        SubmitSm(NUMBER, PEER, b"x", replace_if_present_flag=1, service_type="VMN"),
+        SubmitSm(NUMBER, PEER, b"x"),
+    ],
+)
+async def test_a_submit_replaces_only_its_like(autojump_clock, nursery, other):
+    simulator = simulated(receipt_delay=60.0)
+    esme = await connect(nursery, simulator)
+    await submitted(esme)
+    await answered(esme, other)
+    assert [found.text for found in simulator.messages] == ["Hello", "x"]
+    assert simulator.stats.replaced == 0
+
+
+async def test_an_esme_of_33_gets_ids_of_8_octets(autojump_clock, nursery):
+    simulator = simulated(id_form="padded", receipt_id_form="padded", receipt_form="text")
+    ours, theirs = memory_stream_pair()
+    nursery.start_soon(simulator.serve_stream, theirs)
+    await ours.send_all(encode(BindTransceiver("a", "b", interface_version=0x33), 1))
+    await ours.receive_some()
+    await ours.send_all(encode(message(), 2))
+    frames = FrameBuffer()
+    got: list[bytes] = []
+    while len(got) < 2:
+        got += frames.feed(bytes(await ours.receive_some()))
+    response, receipt = (decode(frame)[2] for frame in got)
+    assert isinstance(response, SubmitSmResp)
+    assert isinstance(receipt, DeliverSm)
+    assert 0 < len(response.message_id) <= 8
+    assert receipt.short_message.startswith(f"id:{response.message_id} ".encode())
 
 
 async def test_the_replacement_says_whether_there_is_a_receipt(autojump_clock, nursery):
