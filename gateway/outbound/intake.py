@@ -200,18 +200,28 @@ class Intake:
             wanted = [(i, p) for i, p in batch.prepared if p.row.duplicate_of is not None and not p.row.conflict]
             ids = [p.row.duplicate_of for _, p in wanted if p.row.duplicate_of is not None]
             try:
-                states = await self._store.reader.read(partial(queries.states, ids=ids))
+                originals = await self._store.reader.read(partial(queries.originals, ids=ids))
             except Exception as error:
                 _log.error("duplicates_not_read", error=repr(error))
-                states = {}
+                originals = {}
             for i, p in wanted:
-                original = p.row.duplicate_of
-                state = states.get(original) if original is not None else None
-                if original is None or state is None:
+                id = p.row.duplicate_of
+                original = originals.get(id) if id is not None else None
+                if id is None or original is None:
                     batch.outcomes[i] = Refusal("store_unavailable", retry_after=1)
                     continue
-                row = p.row
+                # As it was stored, whatever settings would make of the same request now. Where the carrier does the
+                # cutting, one part is stored, and how many it makes is seen from the text.
+                segments = p.plan.parts if original.scheme == "payload" else original.parts
                 batch.outcomes[i] = Accepted(
-                    text(original), row.ref, state, p.plan.parts, row.encoding, row.number, row.peer, True, []
+                    text(id),
+                    p.row.ref,
+                    original.state,
+                    segments,
+                    original.encoding,
+                    original.number,
+                    original.peer,
+                    True,
+                    [],
                 )
             self._tell(batch)

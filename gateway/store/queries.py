@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -128,6 +128,25 @@ def states(con: sqlite3.Connection, ids: list[int]) -> dict[int, str]:
     ):
         found.setdefault(mid, []).append((state, done_at))
     return {mid: message_state(segments).word for mid, segments in found.items()}
+
+
+class Original(NamedTuple):
+    """What a request under a used `ref` is told of the message that is stored under it."""
+
+    state: str
+    number: str
+    peer: str
+    encoding: str
+    scheme: str
+    parts: int
+
+
+def originals(con: sqlite3.Connection, ids: list[int]) -> dict[int, Original]:
+    """Messages as `submit` answered for them, by id."""
+    marks = ",".join("?" * len(ids))
+    words = states(con, ids)
+    rows = con.execute(f"SELECT id, number, peer, encoding, scheme, parts FROM message WHERE id IN ({marks})", ids)
+    return {row[0]: Original(words[row[0]], *row[1:]) for row in rows if row[0] in words}
 
 
 def counts_by_state(con: sqlite3.Connection) -> dict[str, int]:

@@ -189,6 +189,20 @@ async def test_a_reload_changes_the_ways_of_what_comes_after(autojump_clock: Moc
         assert (two.pdu.data_coding, two.pdu.short_message) == (0xF0, b"b'")
 
 
+async def test_a_repeated_request_is_told_of_the_message_that_is_stored(autojump_clock: MockClock) -> None:
+    async with gateway() as g:
+        app = await g.connect()
+        asked = {"to": TO, "text": "’" + "x" * 150, "ref": "r"}
+        first = await app.call("submit", **asked)
+        assert (first["encoding"], first["segments"]) == ("ucs2", 3)
+        text = g.config.read_text().replace('name = "acme"\n', 'name = "acme"\ntransliterate = true\n', 1)
+        g.config.write_text(text)
+        await app.call("reload")
+        again = await app.call("submit", **asked)
+        assert again == first | {"duplicate": True, "state": again["state"]}
+        assert again["warnings"] == []
+
+
 async def test_rights(autojump_clock: MockClock) -> None:
     async with gateway(apps=APPS) as g:
         app = await g.connect()

@@ -172,6 +172,10 @@ READS: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
         ["PRIMARY KEY (message_id>? AND message_id<?)", "INTEGER PRIMARY KEY (rowid=?)"],
     ),
     "states": (lambda con: queries.states(con, [1, 2]), ["PRIMARY KEY (message_id=?)"]),
+    "originals": (
+        lambda con: queries.originals(con, [1, 2]),
+        ["PRIMARY KEY (message_id=?)", "INTEGER PRIMARY KEY (rowid=?)"],
+    ),
     "counts_by_state": (
         queries.counts_by_state,
         ["segment_due", "segment_queued", "segment_submitting", "segment_doubt"],
