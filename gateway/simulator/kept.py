@@ -49,13 +49,37 @@ class Kept:
         self._endings = endings
         self._most = core.config.log_size
         self._by_id: OrderedDict[tuple[str, str], Submit] = OrderedDict()
+        # Those that wait, and perhaps some that have ended since, so that who cancels by addresses over and over does
+        # not have all of them looked through each time.
+        self._by_pair: dict[tuple[str, Address, Address], dict[Submit, None]] = {}
 
     def add(self, submit: Submit) -> None:
         """A message that was taken. Of a submit_multi, any of its submits: they have one id."""
         self._by_id[submit.system_id, submit.message_id] = submit
+        for one in submit.together:
+            if one.waits:
+                self._by_pair.setdefault(_pair(one), {})[one] = None
         if len(self._by_id) > self._most:
-            self._by_id.popitem(last=False)
+            _, oldest = self._by_id.popitem(last=False)
+            for one in oldest.together:
+                self._leave(one)
             self._core.stats.forgotten += 1
+
+    def _leave(self, submit: Submit) -> None:
+        pair = _pair(submit)
+        found = self._by_pair.get(pair)
+        if found is not None and submit in found:
+            del found[submit]
+            if not found:
+                del self._by_pair[pair]
+
+    def _waiting(self, system_id: str, source: Address, destination: Address) -> list[Submit]:
+        # Oldest first. What has ended is looked at once.
+        found = list(self._by_pair.get((system_id, source, destination), ()))
+        for submit in found:
+            if not submit.waits:
+                self._leave(submit)
+        return [submit for submit in found if submit.waits]
 
     def replace_waiting(self, submit: Submit) -> Submit | None:
         """Put a submit in the place of the last one that waits with its source, destination and service_type
@@ -64,14 +88,12 @@ class Kept:
         new = submit.pdu
         if not isinstance(new, SubmitSm) or submit.part.total > 1:
             return None
-        for old in reversed(self._by_id.values()):
+        for old in reversed(self._waiting(submit.system_id, new.source, new.destination)):
             if (
-                old.waits
-                and old.multi is None
+                old.multi is None
                 and old.part.total == 1
                 and isinstance(old.pdu, SubmitSm)
-                and (old.system_id, old.pdu.source, old.pdu.destination, old.pdu.service_type)
-                == (submit.system_id, new.source, new.destination, new.service_type)
+                and old.pdu.service_type == new.service_type
             ):
                 self._put(old, new)
                 self._core.stats.replaced += 1
@@ -99,12 +121,8 @@ class Kept:
         else:
             found = [
                 submit
-                for first in self._by_id.values()
-                for submit in first.together
-                if submit.system_id == bind.system_id
-                and submit.pdu.source == pdu.source
-                and submit.pdu.destination == pdu.destination
-                and pdu.service_type in ("", submit.pdu.service_type)
+                for submit in self._waiting(bind.system_id, pdu.source, pdu.destination)
+                if pdu.service_type in ("", submit.pdu.service_type)
             ]
         waiting = [submit for submit in found if submit.waits]
         for submit in waiting:
@@ -164,6 +182,10 @@ class Kept:
 
 
 _KINDS: Final[dict[type[Pdu], Kind]] = {QuerySm: "query", CancelSm: "cancel", ReplaceSm: "replace"}
+
+
+def _pair(submit: Submit) -> tuple[str, Address, Address]:
+    return submit.system_id, submit.pdu.source, submit.pdu.destination
 
 
 def _least_done(submits: list[Submit]) -> Submit:
