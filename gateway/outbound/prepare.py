@@ -19,6 +19,7 @@ from gateway.settings import Carrier, Settings
 from gateway.smpp.pdu import Tlv
 from gateway.sms.address import AddressError, normalise, normalise_sender
 from gateway.sms.compose import Way, compose, warnings_of
+from gateway.sms.national import Language
 from gateway.sms.preview import Preview, preview
 from gateway.sms.segment import SegmentBody, SegmentPlan, TooLongError, UnencodableError, plan, render
 from gateway.sms.transliterate import Change
@@ -204,7 +205,7 @@ class Preparer:
                     alphabet=carrier.default_alphabet,
                     udh=options.udh,
                     flash=options.flash_way if options.flash else None,
-                    national=carrier.national_languages if request.national is None else request.national,
+                    national=carrier.national_languages if request.national is None else _each_once(request.national),
                     max_parts=self._max_segments,
                 )
         except UnencodableError as error:
@@ -227,7 +228,7 @@ class Preparer:
             alphabet=carrier.default_alphabet,
             udh=options.udh,
             flash=options.flash_way,
-            national=carrier.national_languages if request.national is None else tuple(request.national),
+            national=carrier.national_languages if request.national is None else _each_once(request.national),
             max_parts=self._max_segments,
         )
 
@@ -268,6 +269,11 @@ def _content(app: App, request: Submit) -> str | bytes:
     if request.encoding == "binary":
         raise Refusal("invalid_params", "binary needs data, not text", field="encoding")
     return request.text
+
+
+def _each_once(languages: list[Language]) -> tuple[Language, ...]:
+    # Every pair of tables is looked at: a long list must not make that long.
+    return tuple(dict.fromkeys(languages))
 
 
 def digest(request: Submit) -> bytes:

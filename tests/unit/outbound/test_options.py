@@ -168,6 +168,11 @@ def test_the_member_goes_before_the_setting(tmp_path: Path) -> None:
         assert made.row.body.decode() == "ş" * 71
 
 
+def test_a_language_counts_once_however_often_it_is_named(tmp_path: Path) -> None:
+    made = prepared(tmp_path, text="ş" * 71, national=["turkish", "urdu"] * 20_000)
+    assert (made.row.encoding, made.plan.shift.languages) == ("gsm7", ("turkish",))
+
+
 def test_octets_are_not_transliterated(tmp_path: Path) -> None:
     assert prepared(tmp_path, "transliterate = true", data="e28099").row.body == b"\xe2\x80\x99"
 
