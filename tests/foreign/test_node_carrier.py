@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 import trio
 
+from gateway.smpp import pdu as p
+from gateway.smpp.constants import CommandId, Tag
+from gateway.smpp.pdu import Address, Tlv
 from gateway.sms.segment import Scheme, plan
+from tests.flow.esme import NUMBER as ESME
+from tests.flow.esme import Esme
 from tests.foreign.texts import EXTENSION, GSM, texts
 from tests.support.apps import AppClient
 from tests.support.daemons import Gateway, gateway
@@ -153,6 +158,23 @@ async def test_flash_and_octets_with_a_header() -> None:
         assert second["short_message"] == {"udh": [{"hex": "050423f40000"}], "message": {"hex": "ae00ff"}}
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_national_single_shift_is_read(scheme: Scheme) -> None:
+    """Spanish, the one language whose table node has right by itself; its element beside concatenation."""
+    text = "Él habló así: ¡más rápido, Íñigo! [10 €] "
+    async with bound(f'long_messages = "{scheme}"\nnational_languages = ["spanish"]') as (running, script):
+        app = await running.connect()
+        given = [text * 4, text * 9]  # a shorter one goes as UCS-2, in as many segments
+        for place, whole in enumerate(given):
+            await app.submit(whole, to=f"+1212555{place:04}")
+        messages_ = await messages(script, len(given))
+        assert sorted(message["text"] for message in messages_) == sorted(given)
+        assert {message["data_coding"] for message in messages_} == {0}
+        for submit in script.of("submit_sm"):
+            body = submit.get("message_payload") or submit["short_message"]
+            assert {"hex": "240102"} in body["udh"]
+
+
 async def test_a_refusal_and_a_bind_that_it_ends() -> None:
     async with bound() as (running, script):
         app = await running.connect()
@@ -196,3 +218,50 @@ async def test_it_asks_whether_we_are_there_and_what_we_do_not_know() -> None:
         assert (first["token"], first["command"], first["status"]) == (1, "enquire_link_resp", 0)
         assert second["token"] == 2
         assert second["status"] in (0x03, 0x04)
+
+
+MANY = tuple(Address(1, 1, f"1212555010{number}") for number in range(3))
+
+
+async def test_every_operation_of_ours_is_answered() -> None:
+    """What the daemon has no use for yet, by the session that it stands on: §4.5 to §4.11, 5.0 §4.4."""
+    broadcast = p.BroadcastSm(
+        ESME,
+        tlvs=(
+            Tlv(Tag.BROADCAST_AREA_IDENTIFIER, b"\x00North"), Tlv(Tag.BROADCAST_CONTENT_TYPE, b"\x01\x00\x20"),
+            Tlv(Tag.BROADCAST_REP_NUM, 3), Tlv(Tag.BROADCAST_FREQUENCY_INTERVAL, b"\x09\x00\x02"),
+        ),
+    )  # fmt: skip
+    asked: list[tuple[p.Pdu, int, p.Pdu]] = [
+        (
+            p.SubmitMulti(ESME, (*MANY, p.DistributionList("staff")), b"to many"),
+            0,
+            p.SubmitMultiResp("multi", (p.Unsuccessful(MANY[0], 0x0B), p.Unsuccessful(Address(), 0x34))),
+        ),
+        (p.QuerySm("7", ESME), 0, p.QuerySmResp("7", "261122011500000+", 2, 0)),
+        (p.CancelSm("7", ESME, MANY[0]), 0, p.CancelSmResp()),
+        (p.ReplaceSm("7", ESME, b"other"), 0x13, p.ReplaceSmResp()),
+        (p.DataSm(ESME, MANY[1], tlvs=(Tlv(Tag.MESSAGE_PAYLOAD, b"Hello"),)), 0, p.DataSmResp("00000001")),
+        (broadcast, 0, p.BroadcastSmResp("broadcast")),
+        (p.QueryBroadcastSm("broadcast", ESME), 0, p.QueryBroadcastSmResp("broadcast")),
+        (p.CancelBroadcastSm("broadcast", ESME), 0, p.CancelBroadcastSmResp()),
+    ]
+    async with peer("carrier.mjs") as script, trio.open_nursery() as nursery:
+        (listening,) = await script.heard("listening")
+        esme = Esme(await trio.open_tcp_stream("127.0.0.1", listening["port"]), lambda _: 0)
+        nursery.start_soon(esme.link.run)
+        esme.send(p.BindTransceiver("esme", "secret", interface_version=0x50))
+        await esme.bound()
+        esme.send(*(pdu for pdu, _, _ in asked))
+        answers = await esme.responds(len(asked))
+        assert [(a.status, a.pdu) for a in answers] == [(status, response) for _, status, response in asked]
+        await esme.unbind()
+        for pdu, _, _ in asked:
+            assert len(script.of(CommandId(pdu.command_id).name.lower())) == 1
+        (multi,) = script.of("submit_multi")
+        assert [to.get("destination_addr", to.get("dl_name")) for to in multi["dest_address"]] == [
+            *(to.addr for to in MANY), "staff",
+        ]  # fmt: skip
+        assert multi["short_message"]["message"] == "to many"
+        (message,) = script.of("message")
+        assert message["text"] == "Hello"

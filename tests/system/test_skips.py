@@ -12,6 +12,8 @@ import pytest
 from tests.support.skips import nothing_may_be_skipped
 
 ROOT = Path(__file__).parents[2]
+ENVIRONMENT = ("CI", "SMSGW_REQUIRE_FOREIGN", "PYTEST_ADDOPTS")
+"""What changes a run, and is not taken over from this one."""
 PASSES = "def test_passes():\n    pass\n"
 EXPECTED = "import pytest\n@pytest.mark.xfail(strict=True)\ndef test_expected():\n    raise AssertionError\n"
 MARKED = "import pytest\n@pytest.mark.skip(reason='needs the moon')\ndef test_marked():\n    pass\n"
@@ -23,7 +25,7 @@ def run(directory: Path, environment: dict[str, str], *files: str) -> tuple[int,
     """Exit status and output of a run over files of these contents."""
     for number, text in enumerate(files):
         directory.joinpath(f"test_{number}.py").write_text(text)
-    clean = {name: value for name, value in os.environ.items() if name not in ("CI", "SMSGW_REQUIRE_FOREIGN")}
+    clean = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.support.skips", "-p", "no:cacheprovider", "-q", str(directory)],
         cwd=directory,
