@@ -48,7 +48,7 @@ _TAGGED: Final = (
     (MESSAGE_PAYLOAD, b"\x05\x00\x03\x42\x02\x02hello"), (MESSAGE_PAYLOAD, b""), (MESSAGE_PAYLOAD, 7), (0x1400, b"x"),
     (0x020C, "text"), (0x0005, 1),
 )  # fmt: skip
-_CHARACTERS: Final = (
+CHARACTERS: Final = (
     "abcdefghij ABCDEF 0123456789 .,!?\n",
     "@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ¤¡ÄÖÑÜ§¿äöñüà\r",
     "^{}\\[~]|€\f",
@@ -60,6 +60,7 @@ _CHARACTERS: Final = (
     "“”‘’–—…\u00a0\u200b\ufeffﬁ",
     "\ud800\udc00\udfff",
 )
+"""What texts are made of, from one of these or from some."""
 
 
 def check_udh(octets: bytes) -> None:
@@ -154,7 +155,7 @@ def check_plan(octets: bytes) -> None:
     shift = Shift(shifted >> 4, shifted & 0x0F) if shifted >= 0xB0 else None
     ref = reader.octet() << 8 | reader.octet()
     udh = reader.counted()
-    text = _text_of(reader.rest()) if asked != "binary" else reader.rest()
+    text = text_of(reader.rest()) if asked != "binary" else reader.rest()
     if isinstance(text, str):
         _check_forcing(text, alphabet)
     try:
@@ -200,7 +201,8 @@ def check_plan(octets: bytes) -> None:
         _check_read(planned, text, assemble(parts, alphabet=alphabet))
 
 
-def _text_of(octets: bytes) -> str:
+def text_of(octets: bytes) -> str:
+    """Any octets as a text, with lone surrogates where they say so."""
     try:
         return octets.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
@@ -304,9 +306,9 @@ def _characters(rng: random.Random) -> str:
         if random() < 0.9
         else (160, 161, 153 * 2, 70, 71, 67 * 3, 140, 1000)[int(random() * 8)]
     )
-    pool = "".join(_CHARACTERS[int(random() * len(_CHARACTERS))] for _ in range(1 + int(random() * 2))) + "abc "
+    pool = "".join(CHARACTERS[int(random() * len(CHARACTERS))] for _ in range(1 + int(random() * 2))) + "abc "
     if random() < 0.4:
-        pool = _CHARACTERS[0] + _CHARACTERS[int(random() * 3)]
+        pool = CHARACTERS[0] + CHARACTERS[int(random() * 3)]
     return "".join(rng.choices(pool, k=length))
 
 

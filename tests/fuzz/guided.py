@@ -92,6 +92,7 @@ STRATEGIES: Final[dict[str, st.SearchStrategy[bytes]]] = {
     "plan": st.tuples(st.binary(min_size=6, max_size=6), st.one_of(st.just(b""), _udh).map(counted), _any_text).map(
         b"".join
     ),
+    "compose": st.tuples(st.binary(min_size=3, max_size=3), _any_text).map(b"".join),
 }
 """By the name of the target."""
 

@@ -54,6 +54,7 @@ class Outcome(NamedTuple):
     slowest_beside: float
     growth: float
     highest: float
+    tenths: tuple[float, ...]
     lie_growth: float
     half_frame: float | None
     """How long half a frame held its connection; None: it was not waited for."""
@@ -66,7 +67,8 @@ class Outcome(NamedTuple):
             f"{self.probes:,} honest ones, the slowest answered in {self.slowest * 1000:.0f} ms, on the connection "
             f"beside in {self.slowest_beside * 1000:.0f} ms ({SERVED_IN * 1000:.0f} allowed); memory "
             f"{self.highest:.0f} MiB at most, grown by {self.growth:.1f} ({GROWTH_MOST:.0f} allowed), by lengths that "
-            f"lie {self.lie_growth:.2f} ({LIE_MOST:g} allowed){held}"
+            f"lie {self.lie_growth:.2f} ({LIE_MOST:g} allowed){held}\n  MiB after each tenth: "
+            + " ".join(f"{mib:.0f}" for mib in self.tenths)
         )
 
 
@@ -163,6 +165,7 @@ def _attack(
     rng = random.Random(f"{name} {seed}")
     began = time.monotonic()
     growth: Growth | None = None
+    tenths: list[float] = []
     done = 0
     for number, octets in enumerate(batches(rng, commands, count, BATCH)):
         if between is not None and number % 20 == 0:
@@ -171,9 +174,9 @@ def _attack(
         line.probe(honest(number))
         beside.probe(honest(number))
         done += BATCH
-        if done >= count // 10 and growth is None:
-            growth = Growth(memory)
-        elif growth is not None and number % 20 == 0:
+        if done * 10 >= count * (len(tenths) + 1):
+            tenths.append(memory())
+            growth = growth or Growth(memory)
             growth.look()
     seconds = time.monotonic() - began
     assert growth is not None
@@ -199,6 +202,7 @@ def _attack(
         slowest_beside=beside.slowest,
         growth=grown,
         highest=growth.highest,
+        tenths=tuple(tenths),
         lie_growth=liar.highest - liar.first,
         half_frame=held,
     )

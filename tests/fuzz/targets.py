@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import alphabets, codec, receipts, sessions, times, writing
+from . import alphabets, codec, receipts, sessions, texts, times, writing
 from .target import Target
 
 TARGETS: Final[dict[str, Target]] = {
     target.name: target
-    for module in (codec, writing, sessions, receipts, times, alphabets)
+    for module in (codec, writing, sessions, receipts, times, alphabets, texts)
     for target in module.TARGETS
 }

@@ -77,6 +77,7 @@ def test_time_goes_with_length(name: str, unit: bytes) -> None:
         "part": b"\0\x40\0\0" + counted(b"\x05\x00\x03\x01\x02\x01" + many),
         "text": b"\0\0" + many,
         "plan": bytes(6) + counted(b"") + many,
+        "compose": bytes(3) + many,
     }[name]
     one = TARGETS[name]._replace(make=lambda _: whole)
     chunk = run_chunk(one, "long", 1)

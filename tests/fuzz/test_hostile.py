@@ -29,6 +29,7 @@ def test_honest_pdus_are_served_between_mutated_ones(tmp_path: Path, attack: Cal
     assert outcome.taken > PDUS // 50
     assert outcome.slowest < SERVED_IN
     assert outcome.growth < GROWTH_MOST
+    assert len(outcome.tenths) == 10
     assert "8,000 mutated PDUs" in str(outcome)
 
 
