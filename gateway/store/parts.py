@@ -7,18 +7,13 @@ scheme they came by. None that was acknowledged is dropped: what cannot wait any
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from typing import Final
 
-import msgspec
-
-from gateway.sms.encoding import Alphabet
-from gateway.sms.reassembly import InboundPart, InboundScheme, assemble
-from gateway.sms.udh import InformationElement
-from gateway.store.arrivals import Arrival, Message, Ports, Tlvs, extra_of, hex_elements, ports_by
-from gateway.store.hot import DELETE_MO_PARTS, PUT_MO_MESSAGE, PUT_MO_PART, SELECT_MO_MESSAGE, SELECT_MO_PART, Row
+from gateway.sms.reassembly import InboundPart
+from gateway.store.arrivals import Arrival, Message
+from gateway.store.hot import Row
+from gateway.store.long import Key, Long, load, load_parts, message_of, part_of, save
 from gateway.store.tx import Tx
-from gateway.store.waiting import units_of
 
 PAGE: Final = 64
 PAGE_UNITS: Final = 2000
@@ -29,96 +24,12 @@ UNITS_AT_ONCE: Final = 4000
 FORGET_AT_ONCE: Final = 5000
 NEIGHBOURS_MS: Final = 60_000
 """What may be a copy is taken for a part of the next message where another part of that came within this time."""
-DIGEST: Final = 8
-TOLD: Final = 1 + DIGEST
-
-_Key = tuple[str, str, int, int]
-"""Peer, number, reference, total."""
-
-
-class _Kept(msgspec.Struct, omit_defaults=True):
-    """What is kept of a part beside its octets, as JSON."""
-
-    alphabet: Alphabet = "gsm7"
-    elements: tuple[tuple[int, bytes], ...] = ()
-    flags: tuple[str, ...] = ()
-    udh_octets: int = 0
-    ports: Ports | None = None  # as the TLVs say
-    tlvs: Tlvs | None = None
-
-
-_encoder: Final = msgspec.json.Encoder()
-_decoder: Final = msgspec.json.Decoder(_Kept)
-
-
-class _Part(msgspec.Struct, gc=False):
-    """A part that waits, or has just come."""
-
-    data: bytes
-    data_coding: int
-    scheme: InboundScheme
-    carrier: str
-    at: int  # when it came, ms
-    kept: str | None
-
-    @property
-    def digest(self) -> bytes:
-        return blake2b(self.data, digest_size=DIGEST, key=bytes((self.data_coding & 0xFF,))).digest()
-
-    @property
-    def units(self) -> int:
-        return units_of(len(self.data) + len(self.kept or ""))
-
-
-class Long:
-    """One long message in a transaction: the parts that wait, and which were told of already.
-
-    ``told`` is its mark: of each part that was told of, its number in one octet and its digest in eight. Late copies
-    are known by it, and parts that come after the rest of their message was told of as partial.
-    """
-
-    __slots__ = ("changed", "cleared", "fresh", "id", "key", "parts", "stored", "told")
-
-    def __init__(self, key: _Key, id: int | None = None, units: int = 0, told: bytes = b"") -> None:
-        self.key = key
-        self.id = id  # None: no row yet
-        self.stored = units  # what its row says
-        self.told = told
-        self.parts: dict[int, _Part] = {}
-        self.fresh: set[int] = set()  # of them, those without a row
-        self.cleared = False  # rows of parts that do not wait any more are to go
-        self.changed = False  # more than copies came
-
-    def marks(self) -> dict[int, bytes]:
-        """Digests of the parts that were told of, by number."""
-        told = self.told
-        return {told[at]: told[at + 1 : at + TOLD] for at in range(0, len(told), TOLD)}
-
-    def mark(self, digests: dict[int, bytes]) -> None:
-        """These parts were told of; nothing waits."""
-        self.told = b"".join([bytes((seq,)) + digest for seq, digest in sorted(digests.items())])
-        self.clear()
-
-    def put(self, seq: int, part: _Part) -> None:
-        """A part waits."""
-        self.parts[seq] = part
-        self.fresh.add(seq)
-        self.changed = True
-
-    def clear(self) -> None:
-        """Nothing waits."""
-        self.cleared = self.cleared or self.stored > 0
-        self.parts = {}
-        self.fresh = set()
-        self.changed = True
-
-
 # --- arrivals ---------------------------------------------------------------------------------------------------------
 
 
 def add_parts(tx: Tx, arrivals: list[Arrival]) -> dict[int, list[Message]]:
     """Stores parts; returns the messages that they brought to an end, by the place of the arrival."""
-    groups: dict[_Key, list[tuple[int, Arrival, InboundPart]]] = {}
+    groups: dict[Key, list[tuple[int, Arrival, InboundPart]]] = {}
     ended: dict[int, list[Message]] = {}
     for position, a in enumerate(arrivals):
         part = a.part
@@ -126,14 +37,14 @@ def add_parts(tx: Tx, arrivals: list[Arrival]) -> dict[int, list[Message]]:
             continue
         key = (a.peer, a.number, part.ref, part.total)
         if part.total == 1:  # it waits for nobody, and comes again as any short message may
-            ended[position] = [_assemble(key, {1: _arrived(tx, a, part)}, a.carrier)]
+            ended[position] = [message_of(key, {1: part_of(tx, a, part)}, a.carrier)]
         else:
             groups.setdefault(key, []).append((position, a, part))
     if groups:
-        longs = _load(tx, list(groups))
+        longs = load(tx, list(groups))
         for long, of_group in zip(longs, groups.values(), strict=True):
             _take(tx, long, of_group, ended)
-        _save(tx, longs)
+        save(tx, longs)
     return ended
 
 
@@ -149,7 +60,7 @@ def _take(
     """
     total = long.key[3]
     for position, a, part in arrivals:
-        arrived = _arrived(tx, a, part)
+        arrived = part_of(tx, a, part)
         known = long.parts.get(part.seq)
         if known is not None:
             told = long.marks().get(part.seq)
@@ -170,7 +81,7 @@ def _take(
             tx.count("inbound_part_duplicate", total)
             long.clear()
         elif not (long.told and _strangers(long, digests)):  # else it waits for a part of its own, or its time
-            ended.setdefault(position, []).append(_assemble(long.key, long.parts, a.carrier))
+            ended.setdefault(position, []).append(message_of(long.key, long.parts, a.carrier))
             long.mark(digests)
 
 
@@ -184,67 +95,6 @@ def _strangers(long: Long, digests: dict[int, bytes]) -> set[int]:
     copies = {seq for seq, digest in digests.items() if told.get(seq) == digest}
     own = [p.at for seq, p in long.parts.items() if seq not in copies]
     return {seq for seq in copies if not any(abs(long.parts[seq].at - at) <= NEIGHBOURS_MS for at in own)}
-
-
-def _arrived(tx: Tx, a: Arrival, part: InboundPart) -> _Part:
-    extra = a.extra
-    kept = _Kept(
-        a.alphabet,
-        tuple([(e.id, e.data) for e in part.udh_other]),
-        part.flags,
-        part.udh_octets,
-        extra.ports if extra is not None else None,
-        extra.tlvs if extra is not None else None,
-    )
-    return _Part(part.data, part.data_coding, part.scheme, a.carrier, tx.now, _encoder.encode(kept).decode())
-
-
-# --- rows -------------------------------------------------------------------------------------------------------------
-
-
-def _load(tx: Tx, keys: list[_Key]) -> list[Long]:
-    """The messages under these keys as they are stored, in this order."""
-    longs = [Long(key) for key in keys]
-    for i, id, units, told in SELECT_MO_MESSAGE.fetch(tx.con, [(i, *key) for i, key in enumerate(keys)]):
-        long = longs[i]
-        long.id, long.stored, long.told = id, units, told
-    _load_parts(tx, longs)
-    return longs
-
-
-def _load_parts(tx: Tx, longs: list[Long]) -> None:
-    wanted = [(i, long.id) for i, long in enumerate(longs) if long.stored]
-    for i, seq, *columns in SELECT_MO_PART.fetch(tx.con, wanted):
-        longs[i].parts[seq] = _Part(*columns)
-
-
-def _save(tx: Tx, longs: Iterable[Long]) -> None:
-    """Writes what was changed."""
-    gone: list[Row] = []
-    rows: list[Row] = []
-    parts: list[Row] = []
-    waiting = tx.waiting
-    for long in longs:
-        if not long.changed:
-            continue
-        units = sum([p.units for p in long.parts.values()])
-        if long.cleared:
-            gone.append((long.id,))
-        if long.id is None:
-            long.id = tx.ids.next()
-            waiting.marks += not units
-        else:
-            waiting.marks += (not units) - (not long.stored)
-        rows.append((long.id, *long.key, units, tx.now, long.told))
-        for seq in long.fresh:
-            p = long.parts[seq]
-            parts.append((long.id, seq, p.data, p.data_coding, p.scheme, p.carrier, p.at, p.kept))
-        waiting.add(long.key[0], units - long.stored)
-        long.stored, long.fresh = units, set()
-        long.cleared = long.changed = False
-    DELETE_MO_PARTS.run(tx.con, gone)
-    PUT_MO_MESSAGE.run(tx.con, rows)
-    PUT_MO_PART.run(tx.con, parts)
 
 
 # --- ends -------------------------------------------------------------------------------------------------------------
@@ -262,7 +112,7 @@ def _end_waiting(tx: Tx, long: Long, cause: str, carrier: str | None = None) -> 
     evicted = cause.endswith("_limit")
     if len(digests) == long.key[3] and not evicted:
         # It was held for a part of its own in the place of a possible copy, and none came: it shares that part.
-        message = _assemble(long.key, long.parts, carrier or long.parts[1].carrier)
+        message = message_of(long.key, long.parts, carrier or long.parts[1].carrier)
         long.mark(digests)
         return message
     dropped = copies if late else _strangers(long, digests)
@@ -273,55 +123,13 @@ def _end_waiting(tx: Tx, long: Long, cause: str, carrier: str | None = None) -> 
         long.clear()
         return None
     flags: tuple[str, ...] = ("partial", "evicted") if evicted else ("partial",)
-    message = _assemble(
+    message = message_of(
         long.key, shown, carrier or next(iter(shown.values())).carrier, (*flags, "late") if late else flags
     )
     tx.count("inbound_partial")
     tx.count("partial:" + cause)
     long.mark(told | digests if late else {seq: digests[seq] for seq in shown})
     return message
-
-
-def _assemble(key: _Key, parts: dict[int, _Part], carrier: str, flags: tuple[str, ...] = ()) -> Message:
-    peer, number, ref, total = key
-    read: dict[int, InboundPart] = {}
-    alphabets: dict[int, Alphabet] = {}
-    udh: dict[tuple[int, str], None] = {}
-    tlvs: Tlvs = {}
-    ports: Ports | None = None
-    for seq, p in sorted(parts.items()):
-        kept = _decoder.decode(p.kept) if p.kept else _Kept()
-        elements = tuple([InformationElement(i, d) for i, d in kept.elements])
-        read[seq] = InboundPart(
-            scheme=p.scheme,
-            ref=ref,
-            total=total,
-            seq=seq,
-            data=p.data,
-            data_coding=p.data_coding,
-            udh_other=elements,
-            flags=kept.flags,
-            udh_octets=kept.udh_octets,
-        )
-        alphabets[seq] = kept.alphabet
-        # All parts should say the same beside their text: the first that says something counts.
-        udh.update(dict.fromkeys(hex_elements(elements)))
-        if kept.tlvs:
-            tlvs = kept.tlvs | tlvs
-        if ports is None:
-            ports = ports_by(elements, kept.ports)
-    joined = assemble(read, total, alphabets)
-    return Message(
-        carrier,
-        number,
-        peer,
-        joined.text,
-        joined.data if joined.text is None or joined.encoding == "binary" else None,
-        joined.encoding,
-        total,
-        joined.complete,
-        extra_of(flags=flags + joined.flags, udh=tuple(udh), ports=ports, tlvs=tlvs or None, missing=joined.missing),
-    )
 
 
 # --- bounds and time --------------------------------------------------------------------------------------------------
@@ -381,9 +189,9 @@ def _page(rows: Iterable[Row], units: int) -> tuple[list[Long], int]:
 
 
 def _end(tx: Tx, longs: list[Long], cause: str) -> list[Message]:
-    _load_parts(tx, longs)
+    load_parts(tx, longs)
     messages = [_end_waiting(tx, long, cause) for long in longs]
-    _save(tx, longs)
+    save(tx, longs)
     return [message for message in messages if message is not None]
 
 

@@ -49,7 +49,7 @@ def _words(name: str) -> set[str]:
 
 
 def test_every_flag_of_an_inbound_message_is_documented() -> None:
-    words = set().union(*map(_words, ("sms/coding.py", "sms/reassembly.py", "store/parts.py")))
+    words = set().union(*map(_words, ("sms/coding.py", "sms/reassembly.py", "store/long.py", "store/parts.py")))
     table = SOCKET.split("| flag | means |")[1].split("\n\n")[0]
     documented = set(re.findall(r"`(\w+)`", table)) - {"complete", "text", "data", "data_coding"}
     assert words - NO_FLAGS == documented

@@ -238,6 +238,28 @@ async def test_a_copy_of_the_message_before_does_not_end_the_next(desk: Desk) ->
     assert [text for text, *_ in told(desk)] == ["one two three", "ONE TWO THREE"]
 
 
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_damaged_part_does_not_hold_up_others(desk: Desk) -> None:
+    """What it was is flagged, and its octets are shown as far as they can be read (promise 7)."""
+    await desk.open()
+    other = part(b"other", ref=8, total=2, seq=1)
+    await receive(desk, piece(1, "one "), piece(2, "two "), other)
+    desk.con.execute("UPDATE mo_part SET extra = '{\"udh_octets\":' WHERE part = 2")
+    await give_up(desk)
+    assert told(desk) == [("one two ", False, ["partial", "damaged"], [3]), ("other", False, ["partial"], [2])]
+
+
+async def test_parts_that_are_gone_from_the_store_hold_up_nothing(desk: Desk) -> None:
+    await desk.open()
+    await receive(desk, piece(1, "one "), part(b"other", ref=8, total=2, seq=1))
+    desk.con.execute("DELETE FROM mo_part WHERE data = ?", (b"one ",))
+    await give_up(desk)
+    assert [text for text, *_ in told(desk)] == ["other"]
+    assert desk.writer.base.waiting.units == 0
+
+
 # --- beside the text --------------------------------------------------------------------------------------------------
 
 
