@@ -51,7 +51,7 @@ _TYPES: Final[tuple[tuple[Tag, TlvType, tuple[int, ...] | range, int, int], ...]
     (Tag.SOURCE_ADDR_SUBUNIT, _INTEGER, (1,), 2, 54),
     (Tag.SOURCE_NETWORK_TYPE, _INTEGER, (1,), 4, 57),
     (Tag.SOURCE_BEARER_TYPE, _INTEGER, (1,), 6, 55),
-    (Tag.SOURCE_TELEMATICS_ID, _INTEGER, (1, 2), 8, 61),  # 2 in 5.0: protocol_id and a reserved octet
+    (Tag.SOURCE_TELEMATICS_ID, _INTEGER, (1,), 8, 61),  # 1 in both, unlike dest_telematics_id
     (Tag.QOS_TIME_TO_LIVE, _INTEGER, (4,), 9, 46),
     (Tag.PAYLOAD_TYPE, _INTEGER, (1,), 10, 44),
     (Tag.ADDITIONAL_STATUS_INFO_TEXT, _C_STRING, range(1, 257), 11, 1),
@@ -81,7 +81,7 @@ _TYPES: Final[tuple[tuple[Tag, TlvType, tuple[int, ...] | range, int, int], ...]
     (Tag.DELIVERY_FAILURE_REASON, _INTEGER, (1,), 33, 19),
     (Tag.MORE_MESSAGES_TO_SEND, _INTEGER, (1,), 34, 38),
     (Tag.MESSAGE_STATE, _INTEGER, (1,), 35, 37),
-    (Tag.CONGESTION_STATE, _INTEGER, (1,), 0, 18),  # 0 idle to 99 congested
+    (Tag.CONGESTION_STATE, _INTEGER, (1,), 0, 18),  # 0 idle to 100 congested
     (Tag.USSD_SERVICE_OP, _INTEGER, (1,), 44, 64),
     (Tag.BROADCAST_CHANNEL_INDICATOR, _INTEGER, (1,), 0, 7),
     (Tag.BROADCAST_CONTENT_TYPE, _OCTETS, (3,), 0, 8),  # network type, then two octets of the service

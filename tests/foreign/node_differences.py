@@ -123,8 +123,8 @@ DIFFERENCES: Final = (
     ),
     Difference(
         "source_telematics_id",
-        "SMPP 3.4 §5.3.2.12",
-        "is written with two octets, as in 5.0, and not with the one of 3.4; we take both and write one",
+        "SMPP 3.4 §5.3.2.8",
+        "is written with two octets, as dest_telematics_id is, and not with one; we take both and write one",
         build=("data_sm", {"data_coding": 4, "source_telematics_id": 5}),
         node="001000020005",
         ours="0010000105",

@@ -32,7 +32,6 @@ class Otherwise(NamedTuple):
 MISREAD: Final = (
     Misread(Tag.BROADCAST_REP_NUM, (2,), "SMPP 5.0 §4.8.4.13", "reads 1 octet of 2"),
     Misread(Tag.MS_VALIDITY, (4,), "SMPP 5.0 §4.8.4.41", "reads 1 octet, the size of 3.4, of 4"),
-    Misread(Tag.SOURCE_TELEMATICS_ID, (2,), "SMPP 5.0 §4.8.4.61", "reads 1 octet, the size of 3.4, of 2"),
     Misread(Tag.BROADCAST_END_TIME, (16,), "SMPP 5.0 §4.8.4.9", "reads up to a NUL, which an octet string has not"),
 )
 

@@ -44,7 +44,7 @@ DIFFERENCES: Final = (
     ),
     Difference("has source_addr_subunit of submit_sm in two octets", "§5.3.2.2", "test_source_addr_subunit"),
     Difference(
-        "has source_telematics_id in two octets, which is 5.0 and not the 3.4 it announces",
+        "has source_telematics_id in two octets, as dest_telematics_id is",
         "§5.3.2.8",
         "test_source_telematics_id",
     ),

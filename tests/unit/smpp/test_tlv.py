@@ -96,7 +96,7 @@ def test_octets_of_any_length_go_for_an_integer() -> None:
         Tlv(Tag.SOURCE_ADDR_SUBUNIT, b"\0\x01"),
         Tlv(Tag.MS_VALIDITY, b"\x04\0\0\x0a"),  # 5.0 §4.8.4.41
         Tlv(Tag.ALERT_ON_MESSAGE_DELIVERY, b""),  # §5.3.2.41
-        Tlv(Tag.SOURCE_TELEMATICS_ID, b"\0\x01"),  # 5.0 §4.8.4.61
+        Tlv(Tag.SOURCE_TELEMATICS_ID, b"\0\x01"),  # as smpplib and npm smpp have it
         Tlv(Tag.QOS_TIME_TO_LIVE, b""),
     )
     assert read_tlvs(write_tlvs(tlvs), 0) == tlvs
