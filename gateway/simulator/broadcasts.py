@@ -19,7 +19,7 @@ from gateway.smpp.pdu import (
     Tlv,
     TlvValue,
 )
-from gateway.smpp.times import write_absolute
+from gateway.smpp.times import read_time, write_absolute
 from gateway.smpp.tlv import REQUIRED
 from gateway.sms.reassembly import assemble, read_part
 
@@ -44,6 +44,8 @@ INTERVALS: Final = {
 }
 """Seconds of the units of broadcast_frequency_interval (5.0 §4.8.4.11); 0: as often as possible."""
 
+_AT_ONCE: Final = 1
+"""priority_flag of an immediate broadcast (5.0 §4.7.19): its broadcast_rep_num need not be there, and is ignored."""
 _WHOLE_AREA: Final = 100
 """broadcast_area_success: per cent of the area."""
 
@@ -93,7 +95,7 @@ class Broadcasts:
             message_id = write_id(self._ids.take(), core.config.id_form)
             core.stats.broadcasts += 1
         if message_id:
-            ends = core.wall() + _lasts(pdu)
+            ends = _ends(pdu, core.wall())
             self._by_id[bind.system_id, message_id] = Broadcast(bind.system_id, message_id, pdu, ends)
             if len(self._by_id) > self._most:
                 self._by_id.popitem(last=False)
@@ -196,7 +198,8 @@ class Broadcasts:
 
 
 def _fault(pdu: BroadcastSm) -> int:
-    if any(pdu.tlv(tag) is None for tag in MANDATORY):
+    at_once = pdu.priority_flag == _AT_ONCE
+    if any(pdu.tlv(tag) is None for tag in MANDATORY if not (at_once and tag == Tag.BROADCAST_REP_NUM)):
         return int(CommandStatus.ESME_RMISSINGOPTPARAM)
     interval = _octets(pdu.tlv(Tag.BROADCAST_FREQUENCY_INTERVAL), 3)
     if len(interval) != 3 or interval[0] not in INTERVALS:
@@ -204,11 +207,16 @@ def _fault(pdu: BroadcastSm) -> int:
     return 0
 
 
-def _lasts(pdu: BroadcastSm) -> float:
-    # 5.0 §4.8.4.13: repeated so often; 0: until it is cancelled.
+def _ends(pdu: BroadcastSm, now: float) -> float:
+    # 5.0 §4.8.4.13: once, or repeated so often; 0: until its validity is over, and without one until it is cancelled.
+    if pdu.priority_flag == _AT_ONCE:
+        return now
     repetitions = int.from_bytes(_octets(pdu.tlv(Tag.BROADCAST_REP_NUM), 2), "big")
-    unit, *number = _octets(pdu.tlv(Tag.BROADCAST_FREQUENCY_INTERVAL), 3)
-    return repetitions * INTERVALS[unit] * int.from_bytes(bytes(number), "big") if repetitions else math.inf
+    if repetitions:
+        unit, *number = _octets(pdu.tlv(Tag.BROADCAST_FREQUENCY_INTERVAL), 3)
+        return now + repetitions * INTERVALS[unit] * int.from_bytes(bytes(number), "big")
+    valid = read_time(pdu.validity_period, datetime.fromtimestamp(now, UTC))
+    return math.inf if valid is None else valid.timestamp()
 
 
 def _octets(value: TlvValue | None, size: int) -> bytes:

@@ -107,6 +107,33 @@ async def test_a_broadcast_that_says_too_little_is_refused(autojump_clock, nurse
     assert simulator.stats.broadcasts == 0
 
 
+@pytest.mark.parametrize(
+    ("fields", "lasts"),
+    [
+        ({"priority_flag": 1}, 0.0),  # at once, whatever broadcast_rep_num says
+        ({"validity_period": "000000001000000R"}, 600.0),
+        ({"validity_period": "231114222320000+"}, 600.0),
+    ],
+)
+async def test_without_repetitions_it_lasts_by_its_priority_or_validity(autojump_clock, nursery, fields, lasts):
+    simulator = simulated()
+    esme = await connect(nursery, simulator)
+    pdu = msgspec.structs.replace(broadcast(BROADCAST_REP_NUM=0), **fields)
+    _, response = await answered(esme, pdu)
+    if lasts:
+        await trio.sleep(lasts - 0.1)
+        assert await state(esme, response.message_id) == MessageState.ENROUTE
+        await trio.sleep(0.2)
+    assert await state(esme, response.message_id) == MessageState.DELIVERED
+
+
+async def test_an_immediate_broadcast_needs_no_number_of_repetitions(autojump_clock, nursery):
+    simulator = simulated()
+    esme = await connect(nursery, simulator)
+    pdu = msgspec.structs.replace(broadcast(without=int(Tag.BROADCAST_REP_NUM)), priority_flag=1)
+    assert (await answered(esme, pdu))[0] == OK
+
+
 async def test_a_broadcast_is_cancelled_while_it_lasts(autojump_clock, nursery):
     simulator = simulated()
     esme = await connect(nursery, simulator)
