@@ -37,7 +37,8 @@ class Failure(NamedTuple):
 
     @classmethod
     def of(cls, target: Target, octets: bytes, error: BaseException) -> Failure:
-        where = traceback.extract_tb(error.__traceback__)[-1]
+        # Of what took too long, the line at which it was stopped.
+        where = [at for at in traceback.extract_tb(error.__traceback__) if at.name != _Watch.tick.__name__][-1]
         said = f"{type(error).__name__}: {error}"
         return cls(target.name, octets, said[:400], f"{Path(where.filename).name}:{where.lineno}")
 

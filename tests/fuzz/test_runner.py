@@ -62,6 +62,7 @@ def test_an_input_that_takes_too_long_is_a_failure(monkeypatch: pytest.MonkeyPat
     chunk = run_chunk(Target("slow", long_input, square, 1), "x", 1)
     (failure,) = chunk.failures
     assert failure.error.startswith("TooSlow: ")
+    assert not failure.place.startswith("runner.py:"), "the place is where it was stopped"
 
 
 def test_what_an_input_leaves_behind_is_counted() -> None:
