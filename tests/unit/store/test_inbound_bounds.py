@@ -296,3 +296,13 @@ async def test_marks_go_after_their_time_in_turns(desk: Desk, monkeypatch: pytes
         await desk.do(op)
         turns.append((op.more, counted(desk)[2]))
     assert turns == [(True, 15), (True, 5), (False, 0), (False, 0)]
+
+
+async def test_a_start_within_the_same_millisecond_gives_no_id_twice(filed: Desk) -> None:
+    await receive(filed, first(1, ref=1))
+    await filed.restart()
+    await filed.open()
+    await receive(filed, first(2, ref=2))
+    await receive(filed, second(1, ref=1), second(2, ref=2))
+    assert texts(filed) == ["1/1", "2/2"]
+    assert counted(filed) == (0, {}, 2)
