@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     work = list(jobs(chosen, options.inputs, options.seed))
     print(f"seed {options.seed}, {sum(job[3] for job in work):,} inputs, {options.processes} processes", flush=True)
     began = time.monotonic()
-    chunks = list(_run(work, options.processes, quiet=not sys.stderr.isatty()))
+    chunks = list(_run(work, options.processes))
     seconds = time.monotonic() - began
     sound = _report(chunks, seconds)
     sound &= _memory(chunks)
@@ -66,7 +66,9 @@ def _repeat(name: str, octets: str) -> int:
     return 0
 
 
-def _run(work: list[Job], processes: int, *, quiet: bool) -> Iterator[Chunk]:
+def _run(work: list[Job], processes: int) -> Iterator[Chunk]:
+    began = time.monotonic()
+    every = max(1, sum(job[3] for job in work) // 10)
     done = 0
     waiting = iter(work)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
@@ -79,11 +81,11 @@ def _run(work: list[Job], processes: int, *, quiet: bool) -> Iterator[Chunk]:
             ready, running = wait(running, return_when=FIRST_COMPLETED)
             for future in ready:
                 chunk = future.result()
+                if done // every != (done + chunk.inputs) // every:
+                    print(f"{done + chunk.inputs:,} inputs after {time.monotonic() - began:,.0f} s", flush=True)
                 done += chunk.inputs
                 for failure in chunk.failures:
                     print(f"\n{failure}", flush=True)
-                if not quiet:
-                    print(f"\r{done:,} inputs", end="", file=sys.stderr, flush=True)
                 yield chunk
 
 

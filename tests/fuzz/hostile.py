@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ from tests.support.processes import call, log
 from .line import LIES, SERVED_IN, Growth, Line, Listener, batches, connect, half_a_frame
 
 BATCH: Final = 250
+_UNBOUND: Final = 50
+"""Connections that send before they have bound."""
 GROWTH_MOST: Final = 64.0
 """MiB by which a process may grow, after the first tenth of the PDUs (PROMISES 21)."""
 LIE_MOST: Final = 1.0
@@ -126,10 +129,12 @@ def against_simulator(
         )  # fmt: skip
     try:
         port = _port(path, process)
+        honest = connect(port, "honest")
+        _before_binding(port, honest, seed)
         outcome = _attack(
             "ESME against the simulator",
             connect(port, "hostile"),
-            connect(port, "honest"),
+            honest,
             lambda: connect(port, "hostile"),
             _ESMES,
             _submission,
@@ -145,6 +150,16 @@ def against_simulator(
         process.wait(20)
     _check_log(path.read_text(errors="replace"))
     return outcome
+
+
+def _before_binding(port: int, beside: Line, seed: str) -> None:
+    # Connections that have not bound, with PDUs of any kind, some of them cut off.
+    rng = random.Random(f"unbound {seed}")
+    for number, octets in enumerate(batches(rng, _ESMES, _UNBOUND * 20, 20)):
+        line = Line(socket.create_connection(("127.0.0.1", port), 20))
+        line.send(octets[: 1 + int(rng.random() * len(octets))])
+        beside.probe(_submission(number))
+        line.close()
 
 
 def _attack(

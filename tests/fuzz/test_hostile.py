@@ -23,7 +23,7 @@ PDUS = 8000
 def test_honest_pdus_are_served_between_mutated_ones(tmp_path: Path, attack: Callable[..., Outcome]) -> None:
     outcome = attack(tmp_path, PDUS, "quick", lies=3, patient=False)
     assert outcome.pdus == PDUS
-    assert outcome.probes == 2 * PDUS // BATCH
+    assert outcome.probes >= 2 * PDUS // BATCH
     # Many were read and answered, some taken: what is refused at the first field would test nothing.
     assert outcome.answers > PDUS // 3
     assert outcome.taken > PDUS // 50
