@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import trio
+
 from gateway.smpp.constants import MessageState, RegisteredDelivery
 
 from .config import RECEIPT_STATES, draw
@@ -11,7 +13,8 @@ from .core import Core
 from .deliveries import Delivery
 from .ids import write_id
 from .receipts import receipt_for
-from .submit import Submit, id_form_for
+from .submit import Ending, Submit, id_form_for
+from .timer import GRAIN
 
 _NO_FAILURE: Final = ("DELIVRD", "ACCEPTD", "ENROUTE")
 
@@ -23,15 +26,23 @@ class Endings:
         self._core = core
 
     def end_in_time(self, submit: Submit) -> None:
-        """After the receipt's delay, when there is one, unless the message is cancelled before."""
+        """After the receipt's delay, from the time that it is scheduled for on, unless it expires or is cancelled."""
         core = self._core
         word, copies = self._draw()
         seconds = draw(core.config.receipt_delay, core.rng)
-        if not seconds and not core.config.out_of_order:
+        now = trio.current_time()
+        in_time = submit.scheduled is None and (submit.expires is None or submit.expires > now)
+        if in_time and not seconds and not core.config.out_of_order:
             for receipt in self._end(submit, word, copies):
                 core.deliveries.add(receipt)
             return
-        core.timer.later(seconds, self._due, (submit, word, copies))
+        submit.ending = Ending(word, copies, now, seconds)
+        self.times_changed(submit)
+
+    def times_changed(self, submit: Submit) -> None:
+        """A message that waits has other times than it had, or its first."""
+        if submit.ending is not None:
+            self._core.timer.at(_outcome(submit, submit.ending)[0], self._due, submit)
 
     def end_now(self, submit: Submit) -> list[Delivery]:
         """At once; the receipts are the caller's to hand on."""
@@ -54,9 +65,13 @@ class Endings:
             copies *= 2
         return word, copies
 
-    def _due(self, ending: tuple[Submit, str, int]) -> None:
+    def _due(self, submit: Submit) -> None:
         core = self._core
-        first, *copies = self._end(*ending) or (None,)
+        assert submit.ending is not None
+        due, word = _outcome(submit, submit.ending)
+        if due > trio.current_time() + GRAIN:
+            return  # it has been given a later time since, for which the timer is set
+        first, *copies = self._end(submit, word, submit.ending.copies) or (None,)
         if first is not None:
             core.deliveries.add(first)
         for copy in copies:
@@ -97,3 +112,11 @@ class Endings:
             Delivery("receipt", pdu, submit.system_id, origin=submit.bind, state=word, message_id=message_id)
             for _ in range(copies)
         ]
+
+
+def _outcome(submit: Submit, ending: Ending) -> tuple[float, str]:
+    """When a message ends, on Trio's clock, and the word of its state then."""
+    due = max(ending.begun, submit.scheduled or 0.0) + ending.seconds
+    if submit.expires is not None and submit.expires < due:
+        return submit.expires, "EXPIRED"
+    return due, ending.word

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
+import trio
 
-from gateway.smpp.constants import CommandStatus, MessageState, Tag
+from gateway.smpp.constants import INTERFACE_VERSION_50, CommandStatus, MessageState, Tag
 from gateway.smpp.pdu import (
     Address,
     CancelSm,
@@ -96,6 +97,7 @@ class Kept:
                 and old.pdu.service_type == new.service_type
             ):
                 self._put(old, new)
+                self._heed_times(old, new)
                 self._core.stats.replaced += 1
                 return old
         return None
@@ -109,8 +111,12 @@ class Kept:
         worst = _least_done(found)
         final = "" if worst.done is None else write_absolute(datetime.fromtimestamp(worst.done, UTC))
         self._core.stats.queried += 1
-        response = QuerySmResp(pdu.message_id, final, int(worst.state), error_of(worst.state))
-        self._answer(bind, sequence, pdu, response, _OK, state=worst.state.name)
+        state = worst.state
+        if worst.scheduled is not None and worst.waits and worst.scheduled > trio.current_time():
+            # 5.0 §4.7.15: new in 5.0, before that it is ENROUTE.
+            state = MessageState.SCHEDULED if (bind.session.peer_version or 0) >= INTERFACE_VERSION_50 else state
+        response = QuerySmResp(pdu.message_id, final, int(state), error_of(state))
+        self._answer(bind, sequence, pdu, response, _OK, state=state.name)
 
     def cancel(self, bind: Bind, sequence: int, pdu: CancelSm) -> None:
         """cancel_sm (§4.9): the message of this id, or with an empty one all that wait of this source, destination
@@ -142,6 +148,7 @@ class Kept:
             return
         for submit in found:
             self._put(submit, _with_text(submit.pdu, pdu))
+            self._heed_times(submit, pdu)
         self._core.stats.replaced += 1
         self._answer(bind, sequence, pdu, ReplaceSmResp(), _OK, text=found[0].text, encoding=found[0].encoding)
 
@@ -151,6 +158,10 @@ class Kept:
         if submit is None or submit.pdu.source != source:
             return []
         return [one for one in submit.together if one.taken]
+
+    def _heed_times(self, submit: Submit, new: SubmitSm | ReplaceSm) -> None:
+        submit.heed_times(new, trio.current_time(), self._core.wall())
+        self._endings.times_changed(submit)
 
     def _put(self, submit: Submit, new: SubmitSm | DataSm) -> None:
         core = self._core

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from gateway.smpp.constants import INTERFACE_VERSION_34, MessageState
-from gateway.smpp.pdu import DataSm, SubmitSm, Unsuccessful
+from gateway.smpp.pdu import DataSm, ReplaceSm, SubmitSm, Unsuccessful
 
 from .air import Message, part_of, show_address
 from .config import IdForm
 from .deliveries import Bind
+from .times import seconds_until
+
+
+class Ending(NamedTuple):
+    """What is drawn for a message: the word of its state, how often its receipt is sent if one is asked for, and how
+    long its delivery takes from `begun` on, both on Trio's clock.
+    """
+
+    word: str
+    copies: int
+    begun: float
+    seconds: float
 
 
 class Submit:
@@ -20,6 +33,8 @@ class Submit:
         "bind",
         "done",
         "encoding",
+        "ending",
+        "expires",
         "message",
         "message_id",
         "multi",
@@ -27,6 +42,7 @@ class Submit:
         "old_esme",
         "part",
         "pdu",
+        "scheduled",
         "sequence",
         "silent",
         "state",
@@ -74,6 +90,19 @@ class Submit:
         self.state = MessageState.ENROUTE
         self.done: float | None = None
         """When it came to a final state, on the wall clock."""
+        self.scheduled: float | None = None
+        """When it is delivered at the earliest, on Trio's clock; None: at once."""
+        self.expires: float | None = None
+        """When it is given up, on Trio's clock; None: never."""
+        self.ending: Ending | None = None
+        """How it is going to end, once that is settled."""
+
+    def heed_times(self, pdu: SubmitSm | ReplaceSm, now: float, wall: float) -> None:
+        """Take over the times that a PDU has, relative ones from now on; `now` is on Trio's clock."""
+        for name, text in (("scheduled", pdu.schedule_delivery_time), ("expires", pdu.validity_period)):
+            seconds = seconds_until(text, wall)
+            if seconds is not None:
+                setattr(self, name, now + seconds)
 
     @property
     def source(self) -> str:

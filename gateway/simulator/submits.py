@@ -162,6 +162,8 @@ class Submits:
         message_id = write_id(number, id_form_for(submits[0], config.id_form))
         for submit in submits:
             submit.number, submit.message_id = number, message_id
+            if isinstance(submit.pdu, SubmitSm) and (submit.pdu.schedule_delivery_time or submit.pdu.validity_period):
+                submit.heed_times(submit.pdu, submit.t, submit.wall)
             if silent:
                 submit.silent = True
                 submit.taken = config.no_response_taken

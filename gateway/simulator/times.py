@@ -1,4 +1,4 @@
-"""Times in what an ESME asks: refused when they are none (SMPP 3.4 §5.2.15, §5.2.16, 5.0 §2.8.2)."""
+"""Times in what an ESME asks (SMPP 3.4 §5.2.15, §5.2.16): refused when they are none (5.0 §2.8.2), else kept."""
 
 from __future__ import annotations
 
@@ -28,3 +28,9 @@ def time_fault(pdu: SubmitSm | ReplaceSm | BroadcastSm, now: float) -> int:
     except ValueError:
         return int(CommandStatus.ESME_RINVEXPIRY)
     return int(CommandStatus.ESME_RINVEXPIRY) if ends is not None and ends <= clock else 0
+
+
+def seconds_until(text: str, now: float) -> float | None:
+    """From `now` to a time that is good, None when it is empty. `now` is in seconds since 1970."""
+    when = read_time(text, datetime.fromtimestamp(now, UTC))
+    return None if when is None else when.timestamp() - now

@@ -174,6 +174,7 @@ async def connect(
     *,
     system_id: str = "esme",
     password: str = "secret",
+    version: int = 0x34,
     answer: Callable[[DeliverSm], int | None] = lambda _: 0,
     wait: bool = True,
 ) -> Esme:
@@ -183,7 +184,7 @@ async def connect(
     nursery.start_soon(_watchdog)
     nursery.start_soon(simulator.serve_stream, theirs)
     nursery.start_soon(esme.link.run)
-    esme.send(_BINDS[kind](system_id, password))
+    esme.send(_BINDS[kind](system_id, password, interface_version=version))
     if wait:
         await esme.bound()
     return esme
