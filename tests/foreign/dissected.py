@@ -42,6 +42,8 @@ BITS = {
         "smpp.regdel.receipt": (0x03, 0), "smpp.regdel.acks": (0x0C, 2), "smpp.regdel.notif": (0x10, 4),
     },
 }  # fmt: skip
+ABSENT = {"smpp.service_type": "(Default)", "smpp.address_range": "NULL"}  # the latter from Wireshark 4.2 on
+"""What is shown in place of an empty text."""
 TAGS, LENGTHS = "smpp.opt_param_tag", "smpp.opt_param_len"
 NAMED = {
     Tag.SC_INTERFACE_VERSION: "smpp.SC_interface_version",
@@ -179,8 +181,8 @@ def tlv_octets(tlv: p.Tlv) -> bytes:
 def shown(frame: Fields, field: str, like: list[Any]) -> list[Any]:
     """What tshark shows of a field, in the form that `expected` has it."""
     values = frame.get(field, [])
-    if field == "smpp.service_type":
-        values = [value for value in values if value != "(Default)"]
+    if field in ABSENT:
+        values = [value for value in values if value != ABSENT[field]]
     if like and isinstance(like[0], int):
         return [int(value, 0) for value in values]
     if field in ("smpp.message", "smpp.vendor_op", "smpp.reserved_op", "smpp.message_payload"):

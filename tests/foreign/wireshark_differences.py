@@ -44,8 +44,8 @@ OTHERWISE: Final = (
     Otherwise(
         "data_coding 8",
         "TS 23.038 §6.2.3",
-        "each 16-bit unit of an SMPP text is a character: a surrogate pair is shown as two. In an SMS TPDU the "
-        "dissector of GSM SMS joins them",
+        "each 16-bit unit of an SMPP text is a character: a surrogate pair is shown as two, from 4.2 on as U+FFFD "
+        "twice. In an SMS TPDU the dissector of GSM SMS joins them",
         "test_tshark_traffic.py::test_texts_by_smpp",
     ),
     Otherwise(
