@@ -124,9 +124,9 @@ def large(i: int) -> bytes:
 FLOODS: dict[str, Callable[[int], bytes]] = {"one": one, "many": many, "mixed": mixed, "large": large}
 
 
-def bodies(make: Callable[[int], bytes], parts: int) -> Iterator[bytes]:
-    """The flood, and the parts of the real message after a third, a half and two thirds of it, out of order."""
-    real = {parts // 3: 3, parts // 2: 1, parts * 2 // 3: 2}
+def bodies(make: Callable[[int], bytes], parts: int, apart: int) -> Iterator[bytes]:
+    """The flood, and in its middle the parts of the real message, out of order, with so many others between them."""
+    real = {parts // 2 - apart: 3, parts // 2: 1, parts // 2 + apart: 2}
     pieces = {seq: REAL[(seq - 1) * 15 : seq * 15].encode() for seq in (1, 2, 3)}
     for i in range(parts):
         if i in real:
@@ -203,7 +203,8 @@ def run(name: str, parts: int, directory: Path) -> Result:
         before = daemon.usage().resident
         count = parts // LARGE_SHARE if name == "large" else parts
         began = time.monotonic()
-        smsc.send(bodies(FLOODS[name], count))
+        # Of large parts a few hundred wait at most, and a transaction takes more than a hundred.
+        smsc.send(bodies(FLOODS[name], count, count // (50 if name == "large" else 6)))
         seconds = time.monotonic() - began
         peak = daemon.usage().highest
     smsc.close()
