@@ -45,6 +45,7 @@ _USED_TLVS: Final = frozenset(
         Tag.DESTINATION_PORT,
     }
 )
+_PORT_TLVS: Final = frozenset({Tag.SOURCE_PORT, Tag.DESTINATION_PORT})
 _DELIVER_RESP: Final = DeliverSmResp()
 _DATA_RESP: Final = DataSmResp()
 _Context = tuple[Bind, Session, list[tuple[int, Pdu]]]
@@ -125,7 +126,7 @@ class Inbound:
         number = self._ours.get(pdu.destination.addr.lstrip("+")) or self._address(pdu.destination)
         peer = self._address(pdu.source)
         # The TLVs beside message and concatenation are what handlers get as they are.
-        tlvs = _tlvs(pdu.tlvs) if pdu.tlvs else None
+        tlvs = _tlvs(pdu.tlvs, beside=bool(short_message)) if pdu.tlvs else None
         ports = _tlv_ports(pdu) if pdu.tlvs else None
         if part.scheme != "single":
             return Arrival(
@@ -204,11 +205,18 @@ class Inbound:
         bind.respond(session, [(sequence, pdu, status) for sequence, pdu in answers])
 
 
-def _tlvs(tlvs: tuple[Tlv, ...]) -> Tlvs | None:
-    """What is not used here, for handlers: octets in hex; a list where a tag came several times."""
+def _tlvs(tlvs: tuple[Tlv, ...], *, beside: bool) -> Tlvs | None:
+    """What is not used here, for handlers: octets in hex; a list where a tag came several times.
+
+    With them what cannot be used: a message_payload `beside` a short_message (SMPP 3.4 §5.3.2.32: one of the two), and
+    ports that are of no two octets.
+    """
     found: Tlvs = {}
     for t in tlvs:
-        if t.tag in _USED_TLVS:
+        tag = t.tag
+        if tag in _USED_TLVS and not (
+            (beside and tag == Tag.MESSAGE_PAYLOAD) or (tag in _PORT_TLVS and not isinstance(t.value, int))
+        ):
             continue
         name = f"0x{t.tag:04X}"
         value = t.value.hex() if isinstance(t.value, bytes) else t.value

@@ -31,6 +31,9 @@ def explain(error: Exception) -> tuple[str, int] | None:
             text += f"; try again in {error.retry_after:g} s"
         wrong = error.code == -32602 or error.reason == "invalid_config"
         return text, USAGE if wrong else FAILED
+    if isinstance(error, UnicodeEncodeError):
+        # Octets of the command line that are no text are kept as halves of surrogate pairs, which no request may have.
+        return "an argument is not valid in the encoding of this terminal", USAGE
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     if name == "gateway.settings.errors.ConfigError":
         return f"the configuration cannot be used\n{error}", USAGE

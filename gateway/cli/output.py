@@ -31,10 +31,18 @@ def inert(text: str, keep: str = "") -> str:
     return _UNSAFE.sub(escape, text)
 
 
+def seen(text: str) -> str:
+    """``text`` with every character that shows nothing, or acts on what is beside it, written as its escape."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
 def named(char: str) -> str:
     """A character with its number and name: ``'é' U+00E9 LATIN SMALL LETTER E WITH ACUTE``."""
     name = unicodedata.name(char, "")
-    return f"'{inert(char)}' U+{ord(char):04X}{' ' if name else ''}{name}"
+    shown = seen(char)
+    if unicodedata.category(char)[0] == "M":
+        shown = f"\N{DOTTED CIRCLE}{shown}"  # what a mark stands on where it stands alone
+    return f"'{shown}' U+{ord(char):04X}{' ' if name else ''}{name}"
 
 
 def emit(value: Any) -> None:

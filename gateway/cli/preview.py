@@ -19,7 +19,7 @@ from gateway.cli.content import (
     read_text,
 )
 from gateway.cli.errors import USAGE, Failure
-from gateway.cli.output import emit, inert, named, printed, table
+from gateway.cli.output import emit, named, printed, seen, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -166,7 +166,7 @@ def _change(change: dict[str, Any]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return f"'{inert(text)}'" if text else "nothing"
+    return f"'{seen(text)}'" if text else "nothing"
 
 
 def _segments(count: int) -> str:

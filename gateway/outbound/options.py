@@ -7,6 +7,7 @@ restart or another setting changes nothing of a message that waits.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Final
 
 import msgspec
@@ -201,9 +202,9 @@ def _tag(name: str) -> int:
         except ValueError:
             tag = -1
     if not 0 < tag <= 0xFFFF:
-        raise Refusal(
-            "invalid_params", f"tlvs: {name[:40]!r} is no tag: 0x0001 to 0xFFFF, or a name of SMPP's", field="tlvs"
-        )
+        said = f"tlvs: {name[:40]!r} is no tag: 0x0001 to 0xFFFF, or a name of SMPP's"
+        near = get_close_matches(name[:40].lower(), _TAGS, n=1)
+        raise Refusal("invalid_params", said + (f"; did you mean {near[0]}?" if near else ""), field="tlvs")
     return tag
 
 
@@ -216,7 +217,11 @@ def _value(tag: int, value: str | int) -> bytes:
         if not 0 <= value < 1 << 8 * size:
             raise Refusal("invalid_params", f"tlvs: {tag_name(tag)} is 0 to {(1 << 8 * size) - 1}", field="tlvs")
         return value.to_bytes(size)
-    octets = octets_of(value, "tlvs")
+    try:
+        octets = bytes.fromhex(value)
+    except ValueError:
+        ways = "octets in hexadecimal, or a number" if size else "octets in hexadecimal"
+        raise Refusal("invalid_params", f"tlvs: {tag_name(tag)} takes {ways}", field="tlvs") from None
     if size and len(octets) not in TLVS[tag].sizes:
         sizes = " or ".join(map(str, TLVS[tag].sizes))
         raise Refusal("invalid_params", f"tlvs: {tag_name(tag)} has {sizes} octets", field="tlvs")

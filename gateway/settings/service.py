@@ -186,7 +186,7 @@ class Limits(Section):
         1800,
         ge=10,
         le=604_800,
-        description="Wait for the next part of a long inbound message; then it is told of as partial.",
+        description="Wait for the next part of a long inbound message; then, in a minute at most, it is partial.",
     )
     reassembly_per_peer: int = Field(
         1000,

@@ -10,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from gateway.smpp.codec import encode
 from gateway.smpp.pdu import Address, DataSm, DeliverSm, Tlv
 from tests.support.daemons import Gateway, gateway
 from tests.support.smsc import Smsc, address, peers
@@ -161,6 +162,20 @@ async def test_a_port_of_the_wrong_length_is_none(autojump_clock: MockClock, wro
         event = await one(g, b"x", tlvs=(Tlv(0x020A, wrong), Tlv(0x020B, 5506)))
         assert event["text"] == "x"
         assert event["ports"] == {"source": None, "destination": 5506}
+        assert event["tlvs"] == {"0x020A": wrong.hex()}
+
+
+async def test_a_payload_beside_a_short_message_is_kept(autojump_clock: MockClock) -> None:
+    """Only one of the two may be there (SMPP 3.4 §5.3.2.32); what is acknowledged is not thrown away."""
+    pdu = DeliverSm(address(PEER), address(NUMBER), b"short", tlvs=(Tlv(0x1424, b"long"),))
+    octets = encode(pdu, 77, 0).replace(b"\x14\x24\x00\x04", b"\x04\x24\x00\x04")  # ours writes no such thing
+    async with gateway() as g:
+        app = await g.connect()
+        await app.call("subscribe")
+        await g.smsc.binds[0].link.stream.send_all(octets)
+        (event,) = await app.notified(1)
+        assert event["text"] == "short"
+        assert optional(event) == {"tlvs": {"0x0424": b"long".hex()}}
 
 
 # --- long messages ----------------------------------------------------------------------------------------------------

@@ -191,6 +191,16 @@ def test_send_of_ports_headers_and_how_a_text_may_go(smsgw: Run, daemon: Daemon)
     ]
 
 
+@pytest.mark.parametrize("option", ["--udh", "--tlv", "--ref", "--from"])
+def test_octets_that_are_no_text_are_wrong_usage(smsgw: Run, daemon: Daemon, option: str) -> None:
+    """As the interpreter gives them: an octet of the command line that is no text is half of a surrogate pair."""
+    with daemon({"submit": ACCEPTED}):
+        ran = smsgw("send", "+12015550199", "x", option, "\udcff=00")
+    assert (ran.code, ran.out) == (2, "")
+    assert "encoding of this terminal" in ran.err
+    assert ran.err.count("\n") == 1
+
+
 def test_send_says_what_became_of_it(smsgw: Run, daemon: Daemon) -> None:
     with daemon({"submit": ACCEPTED | {"warnings": ["+12015550199 is not a valid number"]}}) as fake:
         ran = smsgw("send", "+12015550199", "Hi")

@@ -92,12 +92,12 @@ def test_what_transliteration_would_save(smsgw: Run) -> None:
 def test_people_read_what_transliteration_does(smsgw: Run) -> None:
     assert smsgw("preview", "It’s e\u0301\u200b").out.splitlines()[4:] == [
         "ucs2 because of        '’' U+2019 RIGHT SINGLE QUOTATION MARK, character 3",
-        "                       '\u0301' U+0301 COMBINING ACUTE ACCENT, character 7",
-        "                       '\u200b' U+200B ZERO WIDTH SPACE, character 8",
+        "                       '\u25cc\u0301' U+0301 COMBINING ACUTE ACCENT, character 7",
+        "                       '\\u200b' U+200B ZERO WIDTH SPACE, character 8",
         "--transliterate gives  gsm7, 1 segment, none less",
         "                       '’' U+2019 to ''', character 3",
         "                       'e\u0301' U+0065 U+0301 to 'é', character 6",
-        "                       '\u200b' U+200B to nothing, character 8",
+        "                       '\\u200b' U+200B to nothing, character 8",
     ]
     shown = smsgw("preview", "--transliterate", "’" * 150).out.splitlines()
     assert shown[0] == "encoding        gsm7, data_coding 0x00"
@@ -191,6 +191,13 @@ def test_control_characters_do_not_reach_the_terminal(smsgw: Run) -> None:
     assert "U+202E" in ran.out
 
 
+def test_what_is_not_seen_alone_is_written_so_that_it_is(smsgw: Run) -> None:
+    """A zero-width joiner would join the quotes about it, and a mark would stand on one."""
+    ran = smsgw("preview", "\u200d\u0306")
+    assert r"'\u200d' U+200D ZERO WIDTH JOINER" in ran.out
+    assert "'\u25cc\u0306' U+0306 COMBINING BREVE" in ran.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -199,6 +206,7 @@ def test_control_characters_do_not_reach_the_terminal(smsgw: Run) -> None:
         (("preview", "x", "--scheem", "sar"), "No such option"),
         (("send", "+15551230001", "x", "--tlv", "0x1400"), "TAG=VALUE"),
         (("send", "+15551230001", "x", "--national", "klingon"), "turkish"),
+        (("send", "+15551230001", "\udcff"), "terminal"),
         (("perview", "x"), "No such command"),
         (("send", "+15551230001"), "Missing argument 'TEXT'"),
         (("send", "+15551230001", "x", "--validity", "soon"), '"soon" is not a duration'),

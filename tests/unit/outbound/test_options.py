@@ -306,6 +306,20 @@ def test_tlvs_that_cannot_be_sent(tmp_path: Path, tlvs: dict[str, Any]) -> None:
     assert refused(tmp_path, text="x", tlvs=tlvs) == ("invalid_params", "tlvs")
 
 
+@pytest.mark.parametrize(
+    ("tlvs", "said"),
+    [
+        ({"display_time": "zz"}, "display_time takes octets in hexadecimal, or a number"),
+        ({"0x1400": "0"}, "TLV 0x1400 takes octets in hexadecimal"),
+        ({"display_tme": 1}, "display_time"),
+    ],
+)
+def test_a_tlv_that_cannot_be_sent_is_named(tmp_path: Path, tlvs: dict[str, Any], said: str) -> None:
+    with pytest.raises(Refusal) as raised:
+        prepared(tmp_path, text="x", tlvs=tlvs)
+    assert said in (raised.value.detail or "")
+
+
 def test_binary_and_what_amounts_to_it_needs_a_right(tmp_path: Path) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"data": "00"}, "data"),
