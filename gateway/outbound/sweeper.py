@@ -79,6 +79,7 @@ class Sweeper:
         task_status.started()
         now = trio.current_time()
         next_expiry, next_slow = now + EXPIRY_EVERY, now
+        first = True
         while True:
             try:
                 self._retries()
@@ -89,7 +90,8 @@ class Sweeper:
                     await self._validity()
                 if now >= next_slow:
                     next_slow = now + SLOW_EVERY
-                    await self._slow()
+                    await self._slow(parts=not first)
+                    first = False
             except Exception as error:
                 # The database's trouble, most of all: it is reported by the writer, and passes.
                 _log.warning("sweep_failed", error=repr(error))
@@ -135,7 +137,7 @@ class Sweeper:
             if len(found) < PAGE:
                 return
 
-    async def _slow(self) -> None:
+    async def _slow(self, *, parts: bool) -> None:
         store, limits = self._store, self._settings.limits
         now = store.clock.now_ms()
         high = now - int(limits.no_receipt_after * 1000)
@@ -145,7 +147,8 @@ class Sweeper:
             self._outbound.metrics.overdue.inc(overdue)
             _log.warning("receipts_overdue", messages=overdue)
         await store.writer.do(AgeParkedOp(now - int(limits.parked_age * 1000)))
-        while True:
+        # Not at the start: after a long stop, carriers first bring what they kept for us, and with it what is missing.
+        while parts:
             op = GiveUpPartsOp(now - int(limits.reassembly_age * 1000), now - TOLD_KEPT_MS)
             await store.writer.do(op)
             if not op.more:

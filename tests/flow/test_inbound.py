@@ -180,6 +180,25 @@ async def test_parts_that_came_before_a_restart_count(autojump_clock: MockClock,
         nursery.cancel_scope.cancel()
 
 
+async def test_parts_outlive_a_stop_longer_than_their_time(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """A carrier keeps what it could not deliver: the missing part comes with the first bind after the stop."""
+    async with trio.open_nursery() as nursery:
+        for run, seq in enumerate((2, 1)):
+            smsc = Smsc(nursery)
+            async with gateway(tmp_path, smsc=smsc, extra="[limits]\nreassembly_age = 600") as g:
+                app = await g.connect()
+                await app.call("subscribe")
+                await trio.sleep(5)  # a carrier takes its time
+                deliver(smsc.binds[0], part(9, 2, seq, b"%d" % seq), esm_class=0x40)
+                if run:
+                    (event,) = await app.notified(1)
+                    assert (event["text"], event["complete"]) == ("12", True)
+                else:
+                    await g.settled()
+            await trio.sleep(3600)
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_data_sm_is_a_message_too(autojump_clock: MockClock) -> None:
     async with gateway() as g:
         app = await g.connect()
