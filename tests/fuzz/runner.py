@@ -164,11 +164,8 @@ def left_behind(target: Target, seed: str, count: int) -> int:
 
 def allocated_by(run: Callable[[], Any]) -> int:
     """Octets that the second of two runs leaves allocated: what fills a cache does so in the first."""
-    run()
-    gc.collect()
     tracemalloc.start()
     try:
-        # Once more, for what tracing itself sets up.
         run()
         gc.collect()
         before = tracemalloc.get_traced_memory()[0]

@@ -71,12 +71,16 @@ def _check_refusal(error: UnencodableError | TooLongError, text: str, way: Way) 
 
 def _check_changes(text: str, done: Transliterated) -> None:
     repr(done)
-    after = text
-    spots = sorted(((at, change) for change in done.changes for at in change.positions), key=lambda spot: -spot[0])
-    for at, change in spots:
-        assert after[at : at + len(change.char)] == change.char, "a change that is not where it says"
-        after = after[:at] + change.replacement + after[at + len(change.char) :]
-    assert after == done.text, "the changes do not make the text"
+    pieces = []
+    end = 0
+    for at, change in sorted(
+        ((at, change) for change in done.changes for at in change.positions), key=lambda it: it[0]
+    ):
+        assert end <= at, "changes that overlap"
+        assert text.startswith(change.char, at), "a change that is not where it says"
+        pieces += text[end:at], change.replacement
+        end = at + len(change.char)
+    assert "".join(pieces) + text[end:] == done.text, "the changes do not make the text"
     for change in done.changes:
         assert all(gsm0338.is_encodable(char) or char.isalpha() for char in change.replacement)
 
