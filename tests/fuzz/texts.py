@@ -73,9 +73,8 @@ def _check_changes(text: str, done: Transliterated) -> None:
     repr(done)
     pieces = []
     end = 0
-    for at, change in sorted(
-        ((at, change) for change in done.changes for at in change.positions), key=lambda it: it[0]
-    ):
+    spots = [(at, one) for one in done.changes for at in one.positions]
+    for at, change in sorted(spots, key=lambda spot: spot[0]):
         assert end <= at, "changes that overlap"
         assert text.startswith(change.char, at), "a change that is not where it says"
         pieces += text[end:at], change.replacement
