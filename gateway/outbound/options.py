@@ -41,6 +41,9 @@ GUARDED_TLVS: Final[dict[int, str]] = {
 REPLACE_FIRST: Final = 0x41
 """protocol_id of Replace Short Message Type 1; types 2 to 7 follow (TS 23.040 §9.2.3.9)."""
 REPLACE_TYPES: Final = range(1, 8)
+_PORT_TAGS: Final = frozenset({Tag.SOURCE_PORT, Tag.DESTINATION_PORT})
+_PORT_OCTETS: Final = 6
+"""Of the element for 16-bit ports (TS 23.040 §9.2.3.24.4), which is what a carrier makes of the TLVs on the air."""
 _TAGS: Final = {kind.name: int(tag) for tag, kind in TLVS.items()}
 
 
@@ -57,6 +60,7 @@ class Options(msgspec.Struct, omit_defaults=True):
     validity: bool = False
     shift: Shift = Shift()
     protocol_id: int = 0
+    added: int = 0  # octets of header elements that the carrier makes of TLVs
 
     @property
     def flash_way(self) -> FlashWay | None:
@@ -115,6 +119,7 @@ def settle(app: App, request: Submit, carrier: Carrier) -> Options:
         tlvs=tlvs,
         validity=request.validity is not None,
         protocol_id=_protocol_id(app, request),
+        added=_PORT_OCTETS if any(tag in _PORT_TAGS for tag, _ in tlvs) else 0,
     )
 
 
@@ -149,7 +154,7 @@ def _with_ports(app: App, request: Submit, carrier: Carrier, udh: bytes, tlvs: _
     if destination is None:
         raise Refusal("invalid_params", "source_port needs a destination_port", field="source_port")
     if carrier.ports == "tlv":
-        if any(tag in (Tag.DESTINATION_PORT, Tag.SOURCE_PORT) for tag, _ in tlvs):
+        if any(tag in _PORT_TAGS for tag, _ in tlvs):
             raise Refusal("invalid_params", "ports as members or in tlvs, not both", field="tlvs")
         # SMPP 3.4 §5.3.2.20, §5.3.2.21. Not every SMSC takes what it does not need: no source port that nobody gave.
         ports = [(int(Tag.DESTINATION_PORT), destination.to_bytes(2))]

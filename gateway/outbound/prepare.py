@@ -205,6 +205,7 @@ class Preparer:
                     alphabet=carrier.default_alphabet,
                     udh=options.udh,
                     flash=options.flash_way if options.flash else None,
+                    added=options.added,
                     national=carrier.national_languages if request.national is None else _each_once(request.national),
                     max_parts=self._max_segments,
                 )
@@ -228,6 +229,7 @@ class Preparer:
             alphabet=carrier.default_alphabet,
             udh=options.udh,
             flash=options.flash_way,
+            added=options.added,
             national=carrier.national_languages if request.national is None else _each_once(request.national),
             max_parts=self._max_segments,
         )
@@ -302,6 +304,7 @@ def restore(row: Row, segments: list[Row]) -> Outgoing:
         udh=options.udh,
         flash=options.flash_way,
         shift=options.shift,
+        added=options.added,
         ref=ref,
     )
     if len(bodies) != parts:

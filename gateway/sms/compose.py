@@ -40,6 +40,7 @@ class Way(msgspec.Struct, frozen=True):
     udh: bytes = b""
     flash: FlashWay | None = None
     national: tuple[Language, ...] = ()
+    added: int = 0
     max_parts: int = MAX_PARTS
 
     def plan(self, text: str | bytes, national: Sequence[Language] | None = None) -> SegmentPlan:
@@ -52,6 +53,7 @@ class Way(msgspec.Struct, frozen=True):
             udh=self.udh,
             flash=self.flash,
             national=self.national if national is None else national,
+            added=self.added,
             max_parts=self.max_parts,
         )
 
@@ -121,7 +123,9 @@ def _hindrance(text: str, way: Way) -> UnencodableError | None:
     if way.encoding != "gsm7" or len(text) > LONGEST * way.max_parts:
         return None
     left = forcing(transliterate(text, way.alphabet, way.national).text, way.alphabet, way.national)
-    return UnencodableError(left[0][0], text.index(left[0][0]), "gsm7") if left else None
+    # A replacement may have no place in the languages' tables: what is named is a character of the text.
+    first = next((char for char, _ in left if char in text), None)
+    return None if first is None else UnencodableError(first, text.index(first), "gsm7")
 
 
 def warnings_of(changes: Sequence[Change]) -> list[str]:

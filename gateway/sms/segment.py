@@ -226,6 +226,7 @@ def plan(
     flash: FlashWay | None = None,
     national: Sequence[Language] = (),
     shift: Shift | None = None,
+    added: int = 0,
     max_parts: int = MAX_PARTS,
 ) -> SegmentPlan:
     """Choose the encoding of `text` and cut it into parts.
@@ -240,7 +241,8 @@ def plan(
     the fewest segments, then septets, then elements, then the language named first. Asked for gsm7 it is taken
     whatever it costs, with auto only if it takes fewer segments than ucs2. `shift` is such a pair that is
     settled already, for a message that was planned before. A `udh` that asks for tables has settled them too.
-    A carrier that takes latin1 or ascii for data_coding 0 gets none.
+    A carrier that takes latin1 or ascii for data_coding 0 gets none. `added` are octets of elements that the carrier
+    makes of TLVs, as it does of ports: they take room on the air as any.
 
     Raises UnencodableError with the first character that the asked encoding cannot carry, TooLongError past
     `max_parts` (255 at most, but for `payload` the octets of a TLV too), UdhError for a header that is
@@ -265,10 +267,10 @@ def plan(
                 septets = to_septets(text, alphabet)
                 if septets is None:
                     if national and shift is None and has_septets(alphabet):
-                        found = _by_languages(text, encoding, scheme, alphabet, udh, flash, national, max_parts)
+                        found = _by_languages(text, encoding, scheme, alphabet, udh, flash, national, added, max_parts)
                         if found is not None:
                             return found
-                elif not udh and (used := len(septets)) <= SEPTETS_ALONE:  # by far the most frequent
+                elif not udh and not added and (used := len(septets)) <= SEPTETS_ALONE:  # by far the most frequent
                     return SegmentPlan(
                         "gsm7", 1, used, SEPTETS_ALONE - used, SEPTETS_ALONE, scheme, alphabet, flash, b"", (septets,)
                     )
@@ -291,14 +293,14 @@ def plan(
 
     unit = 2 if resolved == "ucs2" else 1
     used = len(data) // unit
-    room = room_for(resolved, len(udh))
+    room = room_for(resolved, (len(udh) or 1) + added if added else len(udh))
     parts, left = 1, room - used
     pieces: tuple[bytes, ...] = (data,)
     if left < 0:
         if udh and concat_of(parse_udh(udh)[0]) is not None:
             raise UdhError("several parts are needed, but the header has a concatenation element of its own")
         header_octets = (len(udh) or 1) + _CONCAT_OCTETS[scheme]
-        room = room_for(resolved, header_octets)
+        room = room_for(resolved, header_octets + added)
         limit = min(max_parts, MAX_PARTS)
         if used > MAX_PARTS * room:  # too long by any cut: say so before cutting megabytes
             raise TooLongError(-(-used // room), limit)
@@ -325,6 +327,7 @@ def _by_languages(
     udh: bytes,
     flash: FlashWay | None,
     languages: Sequence[Language],
+    added: int,
     max_parts: int,
 ) -> SegmentPlan | None:
     """The best plan with national tables, None where none has every character or, for auto, none saves a segment."""
@@ -338,7 +341,7 @@ def _by_languages(
         try:
             found = plan(
                 text, encoding="gsm7", scheme=scheme, alphabet=alphabet, udh=udh, flash=flash, shift=shift,
-                max_parts=max_parts,
+                added=added, max_parts=max_parts,
             )  # fmt: skip
         except (TooLongError, UdhError) as error:
             fault = fault or error
@@ -352,7 +355,10 @@ def _by_languages(
     if best is None:
         return None
     try:
-        wide = plan(text, encoding="ucs2", scheme=scheme, alphabet=alphabet, udh=udh, flash=flash, max_parts=max_parts)
+        wide = plan(
+            text, encoding="ucs2", scheme=scheme, alphabet=alphabet, udh=udh, flash=flash, added=added,
+            max_parts=max_parts,
+        )  # fmt: skip
     except (TooLongError, UdhError):
         return best
     return best if best.parts < wide.parts else None
@@ -371,12 +377,13 @@ def render(
     udh: bytes = b"",
     flash: FlashWay | None = None,
     shift: Shift | None = None,
+    added: int = 0,
     ref: int = 0,
 ) -> tuple[SegmentBody, ...]:
     """The segments of a message whose encoding is settled; the errors of `plan`."""
-    return plan(text, encoding=encoding, scheme=scheme, alphabet=alphabet, udh=udh, flash=flash, shift=shift).render(
-        ref
-    )
+    return plan(
+        text, encoding=encoding, scheme=scheme, alphabet=alphabet, udh=udh, flash=flash, shift=shift, added=added
+    ).render(ref)
 
 
 def _stated(udh: bytes) -> Shift | None:

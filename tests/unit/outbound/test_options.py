@@ -320,6 +320,20 @@ def test_a_tlv_that_cannot_be_sent_is_named(tmp_path: Path, tlvs: dict[str, Any]
     assert said in (raised.value.detail or "")
 
 
+@pytest.mark.parametrize("given", [{"destination_port": 5505}, {"tlvs": {"destination_port": 5505}}])
+@pytest.mark.parametrize("scheme", ["udh8", "sar", "payload"])
+def test_ports_as_tlvs_leave_room_for_the_element_made_of_them(
+    tmp_path: Path, scheme: str, given: dict[str, Any]
+) -> None:
+    """Seven octets of a header on the air alone, six beside a concatenation (TS 23.040 §9.2.3.24.4)."""
+    ways = f'ports = "tlv"\nlong_messages = "{scheme}"'
+    assert prepared(tmp_path, ways, data="ab" * 133, **given).plan.parts == 1
+    for size, parts in ((134, 2), (256, 2), (257, 3)):
+        made = prepared(tmp_path, ways, data="ab" * size, **given)
+        assert (made.plan.parts, made.plan.units_per_part) == (parts, 128)
+    assert on_air(again(made)) == on_air(made.outgoing)
+
+
 def test_binary_and_what_amounts_to_it_needs_a_right(tmp_path: Path) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"data": "00"}, "data"),
