@@ -123,7 +123,23 @@ def _unreadable(line: bytes) -> RpcFault:
         return RpcFault(PARSE_ERROR, "not a line of JSON", fatal=True)
     id = read.get("id") if isinstance(read, dict) else None
     known = json.dumps(id).encode() if isinstance(id, (str, int, float)) and not isinstance(id, bool) else None
-    return RpcFault(INVALID_PARAMS, "a text has half of a surrogate pair, which is no character", id=known)
+    said = "a text has half of a surrogate pair, which is no character"
+    params = read.get("params") if isinstance(read, dict) else None
+    field = None
+    if isinstance(params, dict):
+        field = next(
+            (n for n, v in params.items() if len(n) <= LONGEST_NAME and n.isidentifier() and _is_halved(v)), None
+        )
+    return RpcFault(INVALID_PARAMS, f"{field}: {said}" if field else said, field=field, id=known)
+
+
+def _is_halved(value: object) -> bool:
+    """Whether a text in it, at any depth, has half of a surrogate pair."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return True
+    return False
 
 
 def _no_constant(name: str) -> None:

@@ -306,6 +306,23 @@ async def test_lone_surrogates_are_refused_by_name(autojump_clock: MockClock, es
         await app.write(line % (101, b"") + line % (102, escaped) + line % (103, rb"\ud83d\udc4b"))
         assert "result" in await app.reply(101)
         error = (await app.reply(102))["error"]
-        assert (error["code"], error["data"]["reason"]) == (-32602, "invalid_params")
+        assert (error["code"], error["data"]) == (-32602, {"reason": "invalid_params", "field": "text"})
         id = (await app.reply(103))["result"]["id"]
         assert (await app.call("message", id=id, text=True))["text"] == "Hi 👋"
+
+
+@pytest.mark.parametrize(
+    ("members", "field"),
+    [
+        (rb'"to":"+12125550101","text":"Hi","meta":{"a":["\ud800"]}', "meta"),
+        (rb'"to":"+12125550101","text":"Hi","tlvs":{"\udc00":"00"}', "tlvs"),
+        (rb'"\ud800":"\ud800"', None),  # no name to give back
+    ],
+)
+async def test_the_member_with_half_of_a_surrogate_pair_is_named(
+    autojump_clock: MockClock, members: bytes, field: str | None
+) -> None:
+    async with gateway() as g:
+        app = await g.connect()
+        await app.write(b'{"jsonrpc":"2.0","id":101,"method":"submit","params":{%s}}\n' % members)
+        assert (await app.reply(101))["error"]["data"].get("field") == field
