@@ -153,6 +153,7 @@ def check_plan(octets: bytes) -> None:
     allowed, shifted = reader.octet(), reader.octet()
     national = tuple(LANGUAGES[(allowed + step) % 13] for step in range(allowed >> 6))
     shift = Shift(shifted >> 4, shifted & 0x0F) if shifted >= 0xB0 else None
+    added = shifted if shifted < 0x20 else 0
     ref = reader.octet() << 8 | reader.octet()
     udh = reader.counted()
     text = text_of(reader.rest()) if asked != "binary" else reader.rest()
@@ -168,6 +169,7 @@ def check_plan(octets: bytes) -> None:
             flash=flash,
             national=national,
             shift=shift,
+            added=added,
         )
     except UnencodableError as error:
         _check_unencodable(error, text)
@@ -196,7 +198,9 @@ def check_plan(octets: bytes) -> None:
         encode(submit, 1)
         part = read_part(body.short_message, body.esm_class, body.data_coding, body.tlvs)
         parts[part.seq] = part
-        assert scheme == "payload" or _on_the_air(planned, len(body.short_message), part.udh_octets) <= 140
+        # With elements of the carrier's own it packs anew, behind other fill bits.
+        room = 140 - added + (bool(added) and alphabet == "gsm7_packed")
+        assert scheme == "payload" or _on_the_air(planned, len(body.short_message), part.udh_octets) <= room
     if _is_read_alike(udh):
         _check_read(planned, text, assemble(parts, alphabet=alphabet))
 
@@ -319,7 +323,7 @@ def _plan(rng: random.Random) -> bytes:
     if random() < 0.5:
         head[2] = 0
     if random() < 0.8:
-        head[3] = 0
+        head[3] = int(random() * 0x20) if random() < 0.2 else 0
     header = _any_header(rng) if random() < 0.3 else b""
     if random() < 0.001:
         said = LONG[int(random() * len(LONG))] * int(random() * 0x8000)
