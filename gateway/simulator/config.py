@@ -127,7 +127,8 @@ class SimulatorConfig(msgspec.Struct, frozen=True, kw_only=True):
     session_init: float = 30.0
     """For the bind, from the connection on; 0: for ever."""
     max_waiting: int = 100_000
-    """Receipts and inbound messages that wait for their acknowledgement; more are dropped and counted."""
+    """Receipts and inbound messages that wait for their acknowledgement; more are dropped and counted. As many messages
+    wait for their time; more are refused with ESME_RMSGQFUL."""
     log_size: int = 10_000
     """Submits and messages that `Simulator.log` and `Simulator.messages` remember, messages and broadcasts that can
     be asked about, cancelled and replaced.

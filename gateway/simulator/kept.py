@@ -143,7 +143,10 @@ class Kept:
         if not found or not all(submit.waits for submit in found):
             self._answer(bind, sequence, pdu, ReplaceSmResp(), int(CommandStatus.ESME_RREPLACEFAIL))
             return
-        if fault := time_fault(pdu, self._core.wall()):
+        fault = time_fault(pdu, self._core.wall())
+        if not fault and self._core.timer.pending >= self._core.config.max_waiting:
+            fault = int(CommandStatus.ESME_RMSGQFUL)  # each new time waits beside the old one
+        if fault:
             self._answer(bind, sequence, pdu, ReplaceSmResp(), fault)
             return
         for submit in found:

@@ -182,6 +182,8 @@ class Submits:
             second.append(now)
         if not pdu.destination.addr:
             return int(CommandStatus.ESME_RINVDSTADR)
+        if self._core.timer.pending >= config.max_waiting:
+            return int(CommandStatus.ESME_RMSGQFUL)
         if isinstance(pdu, SubmitSm) and (fault := time_fault(pdu, self._core.wall())):
             return fault
         if config.errors and rng.random() < config.errors:

@@ -137,3 +137,17 @@ async def test_other_times_by_a_replacement(autojump_clock, nursery, times, ends
     assert found == state
     await trio.sleep(2000)
     assert len(esme.delivered) == 1
+
+
+async def test_so_many_messages_wait_for_their_time(autojump_clock, nursery):
+    simulator = simulated(max_waiting=2)
+    esme = await connect(nursery, simulator)
+    first = await answered(esme, message(IN_TEN_MINUTES[0]))
+    await answered(esme, message(IN_TEN_MINUTES[0]))
+    refused = (message(IN_TEN_MINUTES[0]), ReplaceSm(first.message_id, NUMBER, b"Later", IN_TEN_MINUTES[0]))
+    esme.send(*refused)
+    responses = await esme.responds(4)
+    assert [response.status for response in responses[2:]] == [CommandStatus.ESME_RMSGQFUL] * 2
+    assert simulator.stats.statuses == {CommandStatus.ESME_RMSGQFUL: 1}
+    await esme.delivers(2)
+    await answered(esme, message(IN_TEN_MINUTES[0]))
