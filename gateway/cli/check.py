@@ -127,7 +127,7 @@ def _show(settings: Settings, path: Path | None) -> None:
     if found["carriers"]:
         columns = ("carrier", "hosts", "tls", "binds", "window", "segments/s", "in doubt", "order")
         carriers = table(*columns, right=("window", "segments/s"))
-        texts = table("carrier", "alphabet", "national tables", "transliterated", "long messages", "flash", "ports")
+        texts = table("carrier", "alphabet", "national tables", "transliterate", "long messages", "flash", "ports")
         for one in found["carriers"]:
             carriers.add_row(
                 cell(one["name"]),

@@ -72,7 +72,10 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
 
     # A rule as wide as the longest text is of no use in a pipe.
     box = SIMPLE_HEAD if sys.stdout.isatty() else None
-    made = Table(box=box, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    # Two blanks between columns either way; the box brings one of its own.
+    made = Table(
+        box=box, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2 if box is None else 1, 0, 0)
+    )
     numbers = set(right)
     for column in columns:
         made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")

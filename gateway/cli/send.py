@@ -187,9 +187,14 @@ def _wait(client: Client, message_id: str, longest: float) -> dict[str, Any]:
         pause = min(pause * 1.5, _SLOWEST_POLL)
 
 
+def _status(status: int | None) -> str | None:
+    """A command_status as `messages show` and SMPP's tables write it; None where nothing was refused."""
+    return f"0x{status:02X}" if status else None
+
+
 def _tell_end(message: dict[str, Any], longest: float) -> None:
     state, reason = message["state"], message.get("reason")
-    codes = {part.get("error_code") or part.get("command_status") for part in message["parts"]} - {None, 0}
+    codes = {part.get("error_code") or _status(part.get("command_status")) for part in message["parts"]} - {None}
     text = state if reason in (None, state) else f"{state}: {reason}"
     if codes and state != "delivered":
         text += f" (carrier's code {', '.join(sorted(map(str, codes)))})"

@@ -261,6 +261,14 @@ def test_send_wait_says_the_end_and_the_carriers_code(smsgw: Run, daemon: Daemon
     assert ran.out.splitlines()[1] == "undelivered (carrier's code 027)"
 
 
+def test_send_wait_writes_a_command_status_as_the_tables_do(smsgw: Run, daemon: Daemon) -> None:
+    end = message(state="failed", reason="invalid_destination")
+    end["parts"][0] |= {"command_status": 0x0B, "error_code": None}
+    with daemon({"submit": ACCEPTED, "message": end}):
+        ran = smsgw("send", "+12015550199", "Hi", "--wait")
+    assert (ran.code, ran.out.splitlines()[1]) == (1, "failed: invalid_destination (carrier's code 0x0B)")
+
+
 @pytest.mark.parametrize(("state", "code"), [("sent", 0), ("queued", 1), ("in_doubt", 1)])
 def test_send_wait_ends_in_time(smsgw: Run, daemon: Daemon, state: str, code: int) -> None:
     with daemon({"submit": ACCEPTED, "message": message(state=state, reason=None, done_at=None)}):
