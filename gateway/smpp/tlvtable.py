@@ -95,8 +95,8 @@ _TYPES: Final[tuple[tuple[Tag, TlvType, tuple[int, ...] | range, int, int], ...]
     (Tag.BROADCAST_END_TIME, _OCTETS, (16, 17), 0, 9),  # an absolute time, with and without a terminator in the field
     (Tag.BROADCAST_SERVICE_GROUP, _OCTETS, range(1, 256), 0, 14),
     (Tag.BILLING_IDENTIFICATION, _OCTETS, range(1, 1025), 0, 3),
-    (Tag.SOURCE_NETWORK_ID, _C_STRING, range(1, 66), 0, 56),
-    (Tag.DEST_NETWORK_ID, _C_STRING, range(1, 66), 0, 25),
+    (Tag.SOURCE_NETWORK_ID, _C_STRING, range(7, 66), 0, 56),  # kind of network, MCC, MNC or SID or an address
+    (Tag.DEST_NETWORK_ID, _C_STRING, range(7, 66), 0, 25),
     (Tag.SOURCE_NODE_ID, _OCTETS, (6,), 0, 58),  # six decimal digits
     (Tag.DEST_NODE_ID, _OCTETS, (6,), 0, 27),
     (Tag.DEST_ADDR_NP_RESOLUTION, _INTEGER, (1,), 0, 22),
@@ -140,7 +140,7 @@ CARRIED_34: Final[dict[CommandId, frozenset[Tag]]] = {
         _tags("sc_interface_version"),  # §4.1.2, §4.1.4, §4.1.6
     ),
     CommandId.SUBMIT_SM: _SUBMIT_34,  # §4.4.1
-    CommandId.SUBMIT_MULTI: _MULTI_34,  # §4.5.1
+    CommandId.SUBMIT_MULTI: _MULTI_34,  # §4.5.1; 5.0 §4.8.4.28 takes dest_subaddress back
     CommandId.DELIVER_SM: _PORTS_AND_SAR  # §4.6.1
     | _SUBADDRESSES
     | _tags(
@@ -188,7 +188,7 @@ _DELIVERY_50: Final = (  # 5.0 §4.3.3
 
 REQUIRED: Final[dict[CommandId, frozenset[Tag]]] = {
     # 5.0: TLVs that a PDU must have. Their want is ESME_RMISSINGOPTPARAM (5.0 §4.7.6), by who serves the request:
-    # here it is read without them.
+    # here it is read without them. An immediate broadcast needs no broadcast_rep_num (5.0 §4.8.4.13).
     CommandId.BROADCAST_SM: _tags(  # 5.0 §4.4.1.1
         "broadcast_area_identifier broadcast_content_type broadcast_rep_num broadcast_frequency_interval"
     ),
@@ -223,10 +223,10 @@ CARRIED_50: Final[dict[CommandId, frozenset[Tag]]] = {
         "user_message_reference"
     ),
     CommandId.BROADCAST_SM_RESP: _tags("broadcast_error_status broadcast_area_identifier"),  # 5.0 §4.4.3
-    CommandId.QUERY_BROADCAST_SM: _tags("user_message_reference"),  # 5.0 §4.6.1.1
+    CommandId.QUERY_BROADCAST_SM: _tags("user_message_reference"),  # 5.0 §4.6.1.2
     CommandId.QUERY_BROADCAST_SM_RESP: REQUIRED[CommandId.QUERY_BROADCAST_SM_RESP]
-    | _tags("broadcast_end_time user_message_reference"),
-    CommandId.CANCEL_BROADCAST_SM: _tags("broadcast_content_type user_message_reference"),  # 5.0 §4.6.2.1
+    | _tags("broadcast_end_time user_message_reference"),  # 5.0 §4.6.1.4
+    CommandId.CANCEL_BROADCAST_SM: _tags("broadcast_content_type user_message_reference"),  # 5.0 §4.6.2.2
 }
 
 _RESPONSES: Final = tuple(

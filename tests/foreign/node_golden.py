@@ -97,7 +97,7 @@ ASKED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
             "data_coding": 8,
             "message_payload": _octets(b"\0A\0B"),
             "qos_time_to_live": 3600,
-            "source_network_id": "home",
+            "source_network_id": "126201",
             "source_node_id": "000123",
             "ms_validity": _octets(b"\x04\x02\0\x0c"),
             "its_session_info": _octets(b"\x01\x02"),

@@ -76,7 +76,7 @@ class Maker:
         if kind.type is TlvType.INTEGER:
             return Tlv(tag, self.rng.randrange(1 << 8 * kind.sizes[0]))
         if kind.type is TlvType.C_STRING:
-            return Tlv(tag, self.text(min(kind.sizes[-1], 60) - 1))
+            return Tlv(tag, self.text(min(kind.sizes[-1], 60) - 1).ljust(kind.sizes[0] - 1, "x"))
         size = NUMBERS_THERE.get(tag) or max(1, self.rng.choice(kind.sizes[:60]))  # of none: see node_differences
         if tag in TEXT_THERE:
             return Tlv(tag, self.text(1000)[:size].encode().ljust(size, b"x"))

@@ -108,7 +108,7 @@ MEANINGS: dict[str, tuple[int, int, Pdu]] = {
                 Tlv(0x0612, b"4477009004"),
                 Tlv(0x0613, b"826"),
                 Tlv(0x060D, "network"),
-                Tlv(0x060E, "d2"),
+                Tlv(0x060E, "126201"),
                 Tlv(0x060F, b"000123"),
                 Tlv(0x0610, b"000456"),
             ),

@@ -92,7 +92,7 @@ MEANINGS: dict[str, tuple[int, int, Pdu]] = {
             tlvs=(
                 Tlv(0x0424, b"\x00A\x00B"),
                 Tlv(0x0017, 3600),
-                Tlv(0x060D, "home"),
+                Tlv(0x060D, "126201"),
                 Tlv(0x060F, b"000123"),
                 Tlv(0x1204, b"\x04\x02\x00\x0c"),
                 Tlv(0x1383, b"\x01\x02"),

@@ -18,8 +18,8 @@ from gateway.smpp.tlv import TLVS, TlvKind, TlvType, write_tlvs
 CHARACTERS = st.characters(min_codepoint=1, max_codepoint=255)
 
 
-def text(most: int) -> st.SearchStrategy[str]:
-    return st.text(CHARACTERS, max_size=most)
+def text(most: int, least: int = 0) -> st.SearchStrategy[str]:
+    return st.text(CHARACTERS, min_size=least, max_size=most)
 
 
 OCTET = st.integers(0, 255)
@@ -61,7 +61,7 @@ def tlv(kind: TlvKind) -> st.SearchStrategy[Tlv]:
             other = st.binary(max_size=6).filter(lambda octets: len(octets) != usual)
             return st.builds(Tlv, tag, st.integers(0, 256**usual - 1) | other)
         case TlvType.C_STRING:
-            return st.builds(Tlv, tag, text(min(kind.sizes[-1], 300) - 1))
+            return st.builds(Tlv, tag, text(min(kind.sizes[-1], 300) - 1, kind.sizes[0] - 1))
         case TlvType.OCTETS:
             return st.builds(Tlv, tag, sizes.flatmap(lambda size: st.binary(min_size=size, max_size=size)))
 
