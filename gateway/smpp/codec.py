@@ -39,8 +39,8 @@ def encode(pdu: Pdu, sequence: int, status: int = 0) -> bytes:
     """Octets of one PDU.
 
     A response to a bind or to a submit goes without its body when the status is not ESME_ROK (§4.1.2,
-    §4.4.2); those of submit_multi, query_sm and broadcast_sm have one where it says more of the error. Raises
-    ValueError naming the field that cannot hold its value.
+    §4.4.2), unless it has TLVs or, of submit_multi, destinations, that say more of the error. Raises ValueError naming
+    the field that cannot hold its value.
     """
     try:
         writer = WRITERS[type(pdu)]

@@ -87,7 +87,8 @@ def _write_header(body: int, command_id: int, status: int, sequence: int) -> byt
 
 
 def _write_submit_sm_resp(pdu: SubmitSmResp, sequence: int, status: int) -> bytes:
-    if status:
+    if status and not pdu.tlvs:
+        # §4.4.2: no body with an error, unless it says more of it (5.0 §4.2.5, §4.8.4.18).
         return _write_header(0, SubmitSmResp.command_id, status, sequence)
     message_id = pdu.message_id
     if pdu.tlvs or len(message_id) > 64 or "\0" in message_id or not message_id.isascii():
@@ -116,16 +117,9 @@ def _write_text_by_table(pdu: p.SubmitMulti | p.ReplaceSm, sequence: int, status
     return _write_header(len(body), pdu.command_id, status, sequence) + body
 
 
-def _write_only_if_ok(pdu: Any, sequence: int, status: int) -> bytes:
-    # §4.1.2 and, for messages, §4.4.2: no body with an error.
-    if status:
-        return _write_header(0, pdu.command_id, status, sequence)
-    return _write_by_table(pdu, sequence, status)
-
-
 def _write_if_it_says_more(pdu: Any, sequence: int, status: int) -> bytes:
-    # As above, but for what tells more of the error: the destinations of submit_multi that failed (§4.5.2.1), the
-    # areas of broadcast_sm (5.0 §4.4.3).
+    # §4.1.2, 5.0 §3.2.1.3: no body with an error, but for what tells more of it: the destinations of submit_multi that
+    # failed (§4.5.2.1), the areas of broadcast_sm (5.0 §4.4.3), how busy this end is (5.0 §4.8.4.18).
     if status and not pdu.tlvs and not getattr(pdu, "unsuccessful", ()):
         return _write_header(0, pdu.command_id, status, sequence)
     return _write_by_table(pdu, sequence, status)
@@ -135,9 +129,9 @@ _Writer: TypeAlias = Callable[[Any, int, int], bytes]
 
 WRITERS: Final[dict[type[Pdu], _Writer]] = {
     **dict.fromkeys(LAYOUTS, _write_by_table),
-    p.BindTransmitterResp: _write_only_if_ok,
-    p.BindReceiverResp: _write_only_if_ok,
-    p.BindTransceiverResp: _write_only_if_ok,
+    p.BindTransmitterResp: _write_if_it_says_more,
+    p.BindReceiverResp: _write_if_it_says_more,
+    p.BindTransceiverResp: _write_if_it_says_more,
     SubmitSm: _message_writer(SubmitSm.command_id),
     DeliverSm: _message_writer(DeliverSm.command_id),
     SubmitSmResp: _write_submit_sm_resp,

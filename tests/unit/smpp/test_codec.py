@@ -137,6 +137,13 @@ def test_an_error_response_that_says_more_has_one() -> None:
     assert encode(p.BroadcastSmResp("", (Tlv(0x0607, 0x109),)), 1, 0x10D) == frame(
         0x80000111, b"\0\x06\x07\0\x04\0\0\x01\x09", 0x10D
     )
+    # 5.0 §4.2.5 with §4.2.10.4, and §4.8.4.18: why it was not delivered, and how busy who throttles is.
+    assert encode(SubmitSmResp("", (Tlv(0x0425, 1),)), 1, 0xFE) == frame(0x80000004, b"\0\x04\x25\0\x01\x01", 0xFE)
+    busy = (Tlv(0x0428, 100),)
+    for response in (SubmitSmResp("", busy), p.BindTransceiverResp("", busy), p.DataSmResp("", busy)):
+        octets = encode(response, 1, 0x58)
+        assert octets == frame(response.command_id, b"\0\x04\x28\0\x01\x64", 0x58)
+        assert decode(octets) == (1, 0x58, response)
 
 
 DEST = b"\x01\x01" + b"447700900123\0"
