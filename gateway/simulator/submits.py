@@ -7,7 +7,7 @@ from typing import Final
 
 import trio
 
-from gateway.smpp.constants import CommandStatus
+from gateway.smpp.constants import CommandStatus, Tag
 from gateway.smpp.pdu import (
     Address,
     DataSm,
@@ -184,8 +184,12 @@ class Submits:
             return int(CommandStatus.ESME_RINVDSTADR)
         if self._core.timer.pending >= config.max_waiting:
             return int(CommandStatus.ESME_RMSGQFUL)
-        if isinstance(pdu, SubmitSm) and (fault := time_fault(pdu, self._core.wall())):
-            return fault
+        if isinstance(pdu, SubmitSm):
+            if fault := time_fault(pdu, self._core.wall()):
+                return fault
+        elif pdu.tlv(Tag.MESSAGE_PAYLOAD) is None:
+            # Its text can be nowhere else (5.0 §4.2.4, §4.7.6).
+            return int(CommandStatus.ESME_RMISSINGOPTPARAM)
         if config.errors and rng.random() < config.errors:
             return rng.choice(config.error_statuses)
         return 0

@@ -295,6 +295,16 @@ async def test_data_sm(autojump_clock, nursery):
     assert simulator.messages[0].text == "Hello" * 60
 
 
+async def test_a_data_sm_without_text_is_refused(autojump_clock, nursery):
+    """5.0 §4.7.6: message_payload is missing, ESME_RMISSINGTLV. An empty one is there."""
+    simulator = simulated()
+    esme = await connect(nursery, simulator)
+    esme.send(DataSm(NUMBER, PEER, 0, 1), DataSm(NUMBER, PEER, 0, 1, tlvs=(Tlv(Tag.MESSAGE_PAYLOAD, b""),)))
+    await esme.delivers(1)
+    assert esme.statuses == [0xC3, 0]
+    assert [message.text for message in simulator.messages] == [""]
+
+
 async def test_the_same_seed_gives_the_same_answers(autojump_clock, nursery):
     async def run() -> tuple[list[int], list[str], list[bytes]]:
         simulator = simulated(errors=0.2, no_response=0.1, receipt_states={"DELIVRD": 1, "UNDELIV": 1}, latency=(0, 1))
