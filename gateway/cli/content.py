@@ -44,6 +44,21 @@ NationalOption = Annotated[
         help="National language tables that may be used, such as turkish; none: not even the carrier's. Repeatable.",
     ),
 ]
+PortOption = Annotated[
+    int | None,
+    typer.Option("--source-port", metavar="PORT", min=0, max=0xFFFF, help="Port that it may answer to."),
+]
+DestinationPortOption = Annotated[
+    int | None,
+    typer.Option(
+        "--destination-port",
+        metavar="PORT",
+        min=0,
+        max=0xFFFF,
+        help="Port of an application on the phone: 2948 WAP push, 9204 vCard.",
+    ),
+]
+UdhOption = Annotated[str | None, typer.Option("--udh", metavar="HEX", help="User data header, with its length octet.")]
 
 
 def languages(given: list[str] | None) -> list[str] | None:
@@ -77,6 +92,14 @@ def read_text(text: str) -> str:
     except UnicodeEncodeError:
         raise typer.BadParameter("the text is not valid in the encoding of this terminal") from None
     return text
+
+
+def header_octets(text: str) -> bytes:
+    """The octets of a user data header. Raises typer.BadParameter."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise typer.BadParameter("--udh is octets as hex digits") from None
 
 
 def octets(text: str) -> bytes:

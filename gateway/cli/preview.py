@@ -9,11 +9,15 @@ import typer
 
 from gateway.cli.common import ConfigOption, JsonOption, load_settings
 from gateway.cli.content import (
+    DestinationPortOption,
     Encoding,
     EncodingOption,
     NationalOption,
+    PortOption,
     TextArgument,
     TransliterateOption,
+    UdhOption,
+    header_octets,
     languages,
     octets,
     read_text,
@@ -59,6 +63,9 @@ def preview(
     national: NationalOption = None,
     transliterate: TransliterateOption = None,
     flash: Annotated[bool, typer.Option("--flash", help="Shown at once and not stored by the phone.")] = False,
+    source_port: PortOption = None,
+    destination_port: DestinationPortOption = None,
+    udh: UdhOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -69,8 +76,9 @@ def preview(
     from gateway.sms.preview import described
     from gateway.sms.preview import preview as previewed
     from gateway.sms.segment import TooLongError, UnencodableError
+    from gateway.sms.udh import UdhError
 
-    way, transliterated = _way(carrier, config)
+    way, transliterated, by_tlv = _way(carrier, config)
     given: dict[str, Any] = {"encoding": encoding.value}
     if alphabet is not None:
         given["alphabet"] = alphabet.value
@@ -82,6 +90,7 @@ def preview(
         given["flash"] = None
     content = read_text(text)
     try:
+        given |= _headed(udh, destination_port, source_port, by_tlv=by_tlv)
         shown = previewed(
             octets(content) if encoding is Encoding.binary else content,
             _changed(way, given),
@@ -91,6 +100,8 @@ def preview(
         raise Failure(
             f"{named(error.char)}, character {error.position + 1}, cannot be sent as {error.alphabet}"
         ) from None
+    except UdhError as error:
+        raise Failure(f"--udh: {error}", USAGE) from None
     except TooLongError as error:
         raise Failure(f"the text needs {error.parts} segments; at most {error.max} are possible") from None
     planned = shown.composed.plan
@@ -102,12 +113,15 @@ def preview(
     return 0
 
 
-def _way(carrier: str | None, config: Any) -> tuple[Way, bool]:
-    """How a carrier is sent to, and whether texts to it are transliterated; without one, as one without settings."""
+def _way(carrier: str | None, config: Any) -> tuple[Way, bool, bool]:
+    """How a carrier is sent to, whether texts to it are transliterated, and whether ports go as TLVs.
+
+    Without a carrier, as one without settings.
+    """
     from gateway.sms.compose import Way
 
     if carrier is None:
-        return Way(flash="0x10"), False
+        return Way(flash="0x10"), False, False
     settings, _ = load_settings(config)
     found = settings.carriers_by_name.get(carrier)
     if found is None:
@@ -120,7 +134,27 @@ def _way(carrier: str | None, config: Any) -> tuple[Way, bool]:
         national=found.national_languages,
         max_parts=settings.limits.max_segments,
     )
-    return way, found.transliterate
+    return way, found.transliterate, found.ports == "tlv"
+
+
+def _headed(udh: str | None, destination: int | None, source: int | None, *, by_tlv: bool) -> dict[str, Any]:
+    """What of a way a header and ports make, as `submit` makes it. Raises UdhError."""
+    from gateway.sms.udh import PORT_8, PORT_16, UdhError, build_udh, parse_udh, port_element
+
+    own = header_octets(udh) if udh is not None else b""
+    if destination is None:
+        if source is not None:
+            raise typer.BadParameter("--source-port needs a --destination-port")
+        return {"udh": own}
+    if by_tlv:
+        # The carrier makes the element of the TLVs.
+        return {"udh": own, "added": len(build_udh((port_element(destination, 0),))) - 1}
+    elements, rest = parse_udh(own) if own else ((), b"")
+    if rest:
+        raise UdhError(f"{len(rest)} octets follow the header's end")
+    if any(element.id in (PORT_8, PORT_16) for element in elements):
+        raise UdhError("it has ports of its own")
+    return {"udh": build_udh((port_element(destination, source or 0), *elements))}
 
 
 def _changed(way: Way, given: dict[str, Any]) -> Way:

@@ -172,6 +172,30 @@ def test_binary_is_hex(smsgw: Run) -> None:
     assert smsgw("preview", "--encoding", "binary", "0xyz").code == 2
 
 
+@pytest.mark.parametrize(
+    ("options", "segments", "left", "per_segment"),
+    [
+        (("--udh", "037001aa"), 1, 0, 155),
+        (("--destination-port", "2948"), 2, 137, 146),
+        (("--destination-port", "2948", "--source-port", "9200", "--udh", "037001aa"), 2, 129, 142),
+    ],
+)
+def test_headers_and_ports_take_room(
+    smsgw: Run, options: tuple[str, ...], segments: int, left: int, per_segment: int
+) -> None:
+    (shown,) = smsgw("preview", "x" * 155, "--json", *options).lines
+    assert (shown["segments"], shown["left"], shown["per_segment"]) == (segments, left, per_segment)
+
+
+def test_ports_as_tlvs_take_as_much_room(smsgw: Run, tmp_path: Path) -> None:
+    config = tmp_path / "smsgw.toml"
+    carrier = '[[carriers]]\nname = "acme"\nhost = "h"\nsystem_id = "u"\npassword = "p"\nports = "tlv"\n'
+    config.write_text(f'[store]\nurl = "sqlite:///{tmp_path}/db"\n{carrier}')
+    options = ("--carrier", "acme", "-c", str(config), "--destination-port", "2948")
+    (shown,) = smsgw("preview", "x" * 155, "--json", *options).lines
+    assert (shown["segments"], shown["per_segment"]) == (2, 146)
+
+
 def test_a_character_that_cannot_be_sent_as_asked_is_named(smsgw: Run) -> None:
     ran = smsgw("preview", "--encoding", "gsm7", "tea `today`")
     assert (ran.code, ran.out) == (1, "")
@@ -207,6 +231,11 @@ def test_what_is_not_seen_alone_is_written_so_that_it_is(smsgw: Run) -> None:
         (("send", "+15551230001", "x", "--tlv", "0x1400"), "TAG=VALUE"),
         (("send", "+15551230001", "x", "--national", "klingon"), "turkish"),
         (("send", "+15551230001", "\udcff"), "terminal"),
+        (("preview", "x", "--source-port", "1"), "needs a --destination-port"),
+        (("preview", "x", "--destination-port", "65536"), "--destination-port"),
+        (("preview", "x", "--udh", "0"), "hex digits"),
+        (("preview", "x", "--udh", "05"), "header of 6 octets"),
+        (("preview", "x", "--udh", "06050400010002", "--destination-port", "1"), "ports of its own"),
         (("perview", "x"), "No such command"),
         (("send", "+15551230001"), "Missing argument 'TEXT'"),
         (("send", "+15551230001", "x", "--validity", "soon"), '"soon" is not a duration'),
