@@ -153,7 +153,8 @@ def _with_ports(app: App, request: Submit, carrier: Carrier, udh: bytes, tlvs: _
     destination = request.destination_port
     if destination is None:
         raise Refusal("invalid_params", "source_port needs a destination_port", field="source_port")
-    if carrier.ports == "tlv":
+    # 5.0 §4.7.12: no port TLVs where UDHI is set, so ports go into a header of the sender's own.
+    if carrier.ports == "tlv" and not udh:
         if any(tag in _PORT_TAGS for tag, _ in tlvs):
             raise Refusal("invalid_params", "ports as members or in tlvs, not both", field="tlvs")
         # SMPP 3.4 §5.3.2.20, §5.3.2.21. Not every SMSC takes what it does not need: no source port that nobody gave.

@@ -159,7 +159,8 @@ class Carrier(Section):
     long_messages: LongMessages = Field(
         "udh8",
         description="How segments are joined: `udh8` or `udh16` (user data header with an 8 or 16-bit "
-        "reference), `sar` (TLVs) or `payload` (message_payload, the carrier cuts).",
+        "reference), `sar` (TLVs; as `udh8` where a message has a user data header of its own, beside which SMPP has "
+        "no such TLVs, 5.0 §4.7.12) or `payload` (message_payload, the carrier cuts).",
     )
     national_languages: tuple[Language, ...] = Field(
         (),
@@ -179,7 +180,8 @@ class Carrier(Section):
     ports: Literal["udh", "tlv"] = Field(
         "udh",
         description="How ports are sent: `udh`, an element of the user data header (TS 23.040 §9.2.3.24.4), or `tlv`, "
-        "source_port and destination_port (§5.3.2.20, §5.3.2.21).",
+        "source_port and destination_port (§5.3.2.20, §5.3.2.21), unless the message has a header of its own. Long "
+        "messages by `udh8` or `udh16` then have both, which not every SMSC takes (5.0 §4.7.12).",
     )
     in_doubt: Literal["resend", "hold"] = Field(
         "resend",

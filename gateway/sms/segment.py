@@ -190,20 +190,21 @@ class SegmentPlan(msgspec.Struct, frozen=True, gc=False):
         total = len(pieces)
         own = udh[1:]
         bodies: list[SegmentBody] = []
-        if self.scheme == "udh8":
+        if self.scheme == "udh8" or (self.scheme == "sar" and udh):
+            # The TLVs of SAR cannot go where UDHI is set (SMPP 3.4 §5.2.12, 5.0 §4.7.12): a header of its own has the
+            # concatenation too. The room is the same.
             start = bytes((5 + len(own), 0x00, 0x03, ref & 0xFF, total))
         elif self.scheme == "udh16":
             start = bytes((6 + len(own), 0x08, 0x04, ref >> 8 & 0xFF, ref & 0xFF, total))
         elif self.scheme == "sar":
-            esm_class = UDHI if udh else 0
             for seq, piece in enumerate(pieces, 1):
-                octets = piece if plain else carrier_octets(piece, self.alphabet, len(udh))
+                octets = piece if plain else carrier_octets(piece, self.alphabet, 0)
                 sar = (
                     (SAR_MSG_REF_NUM, ref & 0xFFFF),
                     (SAR_TOTAL_SEGMENTS, total),
                     (SAR_SEGMENT_SEQNUM, seq),
                 )
-                bodies.append(SegmentBody(udh + octets, esm_class, coding, sar + tlvs))
+                bodies.append(SegmentBody(octets, 0, coding, sar + tlvs))
             return tuple(bodies)
         else:
             whole = b"".join(pieces)
@@ -306,7 +307,7 @@ def plan(
             raise TooLongError(-(-used // room), limit)
         fill_bits = None
         if alphabet == "gsm7_packed":
-            fill_bits = fill_bits_after(len(udh) if scheme == "sar" else header_octets)
+            fill_bits = fill_bits_after(0 if scheme == "sar" and not udh else header_octets)
         pieces = tuple(cut(data, resolved, room, fill_bits))
         parts = len(pieces)
         if parts > limit:

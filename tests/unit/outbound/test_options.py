@@ -320,6 +320,13 @@ def test_a_tlv_that_cannot_be_sent_is_named(tmp_path: Path, tlvs: dict[str, Any]
     assert said in (raised.value.detail or "")
 
 
+def test_ports_go_into_a_header_that_is_there(tmp_path: Path) -> None:
+    """5.0 §4.7.12: no port TLVs where UDHI is set."""
+    outgoing = prepared(tmp_path, 'ports = "tlv"', text="x", udh="037001aa", destination_port=5505).outgoing
+    assert [body.short_message for body in outgoing.bodies] == [bytes.fromhex("090504158100007001aa") + b"x"]
+    assert not outgoing.tlvs
+
+
 @pytest.mark.parametrize("given", [{"destination_port": 5505}, {"tlvs": {"destination_port": 5505}}])
 @pytest.mark.parametrize("scheme", ["udh8", "sar", "payload"])
 def test_ports_as_tlvs_leave_room_for_the_element_made_of_them(

@@ -215,8 +215,9 @@ def test_the_display_is_named_in_every_part(scheme: str, udh: bytes) -> None:
             b"\xfe" * 135,
             {"udh": PORTS, "scheme": "sar"},
             [
-                body("06050423f40000" + "fe" * 128, 0x40, 4, (0x020C, 0x012A), (0x020E, 2), (0x020F, 1)),
-                body("06050423f40000" + "fe" * 7, 0x40, 4, (0x020C, 0x012A), (0x020E, 2), (0x020F, 2)),
+                # 5.0 §4.7.12: no SAR TLVs where UDHI is set.
+                body("0b00032a0201050423f40000" + "fe" * 128, 0x40, 4),
+                body("0b00032a0202050423f40000" + "fe" * 7, 0x40, 4),
             ],
         ),
     ],
