@@ -91,9 +91,11 @@ def _said(least: int, most: int) -> str:
 
 
 def _value_octets(tag: int, value: TlvValue) -> bytes:
-    if isinstance(value, bytes):
-        return value
     kind = KINDS.get(tag)
+    if isinstance(value, bytes):
+        if kind == C_STRING and 0 in value[:-1]:
+            raise ValueError(f"{tag_name(tag)}: a NUL within the text")
+        return value
     if isinstance(value, str) and kind == C_STRING:
         if "\0" in value:
             raise ValueError(f"{tag_name(tag)}: a NUL within the text")

@@ -78,6 +78,7 @@ def test_kinds_are_those_of_the_table() -> None:
         (Tlv(Tag.BILLING_IDENTIFICATION, b""), "billing_identification: 0 octets, 1 to 1024 fit"),
         (Tlv(Tag.SOURCE_NETWORK_ID, "n" * 65), "source_network_id: 66 octets, 7 to 65 fit"),
         (Tlv(Tag.DEST_NETWORK_ID, "12620"), "dest_network_id: 6 octets, 7 to 65 fit"),  # 5.0 §4.8.4.25
+        (Tlv(Tag.SOURCE_NETWORK_ID, b"\x001262011\0"), "source_network_id: a NUL within the text"),  # §3.1
         (Tlv(Tag.SOURCE_NETWORK_ID, 5), "source_network_id: takes str or bytes, not int"),
         (Tlv(Tag.MESSAGE_PAYLOAD, b"x" * 65536), "message_payload: 65536 octets, at most 65535 fit"),
         (Tlv(Tag.BROADCAST_ERROR_STATUS, 2**32), "broadcast_error_status: 4294967296 does not fit in 4 octets"),
