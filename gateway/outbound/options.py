@@ -153,7 +153,8 @@ def _with_ports(app: App, request: Submit, carrier: Carrier, udh: bytes, tlvs: _
     destination = request.destination_port
     if destination is None:
         raise Refusal("invalid_params", "source_port needs a destination_port", field="source_port")
-    # 5.0 §4.7.12: no port TLVs where UDHI is set, so ports go into a header of the sender's own.
+    # 5.0 §4.7.12: no port TLVs where UDHI is set, so ports go into a header of the sender's own. Whether the segments
+    # get another is known once they are planned: see `with_ports_in_header`.
     if carrier.ports == "tlv" and not udh:
         if any(tag in _PORT_TAGS for tag, _ in tlvs):
             raise Refusal("invalid_params", "ports as members or in tlvs, not both", field="tlvs")
@@ -162,13 +163,28 @@ def _with_ports(app: App, request: Submit, carrier: Carrier, udh: bytes, tlvs: _
         if request.source_port is not None:
             ports.append((int(Tag.SOURCE_PORT), request.source_port.to_bytes(2)))
         return udh, (*tlvs, *ports)
+    return _header_with_ports(request, destination, udh), tlvs
+
+
+def with_ports_in_header(options: Options, request: Submit) -> Options:
+    """The same with the ports of the request in a header in place of TLVs, for segments that have a header anyhow."""
+    assert request.destination_port is not None
+    return msgspec.structs.replace(
+        options,
+        udh=_header_with_ports(request, request.destination_port, options.udh),
+        tlvs=tuple((tag, octets) for tag, octets in options.tlvs if tag not in _PORT_TAGS),
+        added=0,
+    )
+
+
+def _header_with_ports(request: Submit, destination: int, udh: bytes) -> bytes:
     try:
         own, rest = parse_udh(udh) if udh else ((), b"")
         if rest:
             raise UdhError(f"{len(rest)} octets follow the header's end")
         if any(element.id in (PORT_8, PORT_16) for element in own):
             raise Refusal("invalid_params", "udh has ports of its own", field="destination_port")
-        return build_udh((port_element(destination, request.source_port or 0), *own)), tlvs
+        return build_udh((port_element(destination, request.source_port or 0), *own))
     except UdhError as error:
         raise Refusal("invalid_params", str(error), field="udh") from None
 

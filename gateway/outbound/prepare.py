@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.carrier.outgoing import Outgoing
 from gateway.model import CLASSES, LANES, IdSource, State
-from gateway.outbound.options import USUAL, Options, is_usual, octets_of, restored, settle, stored
+from gateway.outbound.options import USUAL, Options, is_usual, octets_of, restored, settle, stored, with_ports_in_header
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.settings import Carrier, Settings
 from gateway.smpp.pdu import Tlv
@@ -191,24 +191,12 @@ class Preparer:
         options = self._usual[carrier.name] if is_usual(request) else settle(app, request, carrier)
         if not content and not options.udh:
             raise Refusal("empty", field="text")
-        changes: tuple[Change, ...] = ()
-        wanted = request.transliterate
         try:
-            if (carrier.transliterate if wanted is None else wanted) and isinstance(content, str):
-                composed = compose(content, self._way(request, carrier, options))
-                planned, content, changes = composed.plan, composed.text, composed.changes
-            else:
-                planned = plan(
-                    content,
-                    encoding=request.encoding,
-                    scheme=carrier.long_messages,
-                    alphabet=carrier.default_alphabet,
-                    udh=options.udh,
-                    flash=options.flash_way if options.flash else None,
-                    added=options.added,
-                    national=carrier.national_languages if request.national is None else _each_once(request.national),
-                    max_parts=self._max_segments,
-                )
+            planned, composed, changes = self._cut(request, carrier, options, content)
+            if options.added and request.destination_port is not None and planned.has_header:
+                # 5.0 §4.7.12: no port TLVs where UDHI is set. The cuts stay: this room was kept free.
+                options = with_ports_in_header(options, request)
+                planned, composed, changes = self._cut(request, carrier, options, content)
         except UnencodableError as error:
             raise Refusal("unencodable", str(error), field="text") from None
         except TooLongError as error:
@@ -220,7 +208,27 @@ class Preparer:
         shift = planned.shift
         if shift.locking or shift.single:
             options = msgspec.structs.replace(options, shift=shift)
-        return planned, content, options, changes
+        return planned, composed, options, changes
+
+    def _cut(
+        self, request: Submit, carrier: Carrier, options: Options, content: str | bytes
+    ) -> tuple[SegmentPlan, str | bytes, tuple[Change, ...]]:
+        wanted = request.transliterate
+        if (carrier.transliterate if wanted is None else wanted) and isinstance(content, str):
+            composed = compose(content, self._way(request, carrier, options))
+            return composed.plan, composed.text, composed.changes
+        planned = plan(
+            content,
+            encoding=request.encoding,
+            scheme=carrier.long_messages,
+            alphabet=carrier.default_alphabet,
+            udh=options.udh,
+            flash=options.flash_way if options.flash else None,
+            added=options.added,
+            national=carrier.national_languages if request.national is None else _each_once(request.national),
+            max_parts=self._max_segments,
+        )
+        return planned, content, ()
 
     def _way(self, request: Submit, carrier: Carrier, options: Options) -> Way:
         return Way(

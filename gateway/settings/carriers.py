@@ -180,8 +180,8 @@ class Carrier(Section):
     ports: Literal["udh", "tlv"] = Field(
         "udh",
         description="How ports are sent: `udh`, an element of the user data header (TS 23.040 §9.2.3.24.4), or `tlv`, "
-        "source_port and destination_port (§5.3.2.20, §5.3.2.21), unless the message has a header of its own. Long "
-        "messages by `udh8` or `udh16` then have both, which not every SMSC takes (5.0 §4.7.12).",
+        "source_port and destination_port (§5.3.2.20, §5.3.2.21), unless the segments have a header anyhow "
+        "(5.0 §4.7.12): one of the sender's own, of national tables, or of `udh8` and `udh16` for several segments.",
     )
     in_doubt: Literal["resend", "hold"] = Field(
         "resend",

@@ -170,6 +170,11 @@ class SegmentPlan(msgspec.Struct, frozen=True, gc=False):
                 break
         return tuple(found.items())
 
+    @property
+    def has_header(self) -> bool:
+        """Whether its segments have a user data header, so that esm_class says UDHI."""
+        return bool(self.udh) or (self.parts > 1 and self.scheme in ("udh8", "udh16"))
+
     def render(self, ref: int) -> tuple[SegmentBody, ...]:
         """The segments, for concatenation reference `ref`, of which a scheme takes its low 8 or 16 bits."""
         flash = self.flash

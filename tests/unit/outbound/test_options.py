@@ -327,6 +327,34 @@ def test_ports_go_into_a_header_that_is_there(tmp_path: Path) -> None:
     assert not outgoing.tlvs
 
 
+@pytest.mark.parametrize(("scheme", "start"), [("udh8", "0b0003{:02x}0201"), ("udh16", "0c0804{:04x}0201")])
+def test_ports_as_tlvs_go_into_the_header_of_long_messages(tmp_path: Path, scheme: str, start: str) -> None:
+    """5.0 §4.7.12, where several segments are tied by a header; the room is that of the TLVs."""
+    ways = f'ports = "tlv"\nlong_messages = "{scheme}"'
+    made = prepared(tmp_path, ways, data="ab" * 200, destination_port=2948, source_port=9200)
+    first = made.outgoing.bodies[0]
+    mask = 0xFF if scheme == "udh8" else 0xFFFF
+    assert first.short_message.startswith(bytes.fromhex(start.format(made.row.concat_ref & mask) + "05040b8423f0ab"))
+    assert first.esm_class == 0x40
+    assert not made.outgoing.tlvs
+    assert on_air(again(made)) == on_air(made.outgoing)
+
+
+def test_ports_as_tlvs_go_into_the_header_of_national_tables(tmp_path: Path) -> None:
+    ways = 'ports = "tlv"\nnational_languages = ["turkish"]\ntransliterate = true'
+    made = prepared(tmp_path, ways, text="ğ", encoding="gsm7", destination_port=2948)
+    (body,) = made.outgoing.bodies
+    assert body.short_message[0] == 9
+    assert {body.short_message[1:7].hex(), body.short_message[7:10].hex()} == {"05040b840000", "250101"}
+    assert not made.outgoing.tlvs
+
+
+def test_port_tlvs_of_an_app_stay(tmp_path: Path) -> None:
+    made = prepared(tmp_path, 'ports = "tlv"', data="ab" * 200, tlvs={"destination_port": 5505})
+    assert [tlv.tag for tlv in made.outgoing.tlvs] == [Tag.DESTINATION_PORT]
+    assert made.outgoing.bodies[0].short_message[:3] == bytes.fromhex("050003")
+
+
 @pytest.mark.parametrize("given", [{"destination_port": 5505}, {"tlvs": {"destination_port": 5505}}])
 @pytest.mark.parametrize("scheme", ["udh8", "sar", "payload"])
 def test_ports_as_tlvs_leave_room_for_the_element_made_of_them(
