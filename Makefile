@@ -41,8 +41,9 @@ lint: $(STAMP)
 	$(RUN) mypy --strict gateway
 	$(BIN)/python -c "from importlinter.cli import lint_imports_command as main; main()" --no-cache
 
+# Two at a time, each file of tests in one process: the half of them waits for processes of their own.
 test: lint $(PEERS_STAMP)
-	$(RUN) pytest
+	$(RUN) pytest -n 2 --dist loadfile
 
 format: $(STAMP)
 	$(RUN) ruff check --fix

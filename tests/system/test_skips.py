@@ -21,13 +21,16 @@ INSIDE = "import pytest\ndef test_inside():\n    pytest.skip('needs the sun')\n"
 WHOLE = "import pytest\npytest.skip('needs the stars', allow_module_level=True)\n"
 
 
-def run(directory: Path, environment: dict[str, str], *files: str) -> tuple[int, str]:
+def run(directory: Path, environment: dict[str, str], *files: str, options: tuple[str, ...] = ()) -> tuple[int, str]:
     """Exit status and output of a run over files of these contents."""
     for number, text in enumerate(files):
         directory.joinpath(f"test_{number}.py").write_text(text)
     clean = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.support.skips", "-p", "no:cacheprovider", "-q", str(directory)],
+        [
+            *(sys.executable, "-m", "pytest", "-p", "tests.support.skips", "-p", "no:cacheprovider", "-q"),
+            *(*options, str(directory)),
+        ],
         cwd=directory,
         env=clean | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
@@ -37,9 +40,12 @@ def run(directory: Path, environment: dict[str, str], *files: str) -> tuple[int,
     return result.returncode, result.stdout + result.stderr
 
 
+@pytest.mark.parametrize("options", [(), ("-n", "2", "--dist", "loadfile")], ids=["alone", "as_make_does"])
 @pytest.mark.parametrize("environment", [{"CI": "true"}, {"SMSGW_REQUIRE_FOREIGN": "1"}])
-def test_a_skip_fails_the_run_and_is_named(tmp_path: Path, environment: dict[str, str]) -> None:
-    code, output = run(tmp_path, environment, PASSES, MARKED, INSIDE, WHOLE)
+def test_a_skip_fails_the_run_and_is_named(
+    tmp_path: Path, environment: dict[str, str], options: tuple[str, ...]
+) -> None:
+    code, output = run(tmp_path, environment, PASSES, MARKED, INSIDE, WHOLE, options=options)
     assert code == pytest.ExitCode.TESTS_FAILED, output
     assert "FAILED test_1.py::test_marked: needs the moon" in output
     assert "FAILED test_2.py::test_inside: needs the sun" in output
