@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -111,18 +112,18 @@ def test_a_statement_has_its_values_in_every_size(con: sqlite3.Connection, name:
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 3, 77, 255, 256, 257, 1000])
 def test_rows_go_in_pieces_and_none_is_left_out(rows: int) -> None:
-    con = sqlite3.connect(":memory:")
-    con.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)")
-    put = Values("INSERT INTO t (a, b) VALUES {values}", 2)
-    change = Values("WITH v(a, b) AS (VALUES {values}) UPDATE t SET b = v.b FROM v WHERE t.a = v.a", 2)
-    read = Values("WITH v(a) AS (VALUES {values}) SELECT t.a, t.b FROM v CROSS JOIN t ON t.a = v.a", 1)
-    statements: list[str] = []
-    con.set_trace_callback(statements.append)
-    assert put.run(con, [(i, 0) for i in range(rows)]) == rows
-    executed = [s for s in statements if s.startswith("INSERT")]
-    assert len(executed) == rows // MAX_CHUNK + (rows % MAX_CHUNK).bit_count()
-    assert change.run(con, [(i, i * i) for i in range(rows + 5)]) == rows
-    assert read.fetch(con, [(i,) for i in range(rows)]) == [(i, i * i) for i in range(rows)]
+    with closing(sqlite3.connect(":memory:")) as con:
+        con.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)")
+        put = Values("INSERT INTO t (a, b) VALUES {values}", 2)
+        change = Values("WITH v(a, b) AS (VALUES {values}) UPDATE t SET b = v.b FROM v WHERE t.a = v.a", 2)
+        read = Values("WITH v(a) AS (VALUES {values}) SELECT t.a, t.b FROM v CROSS JOIN t ON t.a = v.a", 1)
+        statements: list[str] = []
+        con.set_trace_callback(statements.append)
+        assert put.run(con, [(i, 0) for i in range(rows)]) == rows
+        executed = [s for s in statements if s.startswith("INSERT")]
+        assert len(executed) == rows // MAX_CHUNK + (rows % MAX_CHUNK).bit_count()
+        assert change.run(con, [(i, i * i) for i in range(rows + 5)]) == rows
+        assert read.fetch(con, [(i,) for i in range(rows)]) == [(i, i * i) for i in range(rows)]
 
 
 def test_statements_are_prepared_once(con: sqlite3.Connection) -> None:
