@@ -68,9 +68,9 @@ class Streams:
             )
             self.put(info)
             last = con.execute(
-                "SELECT max(coalesce((SELECT max(seq) FROM event WHERE stream = ?1), 0),"
-                " coalesce((SELECT acked FROM cursor WHERE stream = ?1), 0))",
-                (info.id,),
+                "SELECT max(coalesce((SELECT max(seq) FROM event WHERE stream = ?), 0),"
+                " coalesce((SELECT acked FROM cursor WHERE stream = ?), 0))",
+                (info.id, info.id),
             ).fetchone()[0]
             self.last_seq[info.id] = last
 
