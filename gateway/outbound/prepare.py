@@ -21,7 +21,7 @@ from gateway.sms.address import AddressError, normalise, normalise_sender
 from gateway.sms.compose import Way, compose, warnings_of
 from gateway.sms.national import Language
 from gateway.sms.preview import Preview, preview
-from gateway.sms.segment import SegmentBody, SegmentPlan, TooLongError, UnencodableError, plan, render
+from gateway.sms.segment import SegmentBody, SegmentPlan, TooLongError, UnencodableError, render
 from gateway.sms.transliterate import Change
 from gateway.sms.udh import UdhError
 from gateway.store.queries import Row
@@ -69,6 +69,15 @@ class Preparer:
         }
         self._usual: dict[str, Options] = {
             carrier.name: USUAL if carrier.default_alphabet == "gsm7" else Options(alphabet=carrier.default_alphabet)
+            for carrier in settings.carriers
+        }
+        self._ways: dict[str, Way] = {
+            carrier.name: Way(
+                scheme=carrier.long_messages,
+                alphabet=carrier.default_alphabet,
+                national=carrier.national_languages,
+                max_parts=self._max_segments,
+            )
             for carrier in settings.carriers
         }
         self._senders: dict[str, str] = {}
@@ -154,11 +163,9 @@ class Preparer:
         """What would be sent of a request, and why so. Raises Refusal as `prepare` does."""
         prepared = self.prepare(app, request, now_ms)
         carrier = self._settings.carriers_by_name[prepared.row.carrier]
-        options = self._usual[carrier.name] if is_usual(request) else settle(app, request, carrier)
+        options = self._options(app, request, carrier)
         way = self._way(request, carrier, options)
-        wanted = request.transliterate
-        transliterated = carrier.transliterate if wanted is None else wanted
-        return prepared, preview(_content(app, request), way, transliterated=transliterated)
+        return prepared, preview(_content(app, request), way, transliterated=_transliterates(request, carrier))
 
     def _sender(self, app: App, wanted: str | None) -> str:
         if wanted is None:
@@ -188,7 +195,7 @@ class Preparer:
         content: str | bytes | None = request.text
         if request.data is not None or content is None or request.encoding == "binary":
             content = _content(app, request)
-        options = self._usual[carrier.name] if is_usual(request) else settle(app, request, carrier)
+        options = self._options(app, request, carrier)
         if not content and not options.udh:
             raise Refusal("empty", field="text")
         try:
@@ -213,33 +220,26 @@ class Preparer:
     def _cut(
         self, request: Submit, carrier: Carrier, options: Options, content: str | bytes
     ) -> tuple[SegmentPlan, str | bytes, tuple[Change, ...]]:
-        wanted = request.transliterate
-        if (carrier.transliterate if wanted is None else wanted) and isinstance(content, str):
-            composed = compose(content, self._way(request, carrier, options))
+        way = self._way(request, carrier, options)
+        if isinstance(content, str) and _transliterates(request, carrier):
+            composed = compose(content, way)
             return composed.plan, composed.text, composed.changes
-        planned = plan(
-            content,
-            encoding=request.encoding,
-            scheme=carrier.long_messages,
-            alphabet=carrier.default_alphabet,
-            udh=options.udh,
-            flash=options.flash_way if options.flash else None,
-            added=options.added,
-            national=carrier.national_languages if request.national is None else _each_once(request.national),
-            max_parts=self._max_segments,
-        )
-        return planned, content, ()
+        return way.plan(content), content, ()
+
+    def _options(self, app: App, request: Submit, carrier: Carrier) -> Options:
+        return self._usual[carrier.name] if is_usual(request) else settle(app, request, carrier)
 
     def _way(self, request: Submit, carrier: Carrier, options: Options) -> Way:
-        return Way(
+        way = self._ways[carrier.name]
+        if options is self._usual[carrier.name] and request.encoding == "auto" and request.national is None:
+            return way
+        return msgspec.structs.replace(
+            way,
             encoding=request.encoding,
-            scheme=carrier.long_messages,
-            alphabet=carrier.default_alphabet,
             udh=options.udh,
             flash=options.flash_way,
             added=options.added,
-            national=carrier.national_languages if request.national is None else _each_once(request.national),
-            max_parts=self._max_segments,
+            national=way.national if request.national is None else _each_once(request.national),
         )
 
     def _times(self, request: Submit, now_ms: int) -> tuple[int | None, int]:
@@ -263,6 +263,10 @@ class Preparer:
                 raise Refusal("invalid_params", f"validity is 1 to {int(LONGEST_VALIDITY)} seconds", field="validity")
             validity = request.validity
         return due_at, (due_at or now_ms) + int(validity * 1000)
+
+
+def _transliterates(request: Submit, carrier: Carrier) -> bool:
+    return carrier.transliterate if request.transliterate is None else request.transliterate
 
 
 def _content(app: App, request: Submit) -> str | bytes:

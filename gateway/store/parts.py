@@ -24,6 +24,7 @@ UNITS_AT_ONCE: Final = 4000
 FORGET_AT_ONCE: Final = 5000
 NEIGHBOURS_MS: Final = 60_000
 """What may be a copy is taken for a part of the next message where another part of that came within this time."""
+
 # --- arrivals ---------------------------------------------------------------------------------------------------------
 
 

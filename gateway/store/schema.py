@@ -189,7 +189,7 @@ mo_message = Table(
     Column("total", SmallInteger, nullable=False),
     Column("units", Integer, nullable=False),  # what its waiting parts count for: `store.waiting.units_of`
     Column("received_at", Big, nullable=False),  # when the last part came that waits, or the message was told of
-    Column("told", LargeBinary, nullable=False),  # which parts were told of, as `store.parts.Long` writes it
+    Column("told", LargeBinary, nullable=False),  # which parts were told of, as `store.long.Long` writes it
     Index("mo_message_key", "peer", "number", "ref", "total", unique=True),
 )
 Index(
