@@ -1,6 +1,6 @@
 """The configuration: TOML with the environment over it, every key documented, secrets never shown."""
 
-from gateway.settings.carriers import Alphabet, BindKind, Carrier, LongMessages
+from gateway.settings.carrier import Alphabet, BindKind, Carrier, LongMessages
 from gateway.settings.errors import ConfigError, Place, Problem
 from gateway.settings.load import load
 from gateway.settings.models import Settings

@@ -10,7 +10,7 @@ import phonenumbers
 from pydantic import AfterValidator, Field
 
 from gateway.settings.base import Section
-from gateway.settings.carriers import SPECIFIED_PASSWORD, Carrier
+from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
 from gateway.settings.routing import SHORTEST_KEY, App, Handler, Number
 from gateway.settings.secret import Secret
 from gateway.settings.service import Limits, Log, Metrics, Socket, Store

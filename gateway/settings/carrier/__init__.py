@@ -1,0 +1,47 @@
+"""``[[carriers]]``: an account at an operator or aggregator, with its limits and quirks; a file for each theme."""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+
+from gateway.settings.carrier.account import SPECIFIED_PASSWORD, Account
+from gateway.settings.carrier.holding import BindKind, Holding
+from gateway.settings.carrier.pacing import Pacing
+from gateway.settings.carrier.receipts import Receipts
+from gateway.settings.carrier.wire import Alphabet, LongMessages, Wire
+from gateway.settings.types import fail, split_host_port
+
+__all__ = ["SPECIFIED_PASSWORD", "Alphabet", "BindKind", "Carrier", "LongMessages"]
+
+
+class Carrier(Receipts, Wire, Pacing, Holding, Account):
+    """One account; all its binds share a queue, a rate and the ids of its receipts."""
+
+    @property
+    def endpoints(self) -> tuple[tuple[str, int], ...]:
+        """(host, port) to connect to, in order of preference."""
+        if self.hosts is not None:
+            return tuple(split_host_port(host, self.port) for host in self.hosts)
+        assert self.host is not None
+        return ((self.host, self.port),)
+
+    @property
+    def mo_alphabet(self) -> Alphabet:
+        """What data_coding 0 means in messages from this carrier."""
+        return self.inbound_alphabet or self.default_alphabet
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Carrier:
+        if (self.host is None) == (self.hosts is None):
+            raise fail("host_or_hosts", "exactly one of host and hosts")
+        if self.reconnect_min > self.reconnect_max:
+            raise fail("reconnect", "reconnect_min not above reconnect_max")
+        if self.national_languages and self.default_alphabet not in ("gsm7", "gsm7_packed"):
+            raise fail("national_languages", 'default_alphabet = "gsm7" or "gsm7_packed" beside national_languages')
+        if self.tls_key is not None and self.tls_cert is None:
+            raise fail("tls", "tls_cert beside tls_key")
+        if not self.tls:
+            given = [key for key in ("tls_ca", "tls_cert", "tls_server_name") if getattr(self, key) is not None]
+            if given:
+                raise fail("tls", f"tls = true beside {given[0]}")
+        return self

@@ -1,0 +1,46 @@
+"""How fast and in which order segments go to a carrier, and what is done about those that it does not take."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from gateway.settings.base import Section
+from gateway.settings.types import Seconds
+
+
+class Pacing(Section):
+    """Window, rate and repeats."""
+
+    window: int = Field(50, ge=1, le=10_000, description="Unanswered submits on one bind at a time; ask the carrier.")
+    throughput: float = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Segments a second over all binds of the carrier; 0: no cap. In no second more than the whole "
+        "number of it, so 1.5 gives 1.",
+    )
+    response_timeout: Seconds = Field(
+        10, ge=0.1, le=600, description="Wait for a response; after it a segment is in doubt."
+    )
+    in_doubt: Literal["resend", "hold"] = Field(
+        "resend",
+        description="A segment that was written and not answered: `resend` (at most once, may come twice) or "
+        "`hold` (an operator decides).",
+    )
+    order: Literal["peer", "none"] = Field(
+        "peer",
+        description="`peer`: one message at a time between a number and a peer, so that they arrive in "
+        "order; `none`: no such wait.",
+    )
+    retry_delay: Seconds = Field(
+        5, ge=0.1, le=300, description="First wait after a temporary refusal; doubles to 300 seconds."
+    )
+    throttle_pause: Seconds = Field(
+        1,
+        ge=0.05,
+        le=300,
+        description="Pause of the whole carrier after ESME_RTHROTTLED (0x58), and after ESME_RMSGQFUL (0x14) for many "
+        "peers in a row.",
+    )
