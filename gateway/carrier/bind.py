@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import ssl
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal
 
 import trio
@@ -75,6 +76,18 @@ class Answer:
         self.late = late
 
 
+class Ask:
+    """A request beside the submits, a query_sm say, and who is told of its outcome.
+
+    ``done`` gets the response and its command_status; None and None when there will be no answer.
+    """
+
+    __slots__ = ("done",)
+
+    def __init__(self, done: Callable[[Pdu | None, int | None], None]) -> None:
+        self.done = done
+
+
 class Bind:
     """One bind. ``in_use`` counts the segments that were written and whose outcome is not yet on disk.
 
@@ -137,6 +150,14 @@ class Bind:
         self.session.send_request(pdu, now, segment)
         self._fresh.append(segment)
         self.in_use += 1
+
+    def ask(self, pdu: Pdu, ask: Ask) -> None:
+        """Puts a request beside the submits into the session, outside of the window; `flush` writes.
+
+        The caller bounds how many of them are open, and has seen that the bind is up.
+        """
+        assert self.session is not None
+        self.session.send_request(pdu, trio.current_time(), ask)
 
     def flush(self) -> None:
         """Writes what was put in."""
@@ -284,6 +305,8 @@ class Bind:
                 if isinstance(segment, SegmentOut):
                     message_id = getattr(event.pdu, "message_id", "")  # type: ignore[union-attr]
                     answers.append(Answer(segment, event.status, message_id, event.late))  # type: ignore[union-attr]
+                elif isinstance(segment, Ask) and not event.late:  # type: ignore[union-attr]
+                    segment.done(event.pdu, event.status)  # type: ignore[union-attr]
             elif kind is RequestReceived:
                 if isinstance(event.pdu, (DeliverSm, DataSm)):  # type: ignore[union-attr]
                     arrived.append((event.sequence, event.pdu))  # type: ignore[union-attr]
@@ -292,6 +315,8 @@ class Bind:
             elif kind is RequestExpired:
                 if isinstance(event.token, SegmentOut):  # type: ignore[union-attr]
                     expired.append(event.token)  # type: ignore[union-attr]
+                elif isinstance(event.token, Ask):  # type: ignore[union-attr]
+                    event.token.done(None, None)  # type: ignore[union-attr]
             else:
                 self._session_event(event)
         hooks = self.carrier.hooks
@@ -371,9 +396,12 @@ class Bind:
         fresh = {id(s) for s in self._fresh}
         written: list[SegmentOut] = []
         unwritten: list[SegmentOut] = []
+        asked: list[Ask] = []
         for token in session.outstanding_tokens():
             if isinstance(token, SegmentOut):
                 (unwritten if id(token) in fresh else written).append(token)
+            elif isinstance(token, Ask):
+                asked.append(token)
         # An error of ours came between an outcome and its record: nobody knows of it.
         written += self._settling
         self._settling = []
@@ -384,6 +412,8 @@ class Bind:
         self._set("down")
         if written or unwritten:
             self.carrier.hooks.lost(self, written, unwritten)
+        for ask in asked:
+            ask.done(None, None)
 
     # --- stopping -----------------------------------------------------------------------------------------------------
 

@@ -14,19 +14,17 @@ from gateway.carrier.connection import Connector, connect_tcp
 from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.carrier.pacer import Pacer
 from gateway.carrier.status import FullQueues
+from gateway.carrier.wire import Wire
 from gateway.log import logger
 from gateway.model import Clock
 from gateway.settings import Carrier as CarrierSettings
-from gateway.smpp.pdu import Address, DataSm, DeliverSm, SubmitSm, Tlv
+from gateway.smpp.pdu import DataSm, DeliverSm
 from gateway.smpp.session import Session
-from gateway.smpp.times import write_relative
-from gateway.sms.address import wire_address
 
 _log = logger(component="carrier")
 
 BIND_INTERVAL = 1.0
 """Seconds between two bind attempts of a carrier, over all its binds: reconnects never hammer."""
-SOURCE_CACHE = 10_000
 
 
 class Hooks(Protocol):
@@ -91,7 +89,7 @@ class Carrier:
         # A one-time code must find room to be claimed, however much of a bulk job is claimed already.
         self.kept_free = max(1, settings.window * max(1, settings.binds) // 8)
         self.full_queues = FullQueues()
-        self._sources: dict[str, Address] = {}
+        self.wire = Wire(settings)
         self._changed = trio.Event()
         self._next_bind = 0.0
         self._due = float("inf")
@@ -182,7 +180,7 @@ class Carrier:
             bind = senders[turn % len(senders)]
             segment = ready.popleft()
             try:
-                bind.send(segment, self._pdu(segment, now_ms), now)
+                bind.send(segment, self.wire.submit(segment, now_ms), now)
             except ValueError as error:  # it fits no PDU; others shall not suffer for it
                 _log.error("segment_unsendable", bind=bind.name, error=str(error))
                 unsendable.append(segment)
@@ -199,37 +197,6 @@ class Carrier:
             self.hooks.expired(self, expired)
         if unsendable:
             self.hooks.unsendable(self, unsendable)
-
-    def _pdu(self, segment: SegmentOut, now_ms: int) -> SubmitSm:
-        m = segment.message
-        body = m.bodies[segment.part - 1]
-        settings = self.settings
-        source = self._sources.get(m.number)
-        if source is None:
-            source = self.address(m.number, settings.source_ton, settings.source_npi)
-            if len(self._sources) < SOURCE_CACHE:
-                self._sources[m.number] = source
-        tlvs = m.tlvs
-        if body.tlvs:
-            tlvs = tuple(Tlv(tag, value) for tag, value in body.tlvs) + tlvs
-        return SubmitSm(
-            source=source,
-            destination=self.address(m.peer, settings.dest_ton, settings.dest_npi),
-            short_message=body.short_message,
-            esm_class=body.esm_class,
-            data_coding=body.data_coding,
-            registered_delivery=1 if m.receipt else 0,
-            service_type=settings.service_type,
-            protocol_id=m.protocol_id,
-            validity_period=write_relative((m.expires_at - now_ms) / 1000) if m.validity else "",
-            tlvs=tlvs,
-        )
-
-    @staticmethod
-    def address(value: str, ton: int | None, npi: int | None) -> Address:
-        """An address as it goes on the wire: TON and NPI by its kind, unless the settings say otherwise."""
-        kind_ton, kind_npi, text = wire_address(value)
-        return Address(kind_ton if ton is None else ton, kind_npi if npi is None else npi, text)
 
     def settled(self, bind: Bind, segments: int) -> None:
         """The outcome of so many segments of a bind is stored: their slots are free."""

@@ -8,30 +8,25 @@ of a bind.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
-
-import trio
 
 from gateway.carrier.bind import Answer, Bind
 from gateway.carrier.carrier import Carrier
 from gateway.carrier.outgoing import Outgoing, SegmentOut
-from gateway.carrier.status import Verdict, reason, verdict
 from gateway.log import logger
 from gateway.metrics import Metrics
 from gateway.model import State
+from gateway.outbound.answers import Answers
+from gateway.outbound.doubts import Doubts
 from gateway.outbound.intake import Intake
 from gateway.outbound.loader import Loader
 from gateway.outbound.queue import CarrierQueue
 from gateway.settings import Settings
 from gateway.smpp.session import Session
 from gateway.store.ends import End, EndOp
-from gateway.store.hot import Row
-from gateway.store.sends import ClaimOp, DoubtOp, Key, ResponseOp, Sent, UnclaimOp
+from gateway.store.sends import ClaimOp, Key, UnclaimOp
 from gateway.store.store import Store
 
 _log = logger(component="outbound")
-
-LONGEST_RETRY: Final = 300.0
 
 
 class Outbound:
@@ -48,6 +43,8 @@ class Outbound:
         self._settings = settings
         self.intake = Intake(self, settings)
         self.loader = Loader(self)
+        self.answers = Answers(self)
+        self.doubts = Doubts(self)
         self.later: Callable[[Outgoing], None] = _ignore
         self.on_arrived: Callable[[Bind, Session, list], None] = _ignore_arrived  # type: ignore[type-arg]
 
@@ -239,106 +236,8 @@ class Outbound:
         self.on_arrived(bind, session, pdus)
 
     def answered(self, bind: Bind, answers: list[Answer]) -> None:
-        """Responses of one read: recorded in one operation, whose commit frees their slots."""
-        carrier = bind.carrier
-        counts = self.metrics.carrier(carrier.name)
-        now_ms = self.clock.now_ms()
-        now = trio.current_time()
-        sent: list[Sent] = []
-        refused: list[End] = []
-        retries: list[Row] = []
-        mine: list[tuple[SegmentOut, Verdict, int]] = []
-        throttled = False
-        for a in answers:
-            segment = a.segment
-            item = segment.message
-            judged = verdict(a.status)
-            if judged is Verdict.SENT:
-                sent.append(Sent(item.id, segment.part, a.message_id, now_ms, item.receipt, a.late))
-                if a.late:
-                    self._withdraw(item, segment.part)
-            else:
-                counts.failed(a.status)
-                if judged is Verdict.REFUSED:
-                    states = ((1, 1), (4, 4)) if a.late else ((2, 2),)
-                    refused += [
-                        End(
-                            item.id,
-                            segment.part,
-                            State.FAILED,
-                            reason(a.status),
-                            status=a.status,
-                            low=low,
-                            high=high,
-                        )
-                        for low, high in states
-                    ]
-                elif not a.late:
-                    throttled |= judged is Verdict.THROTTLED or carrier.full_queues.full(a.status, item.peer)
-                    due = self._retry_at(carrier, segment, judged, now_ms)
-                    retries.append((item.id, segment.part, a.status, due))
-                    item.due_at = max(item.due_at, due)
-            if a.late:
-                counts.late.inc()
-            else:
-                mine.append((segment, judged, a.status))
-        if sent:
-            counts.accepted.inc(len(sent))
-            carrier.full_queues.taken()
-        counts.submit_latency.observe([now - a.segment.written_at for a in answers])
-        if throttled:
-            pause = carrier.settings.throttle_pause
-            counts.throttled.inc(carrier.pause(pause))
-        op = ResponseOp(carrier.name, sent, refused, retries, (bind, mine))
-        self.writer.put(op, self._recorded, self._not_recorded)
-
-    def _withdraw(self, item: Outgoing, part: int) -> None:
-        """A late answer says that the carrier has it: a copy that is not written yet is not sent."""
-        queue = self.queues[item.carrier]
-        carrier = self.carriers.get(item.carrier)
-        item.settled = {part, *(item.settled or ())}
-        if part in item.waiting:
-            item.waiting.remove(part)
-            queue.count(item.app, -1)
-        elif carrier is not None and carrier.withdraw(item, part):
-            item.open -= 1
-        else:
-            return
-        self.place(queue, item)
-
-    @staticmethod
-    def _retry_at(carrier: Carrier, segment: SegmentOut, judged: Verdict, now_ms: int) -> int:
-        item = segment.message
-        if judged is Verdict.THROTTLED:
-            wait = carrier.settings.throttle_pause
-        else:
-            item.attempts += 1
-            wait = min(carrier.settings.retry_delay * 2 ** min(item.attempts - 1, 16), LONGEST_RETRY)
-        # Not later than its validity, so that others to the same peer do not wait for what has expired.
-        return min(now_ms + int(wait * 1000), item.expires_at)
-
-    def _recorded(self, op: ResponseOp) -> None:
-        bind: Bind
-        mine: list[tuple[SegmentOut, Verdict, int]]
-        bind, mine = op.context
-        carrier = bind.carrier
-        queue = self.queues[carrier.name]
-        carrier.settled(bind, len(mine))
-        for segment, judged, _ in mine:
-            item = segment.message
-            item.open -= 1
-            if judged is Verdict.SENT:
-                pass
-            elif judged is Verdict.REFUSED:
-                # Its unsent parts ended with it in the same transaction.
-                queue.count(item.app, -len(item.waiting))
-                item.waiting = []
-            else:
-                item.waiting = sorted({segment.part, *item.waiting})
-                queue.count(item.app, 1)
-            self.place(queue, item)
-        carrier.pump()
-        self.refill(carrier.name)
+        """Responses of one read."""
+        self.answers.answered(bind, answers)
 
     def place(self, queue: CarrierQueue, item: Outgoing) -> None:
         """After an outcome: the pair is freed when all is done; what has to go again waits until it is due."""
@@ -353,52 +252,16 @@ class Outbound:
             else:
                 queue.again(item)
 
-    def _not_recorded(self, op: ResponseOp, error: Exception) -> None:
-        # Only a defect gets here. The segments stay `submitting` in the database and are in doubt at the next start.
-        bind: Bind
-        bind, mine = op.context
-        bind.carrier.settled(bind, len(mine))
-        for segment, _, _ in mine:
-            segment.message.open -= 1
-            if not segment.message.open and not segment.message.waiting:
-                self.queues[bind.carrier.name].finished(segment.message)
-
     def unanswered(self, bind: Bind, segments: list[SegmentOut]) -> None:
         """No response in time: in doubt."""
-        self._doubt(bind, segments)
+        self.doubts.doubt(bind, segments)
 
     def lost(self, bind: Bind, written: list[SegmentOut], unwritten: list[SegmentOut]) -> None:
         """The session ended."""
         if unwritten:
             self._unclaim(bind.carrier.name, unwritten, bind)
         if written:
-            self._doubt(bind, written)
-
-    def _doubt(self, bind: Bind, segments: list[SegmentOut]) -> None:
-        carrier = bind.carrier
-        self.metrics.carrier(carrier.name).in_doubt.inc(len(segments))
-        _log.warning("in_doubt", bind=bind.name, segments=len(segments), policy=carrier.settings.in_doubt)
-        keys = [(s.message.id, s.part) for s in segments]
-        op = DoubtOp(keys, carrier.settings.in_doubt == "resend", (bind, segments))
-        self.writer.put(op, self._doubted)
-
-    def _doubted(self, op: DoubtOp) -> None:
-        bind: Bind
-        segments: list[SegmentOut]
-        bind, segments = op.context
-        carrier = bind.carrier
-        queue = self.queues[carrier.name]
-        carrier.settled(bind, len(segments))
-        for s in segments:
-            item = s.message
-            item.open -= 1
-            again = op.states.get((item.id, s.part)) == State.QUEUED
-            if again:
-                item.waiting = sorted({s.part, *item.waiting})
-                queue.count(item.app, 1)
-            self.place(queue, item)
-        carrier.pump()
-        self.refill(carrier.name)
+            self.doubts.doubt(bind, written)
 
 
 def _ignore(item: Outgoing) -> None:

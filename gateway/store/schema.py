@@ -65,6 +65,9 @@ message = Table(
     Column("parts", SmallInteger, nullable=False),
     Column("receipt", SmallInteger, nullable=False),
     Column("expires_at", Big, nullable=False),
+    Column("door", Text),  # which way it came in: socket ...
+    Column("route", Text),  # name of the route that chose its carrier; null: its number's own carrier
+    Column("tried", Text),  # JSON array of the carriers that it was taken from, in this order
     Index("message_peer", "peer", "id"),
 )
 
@@ -91,6 +94,8 @@ segment = Table(
     Column("smsc_message_id", Text),
     Column("sent_at", Big),
     Column("done_at", Big),
+    Column("bind", Text),  # of the attempt that was answered last
+    Column("written_at", Big),  # when its submit_sm was handed to the session
     PrimaryKeyConstraint("message_id", "part"),
     sqlite_with_rowid=False,
 )
@@ -288,5 +293,44 @@ retry = Table(
     Column("due_at", Big),  # null: dead letter
     Column("error", Text, nullable=False),
     PrimaryKeyConstraint("stream", "seq"),
+    sqlite_with_rowid=False,
+)
+
+# What happened to a segment beyond the usual: attempts that were refused or not answered, receipts that changed
+# nothing, other carriers. What went as it should leaves its times in `segment`, and no row here.
+trace = Table(
+    "trace",
+    metadata,
+    Column("message_id", Big, nullable=False),
+    Column("id", Big, nullable=False),
+    Column("part", SmallInteger, nullable=False),
+    Column("at", Big, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("detail", Text),  # JSON
+    PrimaryKeyConstraint("message_id", "id"),
+    sqlite_with_rowid=False,
+)
+
+# Pairs that are held on another carrier than the one that their route would give them first.
+sticky = Table(
+    "sticky",
+    metadata,
+    Column("number", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("carrier", Text, nullable=False),
+    Column("at", Big, nullable=False),
+    PrimaryKeyConstraint("number", "peer"),
+    sqlite_with_rowid=False,
+)
+
+# What is remembered of a carrier over a restart: that an operator paused it, the form of its message ids ...
+carrier_state = Table(
+    "carrier_state",
+    metadata,
+    Column("carrier", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("carrier", "key"),
     sqlite_with_rowid=False,
 )

@@ -1,0 +1,140 @@
+"""Answers to submits: what each means for its segment, recorded in one operation, whose commit frees the slots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from gateway.carrier.bind import Answer, Bind
+from gateway.carrier.carrier import Carrier
+from gateway.carrier.outgoing import Outgoing, SegmentOut
+from gateway.carrier.status import Verdict, reason, verdict
+from gateway.model import State
+from gateway.store.ends import End
+from gateway.store.hot import Row
+from gateway.store.sends import ResponseOp, Sent
+
+if TYPE_CHECKING:
+    from gateway.outbound.outbound import Outbound
+
+LONGEST_RETRY: Final = 300.0
+
+
+class Answers:
+    """Judges responses and has them recorded."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+
+    def answered(self, bind: Bind, answers: list[Answer]) -> None:
+        """Responses of one read: recorded in one operation, whose commit frees their slots."""
+        carrier = bind.carrier
+        counts = self._outbound.metrics.carrier(carrier.name)
+        now_ms = self._outbound.clock.now_ms()
+        now = trio.current_time()
+        sent: list[Sent] = []
+        refused: list[End] = []
+        retries: list[Row] = []
+        mine: list[tuple[SegmentOut, Verdict, int]] = []
+        throttled = False
+        for a in answers:
+            segment = a.segment
+            item = segment.message
+            judged = verdict(a.status)
+            if judged is Verdict.SENT:
+                sent.append(Sent(item.id, segment.part, a.message_id, now_ms, item.receipt, a.late))
+                if a.late:
+                    self._withdraw(item, segment.part)
+            else:
+                counts.failed(a.status)
+                if judged is Verdict.REFUSED:
+                    states = ((1, 1), (4, 4)) if a.late else ((2, 2),)
+                    refused += [
+                        End(
+                            item.id,
+                            segment.part,
+                            State.FAILED,
+                            reason(a.status),
+                            status=a.status,
+                            low=low,
+                            high=high,
+                        )
+                        for low, high in states
+                    ]
+                elif not a.late:
+                    throttled |= judged is Verdict.THROTTLED or carrier.full_queues.full(a.status, item.peer)
+                    due = self._retry_at(carrier, segment, judged, now_ms)
+                    retries.append((item.id, segment.part, a.status, due))
+                    item.due_at = max(item.due_at, due)
+            if a.late:
+                counts.late.inc()
+            else:
+                mine.append((segment, judged, a.status))
+        if sent:
+            counts.accepted.inc(len(sent))
+            carrier.full_queues.taken()
+        counts.submit_latency.observe([now - a.segment.written_at for a in answers])
+        if throttled:
+            pause = carrier.settings.throttle_pause
+            counts.throttled.inc(carrier.pause(pause))
+        op = ResponseOp(carrier.name, sent, refused, retries, (bind, mine))
+        self._outbound.writer.put(op, self._recorded, self._not_recorded)
+
+    def _withdraw(self, item: Outgoing, part: int) -> None:
+        """A late answer says that the carrier has it: a copy that is not written yet is not sent."""
+        queue = self._outbound.queues[item.carrier]
+        carrier = self._outbound.carriers.get(item.carrier)
+        item.settled = {part, *(item.settled or ())}
+        if part in item.waiting:
+            item.waiting.remove(part)
+            queue.count(item.app, -1)
+        elif carrier is not None and carrier.withdraw(item, part):
+            item.open -= 1
+        else:
+            return
+        self._outbound.place(queue, item)
+
+    @staticmethod
+    def _retry_at(carrier: Carrier, segment: SegmentOut, judged: Verdict, now_ms: int) -> int:
+        item = segment.message
+        if judged is Verdict.THROTTLED:
+            wait = carrier.settings.throttle_pause
+        else:
+            item.attempts += 1
+            wait = min(carrier.settings.retry_delay * 2 ** min(item.attempts - 1, 16), LONGEST_RETRY)
+        # Not later than its validity, so that others to the same peer do not wait for what has expired.
+        return min(now_ms + int(wait * 1000), item.expires_at)
+
+    def _recorded(self, op: ResponseOp) -> None:
+        bind: Bind
+        mine: list[tuple[SegmentOut, Verdict, int]]
+        bind, mine = op.context
+        carrier = bind.carrier
+        queue = self._outbound.queues[carrier.name]
+        carrier.settled(bind, len(mine))
+        for segment, judged, _ in mine:
+            item = segment.message
+            item.open -= 1
+            if judged is Verdict.SENT:
+                pass
+            elif judged is Verdict.REFUSED:
+                # Its unsent parts ended with it in the same transaction.
+                queue.count(item.app, -len(item.waiting))
+                item.waiting = []
+            else:
+                item.waiting = sorted({segment.part, *item.waiting})
+                queue.count(item.app, 1)
+            self._outbound.place(queue, item)
+        carrier.pump()
+        self._outbound.refill(carrier.name)
+
+    def _not_recorded(self, op: ResponseOp, error: Exception) -> None:
+        # Only a defect gets here. The segments stay `submitting` in the database and are in doubt at the next start.
+        bind: Bind
+        bind, mine = op.context
+        bind.carrier.settled(bind, len(mine))
+        for segment, _, _ in mine:
+            segment.message.open -= 1
+            if not segment.message.open and not segment.message.waiting:
+                self._outbound.queues[bind.carrier.name].finished(segment.message)
