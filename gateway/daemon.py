@@ -20,7 +20,7 @@ from gateway.carrier.carrier import Carrier
 from gateway.carrier.connection import Connector, connect_tcp
 from gateway.doors.methods import Methods
 from gateway.doors.metrics_page import MetricsPage
-from gateway.doors.socket import SocketServer, listen, remove
+from gateway.doors.socket import Listening, SocketServer, listen, remove
 from gateway.handlers.webhook import Webhook
 from gateway.inbound import Inbound
 from gateway.metrics import Metrics
@@ -57,6 +57,7 @@ class Daemon:
         store: Store | None = None,
         connector: Connector = connect_tcp,
         rng: random.Random | None = None,
+        listening: Listening = listen,
     ) -> None:
         self.settings = settings
         self.path = path
@@ -73,11 +74,12 @@ class Daemon:
             wal_limit=settings.store.wal_limit << 20,
         )
         self._connector = connector
+        self._listening = listening
         self._rng = rng or random.Random()
         self.store.writer.on_counts = self.metrics.counts
         self.store.writer.on_receipt_times = self.metrics.receipt_times
         self.store.writer.stats.on_burst = self._burst
-        self.outbound = Outbound(settings, self.store, self.metrics)
+        self.outbound = Outbound(settings, self.store, self.metrics, self._rng)
         self.inbound = Inbound(settings, self.store, self.metrics)
         self.outbound.on_arrived = self.inbound.arrived
         self.sweeper = Sweeper(self.outbound, settings)
@@ -158,7 +160,7 @@ class Daemon:
             _log.warning("in_doubt_after_restart", carrier=carrier, segments=segments)
         self.outbound.loader.recover()
         try:
-            listener = listen(self.settings.socket, self._socket_lock)
+            listener = self._listening(self.settings.socket, self._socket_lock)
             try:
                 await self._run(listener, task_status)
             finally:
@@ -240,7 +242,7 @@ class Daemon:
         assert self._nursery is not None
         feed = await self.outbox.open(HANDLER, "", name)
         handler = self.settings.handlers_by_name[name]
-        webhook = Webhook(handler, feed, self.outbox, self.metrics, self.store.clock)
+        webhook = Webhook(handler, feed, self.outbox, self.metrics, self.store.clock, rng=self._rng)
         self.handlers[name] = webhook
         scope = self._handler_scopes[name] = trio.CancelScope()
 

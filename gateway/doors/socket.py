@@ -9,6 +9,7 @@ import os
 import socket as sockets
 import stat
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import trio
@@ -94,6 +95,10 @@ class SocketServer:
             _log.error("connection_failed", peer=connection.peer, error=repr(error), exc_info=True)
         finally:
             self.connections.discard(connection)
+
+
+Listening = Callable[[SocketSettings, FileLock], trio.SocketListener]
+"""Where applications connect: `listen`, or what a test has in its place."""
 
 
 def listen(settings: SocketSettings, lock: FileLock | None = None) -> trio.SocketListener:

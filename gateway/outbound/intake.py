@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -44,11 +45,11 @@ class Batch:
 class Intake:
     """`submit`, the one way in for messages, whatever door they came through."""
 
-    def __init__(self, outbound: Outbound, settings: Settings) -> None:
+    def __init__(self, outbound: Outbound, settings: Settings, rng: random.Random | None = None) -> None:
         self._outbound = outbound
         self._store = outbound.store
         self._writer = outbound.writer
-        self.preparer = Preparer(settings, outbound.store.ids)
+        self.preparer = Preparer(settings, outbound.store.ids, rng)
         self._limit = settings.limits.queued
         self._repeated: deque[Batch] = deque()
         self._repeats = trio.Event()

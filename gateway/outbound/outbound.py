@@ -7,6 +7,7 @@ of a bind.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 from gateway.carrier.bind import Answer, Bind
@@ -32,7 +33,7 @@ _log = logger(component="outbound")
 class Outbound:
     """The MT flow of all carriers. Implements what carriers call (`gateway.carrier.carrier.Hooks`) for segments."""
 
-    def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, store: Store, metrics: Metrics, rng: random.Random | None = None) -> None:
         self.store = store
         self.writer = store.writer
         self.metrics = metrics
@@ -41,7 +42,7 @@ class Outbound:
         self.queues: dict[str, CarrierQueue] = {}
         self.stopping = False
         self._settings = settings
-        self.intake = Intake(self, settings)
+        self.intake = Intake(self, settings, rng)
         self.loader = Loader(self)
         self.answers = Answers(self)
         self.doubts = Doubts(self)

@@ -31,7 +31,7 @@ CHECKPOINT_FROM: Final = 4 << 20
 class Store:
     """Opens the database and takes the epoch; `run` keeps the writer and the checkpoints going.
 
-    Raises StoreError when it cannot be opened.
+    ``database``: one that is open already, in place of the one at ``url``. Raises StoreError when it cannot be opened.
     """
 
     def __init__(
@@ -48,9 +48,10 @@ class Store:
         tuning: Tuning | None = None,
         run_sync: RunSync | None = None,
         inline: bool = False,
+        database: Database | None = None,
     ) -> None:
         self.clock = clock or Clock()
-        self.database = Database(url, synchronous=synchronous)
+        self.database = database or Database(url, synchronous=synchronous)
         con: sqlite3.Connection | None = None
         try:
             con = self.database.connect()
