@@ -262,7 +262,7 @@ class Outbound:
         if unwritten:
             self._unclaim(bind.carrier.name, unwritten, bind)
         if written:
-            self.doubts.doubt(bind, written)
+            self.doubts.doubt(bind, written, lost=True)
 
 
 def _ignore(item: Outgoing) -> None:

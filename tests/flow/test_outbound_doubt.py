@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -72,13 +73,30 @@ async def test_a_broken_connection_puts_in_doubt_what_was_written_and_nothing_el
         assert g.segments("attempts") == [1] * 6 + [0] * 14
         g.smsc.answer = lambda _: 0
         await g.smsc.bound(2)
-        await g.settled()
+        await trio.sleep(10)
         expected = [labelled(i) for i in range(6)]
         expected += [labelled(i) for i in range(1 if policy is RESEND else 6, 20)]
         assert g.smsc.texts[:6] == expected[:6]
         assert sorted(g.smsc.texts) == sorted(expected)
         states = [await app.state(id) for id in ids]
         assert states == (["sent"] * 20 if policy is RESEND else ["sent"] + ["in_doubt"] * 5 + ["sent"] * 14)
+
+
+async def test_copies_after_a_lost_session_come_one_after_the_other(autojump_clock: MockClock) -> None:
+    """Whatever made the carrier close does not meet again all that it met before; new messages do not wait."""
+    async with gateway(carrier='window = 10\nin_doubt = "resend"', answer=withhold) as g:
+        app = await g.connect()
+        await app.submits([{"to": p, "text": labelled(i)} for i, p in enumerate(peers(5))])
+        await g.smsc.came(5)
+        g.smsc.answer = lambda _: 0
+        g.smsc.binds[0].disconnect()
+        await g.smsc.bound(2)
+        again = trio.current_time()
+        await app.submit(labelled(9), to=peers(6)[5])
+        submits = await g.smsc.came(11)
+        assert [s.label for s in submits[5:]] == ["0009", "0000", "0001", "0002", "0003", "0004"]
+        assert submits[5].at == pytest.approx(again, abs=0.02)
+        assert all(b.at - a.at >= 0.09 for a, b in pairwise(submits[6:]))
 
 
 async def test_what_certainly_was_not_written_is_not_in_doubt(autojump_clock: MockClock) -> None:

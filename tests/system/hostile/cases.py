@@ -278,10 +278,10 @@ CONNECTIONS: Final = (
     Case("says it is bound already", Conduct(bind_status=0x05), seconds=3.5, check=tried_again),
     Case(
         "closes at one message",
-        Conduct(peers={"+12125550050": "drop"}),
-        rate=150,
+        Conduct(peers={"+12125550055": "drop"}, delay=0.05),
+        seconds=5.0,
+        peers=1000,
         check=set_aside,
-        open="its copy goes to the bind beside at once",
     ),
 )
 _PAUSE: Final = {"throttle_pause": 0.6, "retry_delay": 0.1}
