@@ -82,6 +82,8 @@ class Intake:
                 self._try_direct(prepared, queue)
                 if prepared.row.state == State.QUEUED:
                     queue.count(app.name, prepared.outgoing.parts)
+                    # Until it is in the queue, what comes after it must not go past.
+                    queue.coming[prepared.row.lane] += 1
             batch.outcomes.append(None)
             batch.prepared.append((i, prepared))
         if not batch.prepared:
@@ -116,6 +118,8 @@ class Intake:
         for i, p in batch.prepared:
             row, outgoing = p.row, p.outgoing
             queue = self._outbound.queues[row.carrier]
+            if row.state == State.QUEUED:
+                queue.coming[row.lane] -= 1
             if row.duplicate_of is not None:
                 self._taken_back(p)
                 if row.conflict:
@@ -163,6 +167,8 @@ class Intake:
         batch: Batch = op.context
         reason_ = error.reason if isinstance(error, StoreUnavailableError) else "store_unavailable"
         for i, p in batch.prepared:
+            if p.row.state == State.QUEUED:
+                self._outbound.queues[p.row.carrier].coming[p.row.lane] -= 1
             self._taken_back(p)
             batch.outcomes[i] = Refusal(reason_, retry_after=1)
         for name in {p.row.carrier for _, p in batch.prepared}:

@@ -58,6 +58,7 @@ class CarrierQueue:
         self.known: dict[int, Outgoing] = {}
         self.reserved = 0  # segments whose claim is being stored
         self.stored: dict[str, int] = {}  # unsent segments by app, on disk and in memory
+        self.coming = [0, 0]  # messages by lane that are being stored as queued
         self._urgent: tuple[deque[Outgoing], ...] = (deque(), deque())  # by lane; they hold their pair already
         self._units: dict[UnitKey, Unit] = {}
         self._lanes = (_Turns(), _Turns())
@@ -164,9 +165,9 @@ class CarrierQueue:
     def passes(self, lane: int, number: str, peer: str) -> bool:
         """Whether a new message may go past the queue: nothing waits before it, and its pair is free."""
         # Asked for each message, and most often answered by the first line: plain tests, no generators.
-        if self._lanes[0].order or self._urgent[0]:
+        if self._lanes[0].order or self._urgent[0] or self.coming[0]:
             return False
-        if lane and (self._lanes[1].order or self._urgent[1]):
+        if lane and (self._lanes[1].order or self._urgent[1] or self.coming[1]):
             return False
         if self.ordered and (number, peer) in self._busy:
             return False

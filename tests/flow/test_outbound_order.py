@@ -88,6 +88,15 @@ async def test_segments_of_a_message_go_together(autojump_clock: MockClock) -> N
         assert g.smsc.submits[-1].label == "0002"
 
 
+async def test_a_short_one_does_not_pass_a_long_one_that_is_being_stored(autojump_clock: MockClock) -> None:
+    """There is no room for five segments, so that message waits; the next one would find room."""
+    async with gateway(carrier="window = 1", answer=lambda _: 0) as g:
+        app = await g.connect()
+        await app.submits([{"to": PEER, "text": labelled(1, 700)}, {"to": PEER, "text": labelled(2)}])
+        await g.smsc.came(6)
+        assert [s.label for s in g.smsc.submits] == ["0001"] * 5 + ["0002"]
+
+
 async def test_order_none_lets_all_of_a_peer_go(autojump_clock: MockClock) -> None:
     async with gateway(carrier='order = "none"', answer=withhold) as g:
         app = await g.connect()
