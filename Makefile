@@ -3,6 +3,7 @@
 #   make test     everything that has to hold: style, types, floors, tests
 #   make bench    rates, CPU a message and latencies of the real daemon
 #   make kills    the long runs: 200 kills under load
+#   make hostile  a carrier that does everything wrong beside an honest one, for a quarter of an hour
 #   make flood    100,000 first parts of long messages that never end, four ways
 #   make fuzz     ten million hostile inputs, and a million mutated PDUs each way against real processes
 #   make foreign  10,000 PDUs read by Wireshark, and texts counted by two other calculators, in full
@@ -15,7 +16,7 @@ PEERS := tests/foreign/node
 PEERS_STAMP := $(PEERS)/node_modules/.smsgw-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench kills flood fuzz foreign docs clean
+.PHONY: help demo test lint format bench kills hostile flood fuzz foreign docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -54,6 +55,9 @@ bench: $(STAMP)
 
 kills: $(STAMP)
 	$(RUN) tests.system.kills --rounds 200
+
+hostile: $(STAMP)
+	$(RUN) tests.system.hostile
 
 flood: $(STAMP)
 	$(RUN) bench.flood

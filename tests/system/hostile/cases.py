@@ -54,6 +54,8 @@ class Case:
     long_every: int = 10
     open: str = ""
     """Why it does not hold yet; the test is then expected to fail."""
+    waiting: Callable[[Mapping[str, Mapping[str, Any]]], None] | None = None
+    """Raises AssertionError for what is shown of the messages just before the carrier is honest."""
     minute: bool = False
     """In the long form it lasts a minute."""
 
@@ -205,6 +207,13 @@ def orphans_counted(outcome: Outcome) -> None:
     assert outcome.status["parked_receipts"] >= outcome.case.conduct.orphans
 
 
+def flagged(shown: Mapping[str, Mapping[str, Any]]) -> None:
+    """What was sent and has no receipt after the time for it waits, and says so."""
+    reasons = {message["reason"] for message in shown.values()}
+    assert {message["state"] for message in shown.values()} == {"sent"}
+    assert "no_receipt" in reasons, reasons
+
+
 def all_waited(outcome: Outcome) -> None:
     """With `hold` nothing is copied, and what has no answer is shown as in doubt."""
     none("copies")(outcome)
@@ -295,4 +304,8 @@ SETTINGS: Final = (
     Case("never answers some, held", Conduct(silent=0.05), carrier={"in_doubt": "hold"}, check=all_waited),
 )
 """Each with settings of its own, and so with a daemon of its own; those with the same in one."""
+LONG: Final = (
+    Case("sends no receipts for a minute", Conduct(when="held"), seconds=62.0, rate=10, waiting=flagged, check=_STEADY),
+)
+"""For the long form only."""
 ALL: Final = (*SUBMITS, *RECEIPTS, *CONNECTIONS, *SETTINGS)

@@ -14,6 +14,7 @@ from tests.system.hostile.records import TEMPORARY, Connected, Report, Submitted
 
 LATE_MARGIN = 0.5
 """Seconds in which an answer that was late, or on a connection that ended, crosses with the copy."""
+_LATE = "answered late"
 _WORDS = {"DELIVRD": "delivered", "UNDELIV": "undelivered"}
 
 
@@ -147,7 +148,7 @@ def _segment(
         elif before.status in TEMPORARY:
             found.counts["retries"] += 1
             continue
-        elif not why or copy.at - before.answered > LATE_MARGIN:
+        elif not why or (why == _LATE and copy.at - before.answered > LATE_MARGIN):
             kind = "needless" if before.status == 0 else "again"
             found.wrong[kind].append(
                 f"{name} answered 0x{before.status or 0:02X} {copy.at - before.answered:.3f} s before its copy"
@@ -172,7 +173,7 @@ def _doubtful(submit: Submitted, connections: dict[int, Connected], response_tim
     if submit.answered is None:
         return "not answered"
     if submit.answered - submit.at >= response_timeout * 0.9:
-        return "answered late"
+        return _LATE
     connection = connections[submit.connection]
     if connection.closed is not None and connection.end != "fin" and submit.answered > connection.closed - LATE_MARGIN:
         return "answered as the connection ended"
