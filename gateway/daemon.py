@@ -232,9 +232,11 @@ class Daemon:
             ticks += 1
             await trio.sleep(1)
 
-    async def _start_carrier(self, settings: CarrierSettings) -> None:
+    async def _start_carrier(self, settings: CarrierSettings, before: Carrier | None = None) -> None:
         assert self._nursery is not None
         carrier = Carrier(settings, self.outbound, clock=self.store.clock, connector=self._connector, rng=self._rng)
+        if before is not None:
+            carrier.follow(before)
         self.outbound.add_carrier(carrier)
         await self._nursery.start(carrier.run)
 
@@ -367,14 +369,15 @@ class Daemon:
 
     async def _swap_carriers(self, old: Settings, new: Settings) -> list[str]:
         changed = [c.name for c in old.carriers if new.carriers_by_name.get(c.name) != c]
+        before = dict(self.outbound.carriers)
         async with trio.open_nursery() as nursery:
             for name in changed:
-                nursery.start_soon(self._end_carrier, self.outbound.carriers[name])
+                nursery.start_soon(self._end_carrier, before[name])
         for settings in new.carriers:
             if self._stop.is_set():
                 break
             if settings.name not in self.outbound.carriers:
-                await self._start_carrier(settings)
+                await self._start_carrier(settings, before.get(settings.name))
                 self.outbound.loader.wake(settings.name)
                 if settings.name not in changed:
                     changed.append(settings.name)

@@ -139,6 +139,10 @@ class Carrier:
 
     # --- sending ------------------------------------------------------------------------------------------------------
 
+    def follow(self, other: Carrier) -> None:
+        """Takes the place of another of the same name, as after a reload: the rate agreed is of the two together."""
+        self._pacer.follow(other._pacer)
+
     def push(self, segments: list[SegmentOut]) -> None:
         """Takes claimed segments; they are written in this order as slots come free, lane 0 before lane 1."""
         urgent, rest = self._ready

@@ -25,6 +25,11 @@ class Pacer:
         self._span = max(1.0 + SLACK, 1 / rate) if rate else 0.0
         self._sent: deque[float] = deque(maxlen=max(1, int(rate))) if rate else deque(maxlen=1)
 
+    def follow(self, other: Pacer) -> None:
+        """Goes on where another stopped: the second that counts may have begun with that one."""
+        self._sent.extend(other._sent)
+        self.next_at = other.next_at
+
     def allow(self, now: float) -> bool:
         """Whether a segment may be written now; if so it is counted. Else `next_at` says when to ask again."""
         if not self.rate:
