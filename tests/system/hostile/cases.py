@@ -50,7 +50,7 @@ class Case:
     carrier: Mapping[str, Any] = field(default_factory=dict)
     validity: float | None = None
     timed: bool = True
-    peers: int = 400
+    peers: int = 60
     long_every: int = 10
     open: str = ""
     """Why it does not hold yet; the test is then expected to fail."""
@@ -160,6 +160,13 @@ def set_aside(outcome: Outcome) -> None:
             assert outcome.shown[m.id]["state"] == "in_doubt", outcome.shown[m.id]
             tries = sum(s.label == m.label for s in outcome.report.submits)
             assert tries == 2, f"tried {tries} times"
+
+
+def only_it_is_held(outcome: Outcome) -> None:
+    """With one bind others wait for it to be back; but they are not held, though they shared the window each time."""
+    (peer,) = outcome.case.conduct.peers
+    held = {m.peer for m in outcome.messages if outcome.shown[m.id]["state"] == "in_doubt"}
+    assert held == {peer}, held
 
 
 def within_rate(outcome: Outcome) -> None:
@@ -295,12 +302,24 @@ CONNECTIONS: Final = (
 )
 _PAUSE: Final = {"throttle_pause": 0.6, "retry_delay": 0.1}
 _PACED: Final = {"throughput": 100, "window": 5}
+_PAIR: Final = {"bind": "pair", "binds": 1}
+_ONE_BIND: Final = {"binds": 1}
 _PATIENT: Final = {"enquire_link": 0.5, "response_timeout": 10}
 SETTINGS: Final = (
     Case("pauses when throttled", Conduct(refuse={"0x58": 0.1}), rate=50, seconds=2.0, carrier=_PAUSE, check=pauses),
     Case("every phone's queue is full", Conduct(refuse={"0x14": 1.0}), seconds=2.0, carrier=_PAUSE, check=full_carrier),
     Case("window and rate", Conduct(delay=0.04), rate=200, seconds=2.0, carrier=_PACED, check=within_rate),
     Case("says nothing", Conduct(deaf=True), seconds=1.5, rate=20, carrier=_PATIENT, check=noticed),
+    Case("receipts on the receiver", Conduct(when="before", form="each"), carrier=_PAIR, check=_STEADY),
+    Case("a pair flaps", Conduct(flap=1.0, form="each"), seconds=3.0, carrier=_PAIR),
+    Case(
+        "closes at one message, with one bind",
+        Conduct(peers={"+12125550055": "drop"}, delay=0.05),
+        seconds=5.0,
+        peers=1000,
+        carrier=_ONE_BIND,
+        check=only_it_is_held,
+    ),
     Case("never answers some, held", Conduct(silent=0.05), carrier={"in_doubt": "hold"}, check=all_waited),
 )
 """Each with settings of its own, and so with a daemon of its own; those with the same in one."""

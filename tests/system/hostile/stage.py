@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,8 +39,8 @@ _SETTLE = 20.0
 _LOOKED_AT = 20
 _NO_RECEIPT_AFTER = 60
 _GROWTH_MOST = 64.0
-_BIND_INTERVAL = 0.9
-"""Seconds between two attempts to bind, as the carrier sees them: they are made a second apart at least."""
+_SEEN_LATE = 0.35
+"""Seconds by which a connection may be accepted late, so that the next one seems to come in less than a second."""
 _BAD_WORDS = ("Traceback", "bind_error", "internal error")
 
 
@@ -111,7 +111,7 @@ class Stage:
         seed: str = "1",
         carrier: Mapping[str, Any] | None = None,
         honest_rate: float = 100.0,
-        alone: float = 0.5,
+        alone: float = 0.3,
     ) -> None:
         self._directory = directory
         self.settings = dict(carrier or {})
@@ -155,6 +155,7 @@ class Stage:
         # "h" is the honest one's.
         letter = "abcdefgijklmnopqrstuvwxyz"[self._played % 25]
         self._played += 1
+        doubts = _doubts(self._status())
         began = time.monotonic()
         stream = Stream(
             letter,
@@ -186,6 +187,9 @@ class Stage:
         alone, beside = self._latencies(alone_from, beside_from, beside_to, judgement)
         self.alone += alone
         memory = self._memory_now() - self._memory
+        status = self._status()
+        if not case.restart and _doubts(status) - doubts < judgement.counts["copies"]:
+            judgement.wrong["uncounted"].append(f"{_doubts(status) - doubts} counted in doubt, fewer than copies")
         self._holds_in_all(judgement, report, memory)
         return Outcome(
             case,
@@ -199,7 +203,7 @@ class Stage:
             alone,
             beside,
             memory,
-            self._status(),
+            status,
         )
 
     def _act(self, case: Case, stream: Stream, scale: float) -> tuple[dict[str, dict[str, Any]], float]:
@@ -262,7 +266,11 @@ class Stage:
             wrong["memory"].append(f"grown by {memory:.0f} MiB")
         log = (self.daemon.directory / "daemon.log").read_text(errors="replace")
         attempts = [c.opened for c in report.connections]
-        wrong["hammered"] += [f"{b - a:.2f} s between binds" for a, b in pairwise(attempts) if b - a < _BIND_INTERVAL]
+        wrong["hammered"] += [
+            f"{later - first} binds in {attempts[later] - attempts[first]:.2f} s"
+            for first, later in combinations(range(len(attempts)), 2)
+            if attempts[later] - attempts[first] < later - first - _SEEN_LATE
+        ]
         wrong["log"] += [log[at : at + 2000] for bad in _BAD_WORDS if (at := log.find(bad)) >= 0]
 
     def _latencies(self, alone: int, beside: int, end: int, judgement: Judgement) -> tuple[list[float], list[float]]:
@@ -297,3 +305,10 @@ class Stage:
 
     def _bound(self) -> None:
         self.apps.until(self._up, 20, "all binds up")
+
+
+def _doubts(status: Mapping[str, Any]) -> int:
+    """Segments of the hostile carrier that came into doubt so far, by the daemon's account."""
+    (carrier,) = [c for c in status["carriers"] if c["name"] == "hostile"]
+    count: int = carrier["in_doubt"]
+    return count

@@ -113,6 +113,17 @@ def test_what_is_wrong_is_found(kind: str, judgement: Judgement) -> None:
     assert not judgement.clean
 
 
+def test_one_that_passes_another_to_the_same_phone_is_found() -> None:
+    other = "a000002"
+    one, two = Message(LABEL, PEER, 0.0, None, 0.5, "1", 1), Message(other, PEER, 0.1, None, 0.6, "2", 1)
+    parts = [{"part": 1, "state": "sent", "in_doubt": 0, "error_code": None}]
+    shown = {m.id: {"state": "sent", "reason": None, "parts": parts} for m in (one, two)}
+    for first, second in ((1.0, 2.0), (2.0, 1.0)):
+        report = Report([submit(first), submit(second, label=other)], [Connected(1, 0.0)])
+        found = judge([one, two], shown, report, Conduct(when="never"), response_timeout=2.0)
+        assert wrong(found) == (set() if first < second else {"order"})
+
+
 def test_a_refused_submit_is_told() -> None:
     message = Message(LABEL, PEER, 0.0, refused="queue_full")
     judgement = judge([message], {}, Report(), Conduct(), response_timeout=0.5)

@@ -14,6 +14,8 @@ from tests.system.hostile.records import TEMPORARY, Connected, Report, Submitted
 
 LATE_MARGIN = 0.5
 """Seconds in which an answer that was late, or on a connection that ended, crosses with the copy."""
+READ_APART = 0.05
+"""Seconds by which what came on two connections may be read in another order."""
 _LATE = "answered late"
 _WORDS = {"DELIVRD": "delivered", "UNDELIV": "undelivered"}
 
@@ -47,7 +49,8 @@ def judge(
     """Every message ended right or waits as it should, and every copy was of what was in doubt.
 
     lost: no end and no reason to wait. state: another end than its carrier gave it. twice: told of more than once.
-    needless: a copy of what had been answered. again: sent after a final refusal. crowd: more than two times in doubt.
+    order: sent while, or before, one to the same phone was. needless: a copy of what had been answered. unmarked: a
+    copy, and no doubt recorded. again: sent after a final refusal. crowd: more than two times in doubt.
     """
     found = Judgement()
     connections = {c.number: c for c in report.connections}
@@ -59,6 +62,7 @@ def judge(
     found.wrong["refused"] += [f"{m.label}: {m.refused or 'no reply'}" for m in messages if not m.id]
     for message in accepted:
         _message(message, shown[message.id], by_key, connections, conduct, found, response_timeout, resend)
+    _order(accepted, by_key, found)
     labels = {m.label for m in messages}
     found.wrong["stray"] += [f"{s.label!r} to {s.peer}" for s in report.submits if s.label not in labels]
     found.counts["submits"] = len(report.submits)
@@ -67,6 +71,23 @@ def judge(
         if told.acknowledged:
             found.wrong["receipts refused"].append(f"{told.smsc_id}: 0x{told.acknowledged:02X}")
     return found
+
+
+def _order(messages: list[Message], by_key: dict[tuple[str, int], list[Submitted]], found: Judgement) -> None:
+    # One message of a pair at a time: all submits of the one are before the first of the next.
+    times = {
+        m.label: [s.at for part in range(1, m.segments + 1) for s in by_key.get((m.label, part), ())] for m in messages
+    }
+    last: dict[str, Message] = {}
+    for message in messages:
+        if not times[message.label]:
+            continue
+        before = last.get(message.peer)
+        if before is not None:
+            found.counts["ordered"] += 1
+            if max(times[before.label]) > min(times[message.label]) + READ_APART:
+                found.wrong["order"].append(f"{message.label} before the last of {before.label} to {message.peer}")
+        last[message.peer] = message
 
 
 def _message(
