@@ -260,6 +260,9 @@ class Carrier:
                 await trio.sleep_forever()
             self._timer = None
             self._due = float("inf")
+            if trio.current_time() < self.paused_until:
+                # It was due before a pause was made longer: with nothing claimed, nobody else would come back then.
+                self._pump_at(self.paused_until)
             self.pump()
             self.hooks.ready(self)
 

@@ -155,6 +155,10 @@ class CarrierQueue:
         self.known[item.id] = item
         self._hold(item)
         item.placed = True
+        if self.ordered and not item.holds:
+            # Read from disk while another had its pair already, as after a start: it waits as others do, in front.
+            self._wait_for_pair(item, first=True)
+            return
         if first:
             self._urgent[item.lane].appendleft(item)
         else:
@@ -225,19 +229,24 @@ class CarrierQueue:
                 return budget
             unit.items.popleft()
             if self.ordered and not item.holds:
-                pair = (item.number, item.peer)
-                if pair in self._busy:
-                    others = self._busy[pair]
-                    if others is None:
-                        others = self._busy[pair] = deque()
-                    others.append(item)
-                    unit.aside += 1
+                if (item.number, item.peer) in self._busy:
+                    self._wait_for_pair(item)
                     continue
-                self._busy[pair] = None
-                item.holds = True
+                self._hold(item)
             turns.deficit[app] -= len(item.waiting)
             budget -= self._claim(item, budget, out)
         return budget
+
+    def _wait_for_pair(self, item: Outgoing, *, first: bool = False) -> None:
+        pair = (item.number, item.peer)
+        others = self._busy[pair]
+        if others is None:
+            others = self._busy[pair] = deque()
+        if first:
+            others.appendleft(item)
+        else:
+            others.append(item)
+        self.unit(item.lane, item.app, item.rank).aside += 1
 
     def _claim(self, item: Outgoing, budget: int, out: list[tuple[Outgoing, list[int]]]) -> int:
         parts = item.waiting[:budget]
