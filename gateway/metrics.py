@@ -204,6 +204,11 @@ class Metrics:
             "smsgw_dead_letters", "Events set aside undelivered, of an app or handler.", ["stream"], registry=r
         )
         self.store_failures = Counter("smsgw_store_failures", "Bursts that the database refused.", registry=r)
+        self.traces_dropped = Counter(
+            "smsgw_history_dropped",
+            "Entries of messages' histories beyond what is kept of each.",
+            registry=r,
+        )
         self.unsendable = Counter(
             "smsgw_messages_set_aside", "Stored messages that cannot be put on the air.", registry=r
         )
@@ -296,6 +301,8 @@ class Metrics:
                 self.receipt_outcomes.labels(name[8:]).inc(by)
             elif name.startswith("inbound_"):
                 self.inbound_other.labels(name[8:]).inc(by)
+            elif name == "traces_dropped":
+                self.traces_dropped.inc(by)
             elif kind == "partial":
                 self.partial.labels(rest).inc(by)
 

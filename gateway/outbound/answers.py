@@ -13,7 +13,7 @@ from gateway.carrier.status import Verdict, reason, verdict
 from gateway.model import State
 from gateway.store.ends import End
 from gateway.store.hot import Row
-from gateway.store.sends import ResponseOp, Sent
+from gateway.store.sends import Key, ResponseOp, Sent
 
 if TYPE_CHECKING:
     from gateway.outbound.outbound import Outbound
@@ -37,16 +37,20 @@ class Answers:
         refused: list[End] = []
         retries: list[Row] = []
         mine: list[tuple[SegmentOut, Verdict, int]] = []
+        written: dict[Key, int] = {}  # of what was not accepted
+        started = now_ms - now * 1000  # the wall clock's time at the zero of Trio's
         throttled = False
         for a in answers:
             segment = a.segment
             item = segment.message
             judged = verdict(a.status)
+            at = int(started + segment.written_at * 1000)
             if judged is Verdict.SENT:
-                sent.append(Sent(item.id, segment.part, a.message_id, now_ms, item.receipt, a.late))
+                sent.append(Sent(item.id, segment.part, a.message_id, now_ms, item.receipt, a.late, at))
                 if a.late:
                     self._withdraw(item, segment.part)
             else:
+                written[item.id, segment.part] = at
                 counts.failed(a.status)
                 if judged is Verdict.REFUSED:
                     states = ((1, 1), (4, 4)) if a.late else ((2, 2),)
@@ -78,7 +82,7 @@ class Answers:
         if throttled:
             pause = carrier.settings.throttle_pause
             counts.throttled.inc(carrier.pause(pause))
-        op = ResponseOp(carrier.name, sent, refused, retries, (bind, mine))
+        op = ResponseOp(carrier.name, sent, refused, retries, (bind, mine), bind=bind.name, written=written)
         self._outbound.writer.put(op, self._recorded, self._not_recorded)
 
     def _withdraw(self, item: Outgoing, part: int) -> None:

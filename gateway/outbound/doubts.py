@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+import trio
+
 from gateway.carrier.bind import Bind
 from gateway.carrier.carrier import BIND_INTERVAL
 from gateway.carrier.outgoing import SegmentOut
@@ -34,7 +36,16 @@ class Doubts:
         self._outbound.metrics.carrier(carrier.name).in_doubt.inc(len(segments))
         _log.warning("in_doubt", bind=bind.name, segments=len(segments), policy=carrier.settings.in_doubt)
         keys = [(s.message.id, s.part) for s in segments]
-        op = DoubtOp(keys, carrier.settings.in_doubt == "resend", (bind, segments, lost))
+        started = self._outbound.clock.now_ms() - trio.current_time() * 1000
+        op = DoubtOp(
+            keys,
+            carrier.settings.in_doubt == "resend",
+            (bind, segments, lost),
+            carrier=carrier.name,
+            bind=bind.name,
+            cause="lost" if lost else "timeout",
+            written={(s.message.id, s.part): int(started + s.written_at * 1000) for s in segments},
+        )
         self._outbound.writer.put(op, self._doubted)
 
     def _doubted(self, op: DoubtOp) -> None:

@@ -106,11 +106,11 @@ SELECT_SEGMENT: Final = Values(
 
 # A positive response: sent, unless a receipt or an operator was faster. done_at only where `sent` is the end.
 SENT: Final = Values(
-    "WITH v(mid, part, smsc, at, done) AS (VALUES {values}) UPDATE segment SET"
+    "WITH v(mid, part, smsc, at, done, bind, written) AS (VALUES {values}) UPDATE segment SET"
     " state = CASE WHEN state IN (1, 2, 4) THEN 3 ELSE state END, smsc_message_id = v.smsc, sent_at = v.at,"
-    " done_at = coalesce(done_at, v.done), status = 0, due_at = NULL"
+    " done_at = coalesce(done_at, v.done), status = 0, due_at = NULL, bind = v.bind, written_at = v.written"
     " FROM v WHERE message_id = v.mid AND segment.part = v.part",
-    5,
+    7,
 )
 
 INSERT_SMSC_ID: Final = Values(
@@ -228,6 +228,20 @@ PUT_RETRY: Final = Values(
 DELETE_RETRY: Final = Values(
     "WITH v(stream, seq) AS (VALUES {values}) DELETE FROM retry WHERE (stream, seq) IN (SELECT stream, seq FROM v)",
     2,
+)
+
+# Where the numbers of a message's traces stand; null: it has none.
+LAST_TRACE: Final = Values(
+    "WITH v(mid) AS (VALUES {values}) SELECT v.mid, (SELECT max(t.id) FROM trace t WHERE t.message_id = v.mid) FROM v",
+    1,
+)
+
+# Only the row that counts what is not kept is ever there already.
+PUT_TRACE: Final = Values(
+    "INSERT INTO trace (message_id, id, part, at, kind, carrier, detail) VALUES {values}"
+    " ON CONFLICT (message_id, id) DO UPDATE SET at = excluded.at,"
+    " detail = CAST(CAST(trace.detail AS INTEGER) + CAST(excluded.detail AS INTEGER) AS TEXT)",
+    7,
 )
 
 ALL: Final = {name: value for name, value in globals().items() if isinstance(value, Values)}

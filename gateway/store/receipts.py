@@ -179,12 +179,15 @@ def settle(tx: Tx, found: list[tuple[ReceiptIn, _Match]]) -> None:
     for receipt, m in found:
         if receipt.state is None:
             tx.count("receipt_no_change")
+            _trace(tx, receipt, m, "no_change")
             continue
         facts = m.facts
         key = (facts.id, m.part)
         state = done.get(key, m.state)
         if not State.QUEUED <= state <= State.IN_DOUBT:
-            tx.count("receipt_duplicate" if state == receipt.state else "receipt_contradiction")
+            outcome = "duplicate" if state == receipt.state else "contradiction"
+            tx.count(f"receipt_{outcome}")
+            _trace(tx, receipt, m, outcome)
             continue
         done[key] = receipt.state
         tx.count("receipt_matched")
@@ -223,6 +226,17 @@ def settle(tx: Tx, found: list[tuple[ReceiptIn, _Match]]) -> None:
             )
     END.run(tx.con, rows)
     end_segments(tx, several)
+
+
+def _trace(tx: Tx, receipt: ReceiptIn, m: _Match, outcome: str) -> None:
+    detail = {
+        "outcome": outcome,
+        "receipt_state": receipt.receipt_state,
+        "error": receipt.error,
+        "id": receipt.raw,
+        "came": receipt.at,
+    }
+    tx.trace(m.facts.id, m.part, "receipt", receipt.carrier, detail)
 
 
 _encoder = msgspec.json.Encoder()

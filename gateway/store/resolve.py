@@ -13,6 +13,7 @@ class _ToQueueOp(Op):
 
     __slots__ = ("changed", "ids")
     source: ClassVar[State]
+    traced: ClassVar[str | None] = None
 
     def __init__(self, ids: list[int]) -> None:
         super().__init__()
@@ -33,6 +34,8 @@ class _ToQueueOp(Op):
                     (mid, int(cls.source)),
                 ).rowcount:
                     op.changed.add(mid)
+                    if cls.traced is not None:
+                        tx.trace(mid, 0, cls.traced, "")
 
 
 class DueOp(_ToQueueOp):
@@ -51,3 +54,4 @@ class ResendOp(_ToQueueOp):
     order: ClassVar[int] = 32
     name: ClassVar[str] = "resend"
     source: ClassVar[State] = State.IN_DOUBT
+    traced: ClassVar[str | None] = "resend"

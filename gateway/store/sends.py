@@ -91,17 +91,31 @@ class DoubtOp(Op):
     Before the responses of its burst, since among them may be the late one that settles it.
     """
 
-    __slots__ = ("context", "keys", "resend", "states")
+    __slots__ = ("bind", "carrier", "cause", "context", "keys", "resend", "states", "written")
     order: ClassVar[int] = 18
     must: ClassVar[bool] = True
     name: ClassVar[str] = "doubt"
 
-    def __init__(self, keys: list[Key], resend: bool, context: Any = None) -> None:
+    def __init__(
+        self,
+        keys: list[Key],
+        resend: bool,
+        context: Any = None,
+        *,
+        carrier: str = "",
+        bind: str | None = None,
+        cause: str = "timeout",
+        written: dict[Key, int] | None = None,
+    ) -> None:
         super().__init__()
         self.keys = keys
         self.resend = resend
         self.context = context
         self.states: dict[Key, int] = {}
+        self.carrier = carrier
+        self.bind = bind
+        self.cause = cause  # of the doubt: `timeout` or `lost` (the session)
+        self.written = written or {}
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -114,40 +128,74 @@ class DoubtOp(Op):
         end_left_over(tx, [mid for op in ops for mid, _ in op.keys])
         for op in ops:
             op.states = {(mid, part): state for mid, part, state, _ in SELECT_SEGMENT.fetch(tx.con, op.keys)}
+            for mid, part in op.keys:
+                detail = {
+                    "cause": op.cause,
+                    "resent": op.states.get((mid, part)) == State.QUEUED,
+                    "bind": op.bind,
+                    "written": op.written.get((mid, part)),
+                }
+                tx.trace(mid, part, "doubt", op.carrier, detail)
 
 
 class Sent:
-    """A positive response for a segment. ``late``: it came after the segment had been given up as in doubt."""
+    """A positive response for a segment. ``late``: it came after the segment had been given up as in doubt.
 
-    __slots__ = ("at", "late", "message_id", "part", "raw", "receipt")
+    ``written`` is when its submit_sm was handed to the session, in ms.
+    """
 
-    def __init__(self, message_id: int, part: int, raw: str, at: int, receipt: bool, late: bool = False) -> None:
+    __slots__ = ("at", "late", "message_id", "part", "raw", "receipt", "written")
+
+    def __init__(
+        self,
+        message_id: int,
+        part: int,
+        raw: str,
+        at: int,
+        receipt: bool,
+        late: bool = False,
+        written: int | None = None,
+    ) -> None:
         self.message_id = message_id
         self.part = part
         self.raw = raw
         self.at = at
         self.receipt = receipt
         self.late = late
+        self.written = written
 
 
 class ResponseOp(Op):
-    """The responses of one burst from one carrier: sent, refused for good, or refused for now.
+    """The responses of one burst from one bind of a carrier: sent, refused for good, or refused for now.
 
-    ``retries`` are rows (message_id, part, command_status, due_at in ms).
+    ``retries`` are rows (message_id, part, command_status, due_at in ms); ``written`` says of segments that were not
+    accepted when their submit_sm was handed to the session, in ms.
     """
 
-    __slots__ = ("carrier", "context", "refused", "retries", "sent")
+    __slots__ = ("bind", "carrier", "context", "refused", "retries", "sent", "written")
     order: ClassVar[int] = 20
     must: ClassVar[bool] = True
     name: ClassVar[str] = "response"
 
-    def __init__(self, carrier: str, sent: list[Sent], refused: list[End], retries: list[Row], context: Any) -> None:
+    def __init__(
+        self,
+        carrier: str,
+        sent: list[Sent],
+        refused: list[End],
+        retries: list[Row],
+        context: Any,
+        *,
+        bind: str | None = None,
+        written: dict[Key, int] | None = None,
+    ) -> None:
         super().__init__()
         self.carrier = carrier
         self.sent = sent
         self.refused = refused
         self.retries = retries
         self.context = context
+        self.bind = bind
+        self.written = written or {}
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -161,13 +209,17 @@ class ResponseOp(Op):
         unasked: list[Sent] = []
         bucket = smsc_bucket(tx.now)
         for op in ops:
-            carrier = op.carrier
+            carrier, bind = op.carrier, op.bind
             for s in op.sent:
-                rows.append((s.message_id, s.part, s.raw, s.at, None if s.receipt else s.at))
+                rows.append((s.message_id, s.part, s.raw, s.at, None if s.receipt else s.at, bind, s.written))
                 if s.raw and s.receipt:
                     ids.append((bucket, carrier, fold(s.raw), s.message_id, s.part, s.raw))
                 if not s.receipt:
                     unasked.append(s)
+                if s.late:
+                    tx.trace(s.message_id, s.part, "late", carrier, {"status": 0, "id": s.raw, "bind": bind})
+            if op.retries or op.refused:
+                _trace_refusals(tx, op)
         before = _parts(tx, unasked)
         SENT.run(tx.con, rows)
         INSERT_SMSC_ID.run(tx.con, ids)
@@ -179,6 +231,20 @@ class ResponseOp(Op):
             end_left_over(tx, [row[0] for row in retries])
         if ids:
             apply_parked(tx, ids)
+
+
+def _trace_refusals(tx: Tx, op: ResponseOp) -> None:
+    attempt: dict[str, Any]
+    for mid, part, status, due in op.retries:
+        attempt = {"status": status, "due": due, "bind": op.bind, "written": op.written.get((mid, part))}
+        tx.trace(mid, part, "retry", op.carrier, attempt)
+    told: set[Key] = set()  # an end that may hold from one of several states is there several times
+    for end in op.refused:
+        key = end.message_id, end.part
+        if key not in told:
+            told.add(key)
+            attempt = {"status": end.status, "bind": op.bind, "written": op.written.get(key)}
+            tx.trace(end.message_id, end.part, "refused", op.carrier, attempt)
 
 
 _Before = dict[int, dict[int, int]]

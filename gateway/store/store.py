@@ -101,9 +101,9 @@ class Store:
         con.execute("BEGIN IMMEDIATE")
         try:
             left = con.execute(
-                "SELECT carrier, message_id FROM segment WHERE state = 2 AND epoch < ?", (self.epoch,)
+                "SELECT carrier, message_id, part FROM segment WHERE state = 2 AND epoch < ?", (self.epoch,)
             ).fetchall()
-            for carrier, _ in left:
+            for carrier, _, _ in left:
                 found[carrier] = found.get(carrier, 0) + 1
             for carrier in found:
                 con.execute(
@@ -112,7 +112,11 @@ class Store:
                     " WHERE state = 2 AND carrier = ? AND epoch < ?",
                     (policies.get(carrier, False), carrier, self.epoch),
                 )
-            end_left_over(Tx(con, self.clock.now_ms(), self.writer.base), [mid for _, mid in left])
+            tx = Tx(con, self.clock.now_ms(), self.writer.base)
+            end_left_over(tx, [mid for _, mid, _ in left])
+            for carrier, mid, part in left:
+                tx.trace(mid, part, "doubt", carrier, {"cause": "restart"})
+            tx.write_traces()
             con.execute("COMMIT")
         except BaseException:
             if con.in_transaction:

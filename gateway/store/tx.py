@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from gateway.model import IdSource, IdText
 from gateway.store.hot import INSERT_EVENT, Row
 from gateway.store.streams import Streams
+from gateway.store.trace import Trace, write
 from gateway.store.waiting import Change, Waiting
 
 
@@ -69,6 +70,7 @@ class Tx:
         "parked",
         "receipt_times",
         "streams",
+        "traces",
         "tuning",
         "waiting",
     )
@@ -84,6 +86,7 @@ class Tx:
         self.parked = base.parked
         self.waiting = Change(base.waiting)
         self.events: list[Live] = []
+        self.traces: list[Trace] = []
         self.counts: dict[str, int] = {}
         self.receipt_times: dict[str, list[float]] = {}  # by carrier, seconds from a response to its receipt
         self._next_seq: dict[int, int] = {}
@@ -100,6 +103,15 @@ class Tx:
     def count(self, name: str, by: int = 1) -> None:
         """Counts something for the metrics, once the burst is committed."""
         self.counts[name] = self.counts.get(name, 0) + by
+
+    def trace(self, message_id: int, part: int, kind: str, carrier: str, detail: dict[str, Any] | None = None) -> None:
+        """Notes what happened beyond the usual (part 0: to the message as a whole); see `gateway.store.trace`."""
+        self.traces.append(Trace(message_id, part, self.now, kind, carrier, detail))
+
+    def write_traces(self) -> None:
+        """Writes what was noted."""
+        if self.traces and (dropped := write(self.con, self.traces)):
+            self.count("traces_dropped", dropped)
 
     def write_events(self) -> None:
         """Writes what was emitted; the last statement of a burst."""

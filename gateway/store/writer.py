@@ -294,6 +294,7 @@ class Writer:
         try:
             for kind in sorted(kinds, key=_order):
                 kind.apply(tx, kinds[kind])
+            tx.write_traces()
             tx.write_events()
             con.execute("COMMIT")
         except BaseException:

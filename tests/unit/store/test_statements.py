@@ -74,6 +74,8 @@ LOOKUPS = {
     ],
     "MATCH_PARKED": ["SEARCH p USING INDEX parked_receipt_key (carrier=? AND key=?)"],
     "DELETE_PARKED": ["SEARCH parked_receipt USING INTEGER PRIMARY KEY (rowid=?)"],
+    "LAST_TRACE": ["SEARCH t USING PRIMARY KEY (message_id=?)"],
+    "PUT_TRACE": [],
     "DELETE_RETRY": ["SEARCH retry USING PRIMARY KEY (stream=? AND seq=?)"],
 }
 # Results that have an order need it made: of the burst's rows alone, never of a stored table.
