@@ -21,7 +21,7 @@ Check = Callable[["Outcome"], None]
 _RESPONSE: Final = 0x80
 _UNBIND: Final = b"\0\0\0\6"
 ENDED: Final = frozenset({"delivered", "undelivered"})
-FLOOR: Final = 0.25
+FLOOR: Final = 0.5
 """Seconds that are always allowed for a p99: this machine has other things to do."""
 SEEN_LATE: Final = 0.05
 """Share of a rate that a carrier may see above it: what was written in time is read late."""

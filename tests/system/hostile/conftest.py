@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.system.hostile.cases import Case
-from tests.system.hostile.playing import by_settings, faults
+from tests.system.hostile.playing import by_settings, played
 from tests.system.hostile.stage import Stage
 
 Play = Callable[[Case], None]
@@ -30,12 +30,12 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
     stage: Stage | None = None
     with ExitStack() as stack:
 
-        def played(case: Case) -> None:
+        def play(case: Case) -> None:
             nonlocal stage
             if stage is None or stage.settings != dict(case.carrier):
                 stack.close()
                 stage = stack.enter_context(Stage(tmp_path_factory.mktemp("stage"), carrier=case.carrier))
-            found = faults(stage.play(case), stage)
+            *_, (_, found) = played(stage, case)
             assert not found, "\n".join(found)
 
-        yield played
+        yield play
