@@ -1,0 +1,152 @@
+"""What holds at every moment: looked at when something is committed, written, read or answered.
+
+A law that is broken goes to the ledger with its name; the run goes on, so that one seed tells all that it found.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+
+import trio
+
+from gateway.model import STATE_WORDS, TRANSITIONS, State
+from gateway.settings import Carrier as CarrierSettings
+from tests.sim.ledger import Change, Ledger, Segment
+
+WITHDRAWN = frozenset({State.CANCELLED, State.REJECTED, State.EXPIRED, State.FAILED})
+"""What the gateway itself ended: nothing of it is written after that commit."""
+
+
+class Laws:
+    """The laws of the moment."""
+
+    def __init__(self, ledger: Ledger, carriers: dict[str, CarrierSettings]) -> None:
+        self._ledger = ledger
+        self.carriers = carriers
+        self._claimed: Counter[str] = Counter()
+        self._on_its_way: dict[tuple[str, str, str], Counter[int]] = defaultdict(Counter)
+        self._paced: dict[str, deque[float]] = defaultdict(deque)
+        self._first: dict[tuple[str, str, str, str, int, int], int] = {}
+        self._unsettled: dict[str, set[Segment]] = defaultdict(set)  # by bind: written, with no outcome stored
+        self.caught_up = 0
+        ledger.on_commit = self.committed
+
+    # --- commits ------------------------------------------------------------------------------------------------------
+
+    def committed(self, changes: list[Change]) -> None:
+        """A transaction was committed."""
+        touched: set[tuple[str, str, str]] = set()
+        for segment, old, new in changes:
+            message = segment.message
+            if old >= 0 and new != old and State(new) not in TRANSITIONS[State(old)]:
+                self._ledger.broken("monotone", f"{segment.place} {STATE_WORDS[old]} -> {STATE_WORDS[new]}")
+            if old == new:
+                continue
+            if old == State.SUBMITTING:
+                for of_bind in self._unsettled.values():
+                    of_bind.discard(segment)
+            step = (new == State.SUBMITTING) - (old == State.SUBMITTING)
+            if step:
+                pair = (segment.carrier, message.number, message.peer)
+                self._claimed[segment.carrier] += step
+                self._on_its_way[pair][message.id] += step
+                touched.add(pair)
+        for pair in touched:
+            way = self._on_its_way[pair]
+            for mid in [mid for mid, n in way.items() if n <= 0]:
+                del way[mid]
+            settings = self.carriers.get(pair[0])
+            if len(way) > 1 and settings is not None and settings.order == "peer":
+                labels = sorted(self._ledger.messages[mid].label for mid in way)
+                self._ledger.broken("pair", f"{labels} are on their way to one peer together")
+            if not way:
+                del self._on_its_way[pair]
+        for name in {pair[0] for pair in touched}:
+            self._claims(name)
+
+    def _claims(self, name: str) -> None:
+        claimed = self._claimed[name]
+        settings = self.carriers.get(name)
+        if settings is not None and claimed > 2 * settings.window * settings.binds:
+            self._ledger.broken("claims", f"{claimed} claimed of {name}, window {settings.window} x {settings.binds}")
+
+    # --- the wire -----------------------------------------------------------------------------------------------------
+
+    def written(
+        self, carrier: str, bind: str, segment: Segment | None, label: int, part: int, *, caught_up: bool
+    ) -> None:
+        """A submit_sm was handed to a connection; ``caught_up``: it had waited for the connection to take octets."""
+        now = trio.current_time()
+        if segment is None:
+            self._ledger.broken("durable", f"<{label}>/{part} is written and not stored")
+            return
+        self._ledger.note("write", f"{segment.place} on {carrier}")
+        segment.written.append(now)
+        if not (caught_up and segment.in_doubt):
+            # Given up while it waited for the connection: in doubt, and written after all.
+            self._state(segment)
+        if carrier != segment.carrier:
+            self._ledger.broken("route", f"{segment.place} is {segment.carrier}'s and written to {carrier}")
+        self._doubtful(carrier, bind, segment)
+        self._pace(carrier, now, caught_up=caught_up)
+
+    def _state(self, segment: Segment) -> None:
+        if segment.state == State.SUBMITTING:
+            return
+        if segment.state in WITHDRAWN and not segment.receipts:
+            self._ledger.broken("withdrawn", f"{segment.place} is written and was {STATE_WORDS[segment.state]}")
+        elif segment.state in (State.SCHEDULED, State.QUEUED) or not segment.in_doubt:
+            # A copy of what was in doubt may be settled by a receipt in the moment in which it leaves.
+            self._ledger.broken("claimed", f"{segment.place} is written and {STATE_WORDS[segment.state]}")
+
+    def _doubtful(self, carrier: str, bind: str, segment: Segment) -> None:
+        """What a kill at this moment would leave in doubt: at most a window of each bind."""
+        if segment.state != State.SUBMITTING:
+            return
+        of_bind = self._unsettled[bind]
+        of_bind.add(segment)
+        settings = self.carriers.get(carrier)
+        if settings is not None and len(of_bind) > settings.window:
+            said = f"{len(of_bind)} written on a bind of {carrier} without a stored outcome, window {settings.window}"
+            self._ledger.broken("doubts", said)
+
+    def _pace(self, carrier: str, now: float, *, caught_up: bool) -> None:
+        settings = self.carriers.get(carrier)
+        if settings is None or not settings.throughput:
+            return
+        if caught_up:
+            # It was due before, and the connection took nothing: no pace of ours holds it together with what follows.
+            self.caught_up += 1
+            return
+        sent = self._paced[carrier]
+        sent.append(now)
+        while sent[0] <= now - 1:
+            sent.popleft()
+        if len(sent) > max(1, int(settings.throughput)):
+            self._ledger.broken(
+                "throughput", f"{len(sent)} within a second on {carrier}, {settings.throughput:g} agreed"
+            )
+
+    def begins(self) -> None:
+        """Another life of the daemon: in real life a second passes before it has a bind."""
+        self._paced.clear()
+        self._unsettled.clear()
+
+    def arrived(self, carrier: str, segment: Segment, *, unanswered: int) -> None:
+        """A carrier has read a submit_sm; so many of its bind have no answer yet, and are not given up by us."""
+        settings = self.carriers[carrier]
+        if unanswered > settings.window:
+            self._ledger.broken("window", f"{unanswered} unanswered on a bind of {carrier}, window {settings.window}")
+        message = segment.message
+        if len(segment.arrivals) > 1:
+            return
+        # First copies of a pair, in the order of their ids; what was scheduled, refused for now or in doubt is let pass
+        # by others as the design has it.
+        if segment.history[0][2] == State.SCHEDULED or settings.order != "peer":
+            return
+        key = (carrier, message.number, message.peer, message.app, segment.lane, segment.rank)
+        first = self._first.get(key, 0)
+        self._first[key] = max(first, message.id)
+        if message.id < first and not any(s.in_doubt or s.temporary for s in message.segments.values()):
+            later = self._ledger.messages[first].label
+            self._ledger.broken("order", f"{segment.place} after <{later}> to the same peer")

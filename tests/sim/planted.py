@@ -1,0 +1,180 @@
+"""Defects planted on purpose, one of each kind: a simulation that finds none of them proves nothing.
+
+Each is a patch of the gateway and the laws of which one has to be broken by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+from unittest import mock
+
+import trio
+
+from gateway.carrier.bind import Bind
+from gateway.carrier.carrier import Carrier
+from gateway.carrier.pacer import Pacer
+from gateway.daemon import Daemon
+from gateway.outbound.answers import Answers
+from gateway.outbound.outbound import Outbound
+from gateway.outbound.queue import CarrierQueue
+from gateway.store import receipts, sends, submits
+from gateway.store.hot import Values
+from gateway.store.inbound import InboundOp
+from gateway.store.submits import SubmitOp
+from gateway.store.tx import Tx
+from gateway.store.writer import Writer
+
+Plant = Callable[[ExitStack], None]
+
+
+def _method(owner: type, name: str, make: Callable[[Any], Any]) -> Plant:
+    """Replaces a method by what ``make`` makes of it."""
+
+    def plant(stack: ExitStack) -> None:
+        stack.enter_context(mock.patch.object(owner, name, make(getattr(owner, name))))
+
+    return plant
+
+
+def _statement(module: Any, name: str, old: str, new: str) -> Plant:
+    """Replaces a piece of a statement."""
+
+    def plant(stack: ExitStack) -> None:
+        statement: Values = getattr(module, name)
+        assert old in statement.text, f"{name} has no {old!r}"
+        stack.enter_context(
+            mock.patch.object(module, name, Values(statement.text.replace(old, new), statement.columns))
+        )
+
+    return plant
+
+
+def _told_before_the_commit(kind: type) -> Plant:
+    def make(put: Any) -> Any:
+        def early(self: Writer, op: Any, on_commit: Any = None, on_fail: Any = None) -> None:
+            if isinstance(op, kind) and on_commit is not None:
+                on_commit(op)
+                on_commit = on_fail = None
+            put(self, op, on_commit, on_fail)
+
+        return early
+
+    return _method(Writer, "put", make)
+
+
+def _some_events_dropped(emit: Any) -> Any:
+    count = 0
+
+    def drop(self: Tx, *args: Any) -> None:
+        nonlocal count
+        count += 1
+        if count % 10:
+            emit(self, *args)
+
+    return drop
+
+
+def _faster(init: Any) -> Any:
+    return lambda self, rate, *rest, **named: init(self, rate + 1 if rate else 0, *rest, **named)
+
+
+def _slot_not_taken(send: Any) -> Any:
+    def sent(self: Bind, *args: Any) -> None:
+        send(self, *args)
+        self.in_use -= self.in_use > 1
+
+    return sent
+
+
+def _slot_free_when_read(answered: Any) -> Any:
+    def early(self: Answers, bind: Bind, answers: Any) -> None:
+        bind.in_use -= sum(not a.late for a in answers)
+        answered(self, bind, answers)
+
+    return early
+
+
+def _slot_leaks(settled: Any) -> Any:
+    return lambda self, bind, segments: settled(self, bind, max(1, segments - 1) if segments else 0)
+
+
+def _tasks_left(start: Any) -> Any:
+    async def leaky(self: Daemon, *args: Any) -> None:
+        assert self._nursery is not None
+        self._nursery.start_soon(trio.sleep_forever)
+        self._nursery.start_soon(trio.sleep_forever)
+        await start(self, *args)
+
+    return leaky
+
+
+def _both(*plants: Plant) -> Plant:
+    def plant(stack: ExitStack) -> None:
+        for one in plants:
+            one(stack)
+
+    return plant
+
+
+def _nothing(_: Any) -> Any:
+    return lambda self, *args, **named: None
+
+
+PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
+    "a submit is acknowledged before its commit": (_told_before_the_commit(SubmitOp), frozenset({"durable"})),
+    "an inbound message is acknowledged before its commit": (
+        _told_before_the_commit(InboundOp),
+        frozenset({"durable"}),
+    ),
+    "a pair is not held": (
+        _method(CarrierQueue, "set_ordered", lambda f: lambda self, ordered: f(self, ordered=False)),
+        frozenset({"pair", "order"}),
+    ),
+    "a message passes one that is being stored": (
+        _method(CarrierQueue, "passes", lambda _: lambda self, lane, number, peer: (number, peer) not in self._busy),
+        frozenset({"order"}),
+    ),
+    "the pacer gives one more": (_method(Pacer, "__init__", _faster), frozenset({"throughput"})),
+    "a slot of the window is not taken": (_method(Bind, "send", _slot_not_taken), frozenset({"window"})),
+    "a slot is free when the answer is read": (
+        _both(_method(Answers, "answered", _slot_free_when_read), _method(Carrier, "settled", _nothing)),
+        frozenset({"doubts"}),
+    ),
+    "a receipt is matched by another carrier's id": (
+        _statement(receipts, "MATCH_RECEIPT", " AND d.carrier = v.carrier", ""),
+        frozenset({"receipts"}),
+    ),
+    "a claim is not put back": (_method(Outbound, "_unclaim", _nothing), frozenset({"rest"})),
+    "what was written is taken for unwritten": (_method(Bind, "_taken", _nothing), frozenset({"copies"})),
+    "doubt is resent again and again": (
+        _statement(sends, "DOUBT", "v.resend AND in_doubt = 0", "v.resend"),
+        frozenset({"doubt", "copies"}),
+    ),
+    "a cancelled message is claimed": (
+        _both(_statement(sends, "CLAIM", "AND state = 1", "AND state IN (1, 10)")),
+        frozenset({"monotone"}),
+    ),
+    "a late response takes a final state back": (
+        _statement(sends, "SENT", "CASE WHEN state IN (1, 2, 4) THEN 3 ELSE state END", "3"),
+        frozenset({"monotone"}),
+    ),
+    "an event is dropped": (_method(Tx, "emit", _some_events_dropped), frozenset({"events", "inbound"})),
+    "a ref is not found again": (
+        _statement(submits, "SELECT_REF", "r.ref = v.ref", "r.ref < v.ref"),
+        frozenset({"idempotent", "durable"}),
+    ),
+    "a task is left behind": (_method(Daemon, "_start_carrier", _tasks_left), frozenset({"tasks"})),
+    "a slot of the window leaks": (_method(Carrier, "settled", _slot_leaks), frozenset({"counters"})),
+}
+"""By what is wrong: the patch, and the laws that see it."""
+
+
+@contextmanager
+def planted(name: str) -> Iterator[frozenset[str]]:
+    """The gateway with this defect; gives the laws that see it."""
+    plant, laws = PLANTED[name]
+    with ExitStack() as stack:
+        plant(stack)
+        yield laws
