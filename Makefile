@@ -4,6 +4,7 @@
 #   make bench    rates, CPU a message and latencies of the real daemon
 #   make kills    the long runs: 200 kills under load
 #   make hostile  a carrier that does everything wrong beside an honest one, for a quarter of an hour
+#   make sim      thousands of simulated runs, each from a seed: SEEDS=n, FROM=k
 #   make flood    100,000 first parts of long messages that never end, four ways
 #   make fuzz     ten million hostile inputs, and a million mutated PDUs each way against real processes
 #   make foreign  10,000 PDUs read by Wireshark, and texts counted by two other calculators, in full
@@ -16,7 +17,7 @@ PEERS := tests/foreign/node
 PEERS_STAMP := $(PEERS)/node_modules/.smsgw-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench kills hostile flood fuzz foreign docs clean
+.PHONY: help demo test lint format bench kills hostile sim flood fuzz foreign docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -61,6 +62,12 @@ hostile: $(STAMP)
 
 flood: $(STAMP)
 	$(RUN) bench.flood
+
+# Each seed is a run of its own: one that fails is played again as it says.
+SEEDS ?= 2000
+FROM ?= 1
+sim: $(STAMP)
+	@$(RUN) tests.sim --seeds $(SEEDS) --from $(FROM) --jobs 2
 
 fuzz: $(STAMP)
 	$(RUN) tests.fuzz --inputs 10000000

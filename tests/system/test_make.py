@@ -120,5 +120,5 @@ def test_a_broken_environment_is_made_anew(tmp_path: Path) -> None:
 
 def test_make_says_what_there_is() -> None:
     result = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, timeout=60)
-    for target in ("demo", "test", "bench", "kills", "hostile", "fuzz", "foreign"):
+    for target in ("demo", "test", "bench", "kills", "hostile", "sim", "fuzz", "foreign"):
         assert f"make {target}" in result.stdout
