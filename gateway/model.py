@@ -106,6 +106,26 @@ def is_final(state: int, receipt_asked: bool) -> bool:
     return state >= 5 or (state == 3 and not receipt_asked)
 
 
+class Receipts(IntEnum):
+    """Which segments of a message a receipt is asked for, and how many of them are enough (the number is stored).
+
+    Which of its segments are told of is a carrier's way; a message keeps that of the carrier at the time.
+    """
+
+    NONE = 0
+    EACH = 1
+    FIRST = 2
+    LAST = 3
+    ANY = 4
+
+
+def receipt_asked(receipts: int, part: int, parts: int) -> bool:
+    """Whether a receipt is asked for a segment; ``part`` counts from 1."""
+    if receipts < Receipts.FIRST:
+        return receipts == Receipts.EACH
+    return receipts == Receipts.ANY or part == (1 if receipts == Receipts.FIRST else parts)
+
+
 def message_state(segments: Iterable[tuple[int, int | None]]) -> State:
     """The state of a message from its segments' ``(state, done_at)``, in part order.
 

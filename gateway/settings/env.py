@@ -109,7 +109,7 @@ def _value(text: str, annotation: Any) -> Any:
 
 
 def _has_list(annotation: Any) -> bool:
-    return get_origin(annotation) is tuple or any(_has_list(member) for member in get_args(annotation))
+    return get_origin(annotation) in (tuple, dict) or any(_has_list(member) for member in get_args(annotation))
 
 
 def _put(data: dict[str, Any], path: Path, value: Any) -> str | None:

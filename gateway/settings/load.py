@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.settings import env as environment
-from gateway.settings import references
+from gateway.settings import profiles, references
 from gateway.settings.errors import (
     ConfigError,
     Path,
@@ -92,6 +92,7 @@ def _check(
     base: FilePath,
 ) -> Settings:
     overlaid, problems = environment.overlay(data, env, Settings)
+    problems += profiles.apply(data, positions, source, Resolver(env, base))
     settings: Settings | None = None
 
     def place(path: Path) -> Place:
@@ -133,7 +134,8 @@ def _problem(details: ErrorDetails, place: Any) -> Problem:
     if isinstance(details["input"], Mapping) and expected == "expected a list":
         expected = f"expected a list of tables: write [[{key}]]"
     secret = field is not None and holds_secret(field.annotation)
-    found = None if secret or section_at(Settings, path) is not None else show(details["input"])
+    hidden = secret or details["type"] == "in_table" or section_at(Settings, path) is not None
+    found = None if hidden else show(details["input"])
     return Problem(place(path), key_path(path), expected, found)
 
 
@@ -171,6 +173,11 @@ def _normalised(settings: Settings) -> Settings:
     only = settings.carriers[0].name if len(settings.carriers) == 1 else None
     return settings.model_copy(
         update={
+            # The region in which a carrier's national numbers are read, as if it had said so itself.
+            "carriers": tuple(
+                carrier if carrier.region is not None else carrier.model_copy(update={"region": region})
+                for carrier in settings.carriers
+            ),
             "numbers": tuple(
                 number.model_copy(update={"number": form(number.number), "carrier": number.carrier or only})
                 for number in settings.numbers

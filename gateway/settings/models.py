@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 import phonenumbers
 from pydantic import AfterValidator, Field
@@ -14,7 +14,7 @@ from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
 from gateway.settings.routing import SHORTEST_KEY, App, Handler, Number
 from gateway.settings.secret import Secret
 from gateway.settings.service import Limits, Log, Metrics, Socket, Store
-from gateway.settings.types import fail, is_local
+from gateway.settings.types import Form, fail, is_local
 
 
 def _region(value: str) -> str:
@@ -37,6 +37,11 @@ class Settings(Section):
     log: Log = Field(Log(), description=Log.__doc__)
     limits: Limits = Field(Limits(), description=Limits.__doc__)
     carriers: tuple[Carrier, ...] = Field((), description=Carrier.__doc__)
+    profiles: Annotated[dict[str, Any], Form("tables `[profiles.NAME]`")] = Field(
+        {},
+        description="Settings that carriers share, by name; a carrier takes them with `profile`. Any key of "
+        "`[[carriers]]` but those of the account, and `about`.",
+    )
     numbers: tuple[Number, ...] = Field((), description=Number.__doc__)
     handlers: tuple[Handler, ...] = Field((), description=Handler.__doc__)
     apps: tuple[App, ...] = Field((), description=App.__doc__)

@@ -9,8 +9,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from gateway.settings.carrier import Carrier
 from gateway.settings.errors import model_of
 from gateway.settings.models import Settings
+from gateway.settings.profiles import OF_THE_ACCOUNT, packaged
 from gateway.settings.secret import Secret
 from gateway.settings.types import Form, Unit
 
@@ -55,7 +57,46 @@ def reference() -> str:
         title = f"[[{name}]]" if get_origin(field.annotation) is tuple else f"[{name}]"
         what = " ".join((section.__doc__ or "").split())
         parts.append(f"## `{title}`\n\n{what}\n\n{_HEAD}{_rows(section.model_fields)}")
+        for key, member in section.model_fields.items():
+            if (table := model_of(member.annotation)) is not None:
+                what = " ".join((table.__doc__ or "").split())
+                parts.append(f"### `{name}.{key}`\n\n{what}\n\n{_HEAD}{_rows(table.model_fields)}")
+        if name == "carriers":
+            parts.append(_profiles())
     return "\n".join(parts)
+
+
+_PROFILES = """\
+## `[profiles.NAME]`
+
+Settings of a kind of carrier: any key of `[[carriers]]` but those of the account ({account}), and `about` for a few
+words. A carrier with `profile = "NAME"` has them, but for the keys that it sets itself; tables such as `tlvs` and
+`reasons` are joined entry by entry. A profile of the file goes before one of the package with its name.
+docs/carriers.md says how to find out what a carrier needs. These come with the package; the comments in
+`gateway/carrier/profiles/` say why each key is there:
+
+| profile | for | sets |
+| --- | --- | --- |
+"""
+
+
+def _profiles() -> str:
+    account = ", ".join(f"`{key}`" for key in Carrier.model_fields if key in OF_THE_ACCOUNT)
+    rows = []
+    for one in packaged().values():
+        sets = ", ".join(f"`{key} = {_toml(value)}`" for key, value in one.values.items())
+        rows.append(f"| `{one.name}` | {one.about} | {sets} |\n")
+    return _PROFILES.format(account=account) + "".join(rows)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f'"{key}" = {_toml(one)}' for key, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _rows(fields: dict[str, FieldInfo]) -> str:
@@ -78,6 +119,8 @@ def _default(field: FieldInfo) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
         return "`[]`"
+    if isinstance(value, dict):
+        return "`{}`"
     if isinstance(value, float):
         return f"`{value:.10g}`"
     if isinstance(value, int):
@@ -100,7 +143,7 @@ def _type(annotation: Any, metadata: list[Any] | tuple[Any, ...] = ()) -> str:
     if origin is Literal:
         return ", ".join(f'`"{choice}"`' for choice in arguments)
     if origin is tuple:
-        return f"list: {_type(arguments[0])}"
+        return "list of tables" if model_of(annotation) is not None else f"list: {_type(arguments[0])}"
     if origin in (Union, types.UnionType):
         return " or ".join(_type(member, metadata) for member in arguments if member is not type(None))
     if annotation in (int, float):

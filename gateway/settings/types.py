@@ -55,8 +55,8 @@ _HOST = re.compile(
 
 
 def fail(kind: str, message: str) -> PydanticCustomError:
-    """An error whose text says what is expected. Braces would be read as a template, so they are doubled."""
-    return PydanticCustomError(kind, message.replace("{", "{{").replace("}", "}}"))
+    """An error whose text says what is expected. Without a context pydantic reads no template, and braces stay."""
+    return PydanticCustomError(kind, message)
 
 
 def check_host(value: str) -> str:

@@ -42,6 +42,7 @@ __all__ = [
     "Kind",
     "PhoneAddress",
     "cache_counters",
+    "calling_code",
     "country_of",
     "from_wire",
     "is_possible",
@@ -167,6 +168,12 @@ def is_valid(value: str) -> bool:
 def country_of(value: str) -> str | None:
     """The region (ISO 3166) that "+" and digits belong to, None when that cannot be told."""
     return only_region(value) or _facts(value)[1]
+
+
+def calling_code(region: str) -> str | None:
+    """The country calling code of a region (ISO 3166), None for one that there is not."""
+    code = phonenumbers.country_code_for_region(region)
+    return str(code) if code else None
 
 
 def kind_of(value: str) -> Kind:

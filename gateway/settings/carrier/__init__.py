@@ -5,16 +5,19 @@ from __future__ import annotations
 from pydantic import model_validator
 
 from gateway.settings.carrier.account import SPECIFIED_PASSWORD, Account
+from gateway.settings.carrier.ends import Ends
 from gateway.settings.carrier.holding import BindKind, Holding
 from gateway.settings.carrier.pacing import Pacing
+from gateway.settings.carrier.profile import Profiled
 from gateway.settings.carrier.receipts import Receipts
+from gateway.settings.carrier.versions import version_problem
 from gateway.settings.carrier.wire import Alphabet, LongMessages, Wire
 from gateway.settings.types import fail, split_host_port
 
 __all__ = ["SPECIFIED_PASSWORD", "Alphabet", "BindKind", "Carrier", "LongMessages"]
 
 
-class Carrier(Receipts, Wire, Pacing, Holding, Account):
+class Carrier(Ends, Receipts, Wire, Pacing, Holding, Account, Profiled):
     """One account; all its binds share a queue, a rate and the ids of its receipts."""
 
     @property
@@ -38,6 +41,8 @@ class Carrier(Receipts, Wire, Pacing, Holding, Account):
             raise fail("reconnect", "reconnect_min not above reconnect_max")
         if self.national_languages and self.default_alphabet not in ("gsm7", "gsm7_packed"):
             raise fail("national_languages", 'default_alphabet = "gsm7" or "gsm7_packed" beside national_languages')
+        if (problem := version_problem(self)) is not None:
+            raise fail("interface_version", problem)
         if self.tls_key is not None and self.tls_cert is None:
             raise fail("tls", "tls_cert beside tls_key")
         if not self.tls:

@@ -1,0 +1,163 @@
+"""Profiles of carriers: those of the package are good, those of the file are checked, a carrier's own keys win."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import Carrier, profiles
+from gateway.settings.reference import reference
+
+from .conftest import CARRIER, Failing, Loader
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "gateway/carrier/profiles"
+NAMES = sorted(file.stem for file in FOLDER.glob("*.toml"))
+
+
+def test_there_are_profiles() -> None:
+    assert len(NAMES) >= 8
+    assert sorted(profiles.packaged()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_packaged_profile_is_good_and_differs_from_the_default(name: str, config: Loader) -> None:
+    profile = profiles.packaged()[name]
+    assert profiles.check_values(profile.values) == []
+    carrier = config(f'{CARRIER}profile = "{name}"\n').carriers[0]
+    plain = config(CARRIER).carriers[0]
+    assert carrier.profile == name
+    assert any(getattr(carrier, key) != getattr(plain, key) for key in profile.values)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_packaged_profile_is_documented(name: str) -> None:
+    profile = profiles.packaged()[name]
+    assert f"| `{name}` | {profile.about} |" in reference()
+    assert f"`{name}`" in (ROOT / "docs/carriers.md").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_key_of_a_packaged_profile_says_why(name: str) -> None:
+    """A comment stands before each key, or before the row of keys that it is of."""
+    said = False
+    for line in (FOLDER / f"{name}.toml").read_text().splitlines():
+        if line.startswith("#"):
+            said = True
+        elif not line:
+            said = False
+        elif line.startswith("about"):
+            continue
+        else:
+            assert said, f"{name}.toml: {line}"
+
+
+def test_the_carriers_own_keys_win_and_tables_are_joined(config: Loader) -> None:
+    settings = config(
+        """
+        [profiles.mine]
+        window = 7
+        default_alphabet = "latin1"
+        reasons = { "err:1" = "absent", "err:2" = "spam" }
+        [[carriers]]
+        name = "acme"
+        host = "127.0.0.1"
+        system_id = "user"
+        password = "pass"
+        profile = "mine"
+        window = 9
+        reasons = { "err:2" = "barred" }
+        """
+    )
+    carrier = settings.carriers[0]
+    assert (carrier.window, carrier.default_alphabet) == (9, "latin1")
+    assert carrier.reasons == {"err:1": "absent", "err:2": "barred"}
+
+
+def test_two_carriers_do_not_share_what_they_join(config: Loader) -> None:
+    settings = config(
+        """
+        [profiles.mine]
+        tlvs = { "0x1400" = "1" }
+        [[carriers]]
+        name = "a"
+        host = "h"
+        system_id = "u"
+        password = "p"
+        profile = "mine"
+        tlvs = { "0x1402" = "2" }
+        [[carriers]]
+        name = "b"
+        host = "h"
+        system_id = "u"
+        password = "p"
+        profile = "mine"
+        [[numbers]]
+        number = "+33612345678"
+        carrier = "a"
+        """
+    )
+    assert settings.carriers[0].tlvs == {"0x1400": "1", "0x1402": "2"}
+    assert settings.carriers[1].tlvs == {"0x1400": "1"}
+
+
+def test_a_profile_of_the_file_goes_before_one_of_the_package(config: Loader) -> None:
+    text = "[profiles.latin1_gateway]\nwindow = 3\n" + CARRIER + 'profile = "latin1_gateway"\n'
+    carrier = config(text).carriers[0]
+    assert (carrier.window, carrier.default_alphabet) == (3, "gsm7")
+
+
+def test_the_environment_goes_before_a_profile(config: Loader) -> None:
+    env = {"SMSGW_CARRIERS__0__PROFILE": "latin1_gateway", "SMSGW_CARRIERS__0__LATIN1": "off"}
+    carrier = config(CARRIER, env).carriers[0]
+    assert (carrier.default_alphabet, carrier.latin1) == ("latin1", "off")
+
+
+def test_profiles_from_the_environment(config: Loader) -> None:
+    env = {"SMSGW_PROFILES": '{"mine": {"window": 3}}', "SMSGW_CARRIERS__0__PROFILE": "mine"}
+    assert config(CARRIER, env).carriers[0].window == 3
+
+
+def test_what_is_wrong_with_a_profile_is_named_by_line_once(problems: Failing) -> None:
+    text = """
+        [profiles.mine]
+        windw = 3
+        binds = 0
+        host = "elsewhere"
+        tlvs = { "0x1400" = 5 }
+        [profiles."Mine 2"]
+        [[carriers]]
+        name = "acme"
+        host = "127.0.0.1"
+        system_id = "user"
+        password = "pass"
+        profile = "mine"
+        """
+    assert problems(text) == [
+        "smsgw.toml:3: profiles.mine.windw: unknown key; did you mean window?",
+        "smsgw.toml:4: profiles.mine.binds: expected a number from 1 to 64, found 0",
+        "smsgw.toml:5: profiles.mine.host: is of one account, and not of a profile: it belongs into [[carriers]]",
+        'smsgw.toml:6: profiles.mine.tlvs: expected text or "hex:" with octets as TLV 0x1400: its width is not known '
+        "for the number 5",
+        "smsgw.toml:7: profiles.Mine 2: expected a name of 1 to 32 of a-z, 0-9, _ and -",
+    ]
+
+
+def test_an_unknown_profile_names_the_nearest(problems: Failing) -> None:
+    (problem,) = problems(CARRIER + 'profile = "latin_gateway"\n')
+    assert problem.startswith("smsgw.toml:7: carriers[0].profile: expected a profile of the package or of [profiles]: ")
+    assert problem.endswith('found "latin_gateway"; did you mean latin1_gateway?')
+
+
+@pytest.mark.parametrize("value", ["3", '"text"', "[]"])
+def test_profiles_that_are_no_tables(problems: Failing, value: str) -> None:
+    assert len(problems(f"profiles = {value}\n" + CARRIER)) == 1
+    assert len(problems(f"profiles.mine = {value}\n" + CARRIER)) == 1
+
+
+def test_no_profile_is_of_an_account() -> None:
+    assert set(Carrier.model_fields) >= profiles.OF_THE_ACCOUNT
+    for file in FOLDER.glob("*.toml"):
+        assert not profiles.OF_THE_ACCOUNT & tomllib.loads(file.read_text()).keys()
