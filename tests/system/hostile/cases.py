@@ -42,7 +42,7 @@ class Case:
 
     name: str
     conduct: Conduct
-    seconds: float = 1.0
+    seconds: float = 0.8
     rate: float = 100.0
     then: Sequence[tuple[Conduct, float]] = ()
     check: Check | None = None
@@ -268,7 +268,7 @@ SUBMITS: Final = (
     Case("never answers some", Conduct(silent=0.05), rate=200, check=some("copies")),
     Case("answers after the window expired", Conduct(late=0.1, late_by=0.8), rate=200, check=some("accepted")),
     Case("one octet at a time", Conduct(octets=True), check=_STEADY),
-    Case("500 PDUs at once", Conduct(gather=600, enquires=10), rate=400, check=at_once),
+    Case("500 PDUs at once", Conduct(gather=520, enquires=25), rate=300, check=at_once),
     Case("malformed PDUs", Conduct(malformed=malformed("suite", 200)), seconds=1.5, rate=300, check=_STEADY),
 )
 RECEIPTS: Final = (
@@ -288,14 +288,14 @@ CONNECTIONS: Final = (
     Case("resets", Conduct(drop=40, dropped="reset"), check=some("copies")),
     Case("begins with no length", Conduct(lies=[lie.hex() for lie in LIES], lie_every=30), seconds=2.0),
     Case("unbinds", Conduct(unbind=0.4), seconds=1.5, check=_STEADY),
-    Case("flaps every second", Conduct(flap=1.0), seconds=5.0, minute=True),
+    Case("flaps every second", Conduct(flap=1.0), seconds=4.0, minute=True),
     Case("stops reading", Conduct(stuck=True), seconds=2.5),
-    Case("hangs up", Conduct(hang_up=True), seconds=3.5, check=tried_again),
-    Case("says it is bound already", Conduct(bind_status=0x05), seconds=3.5, check=tried_again),
+    Case("hangs up", Conduct(hang_up=True), seconds=2.5, check=tried_again),
+    Case("says it is bound already", Conduct(bind_status=0x05), seconds=2.5, check=tried_again),
     Case(
         "closes at one message",
         Conduct(peers={"+12125550055": "drop"}, delay=0.05),
-        seconds=5.0,
+        seconds=4.0,
         peers=1000,
         check=set_aside,
     ),
@@ -315,7 +315,7 @@ SETTINGS: Final = (
     Case(
         "closes at one message, with one bind",
         Conduct(peers={"+12125550055": "drop"}, delay=0.05),
-        seconds=5.0,
+        seconds=4.0,
         peers=1000,
         carrier=_ONE_BIND,
         check=only_it_is_held,

@@ -111,7 +111,7 @@ class Stage:
         seed: str = "1",
         carrier: Mapping[str, Any] | None = None,
         honest_rate: float = 100.0,
-        alone: float = 0.3,
+        alone: float = 0.2,
     ) -> None:
         self._directory = directory
         self.settings = dict(carrier or {})
