@@ -18,6 +18,7 @@ from gateway.outbound.queue import CarrierQueue
 from gateway.outbound.request import Accepted, App, Refusal, Submit
 from gateway.settings import Settings
 from gateway.store import queries
+from gateway.store.sticky import StickyRow
 from gateway.store.submits import SubmitOp
 from gateway.store.writer import StoreUnavailableError
 
@@ -49,7 +50,7 @@ class Intake:
         self._outbound = outbound
         self._store = outbound.store
         self._writer = outbound.writer
-        self.preparer = Preparer(settings, outbound.store.ids, rng)
+        self.preparer = Preparer(settings, outbound.store.ids, rng, outbound.choice)
         self._limit = settings.limits.queued
         self._repeated: deque[Batch] = deque()
         self._repeats = trio.Event()
@@ -59,8 +60,11 @@ class Intake:
         self.preparer.configure(settings)
         self._limit = settings.limits.queued
 
-    def submit(self, app: App, requests: list[Submit], done: Done) -> None:
-        """Takes a burst of requests; ``done`` gets an outcome for each, in order, after the commit."""
+    def submit(self, app: App, requests: list[Submit], done: Done, door: str = "socket") -> None:
+        """Takes a burst of requests; ``done`` gets an outcome for each, in order, after the commit.
+
+        ``door`` says which way they came in, for the history of the messages.
+        """
         batch = Batch(app, done)
         try:
             self._ready_to_take()
@@ -69,6 +73,7 @@ class Intake:
             return
         now_ms = self._store.clock.now_ms()
         prepare = self.preparer.prepare
+        moved: list[StickyRow] = []
         for i, request in enumerate(requests):
             try:
                 prepared = prepare(app, request, now_ms)
@@ -84,11 +89,16 @@ class Intake:
                     queue.count(app.name, prepared.outgoing.parts)
                     # Until it is in the queue, what comes after it must not go past.
                     queue.coming[prepared.row.lane] += 1
+            prepared.row.door = door
+            if prepared.moved:
+                moved.append((prepared.row.number, prepared.row.peer, prepared.row.carrier, now_ms))
             batch.outcomes.append(None)
             batch.prepared.append((i, prepared))
         if not batch.prepared:
             self._tell(batch)
             return
+        if moved:
+            self._writer.put(self._outbound.choice.hold_all(moved))
         self._writer.put(SubmitOp([p.row for _, p in batch.prepared], batch), self._submitted, self._not_submitted)
 
     def _ready_to_take(self) -> None:

@@ -17,6 +17,7 @@ from gateway.log import logger
 from gateway.metrics import Metrics
 from gateway.model import State
 from gateway.outbound.answers import Answers
+from gateway.outbound.choice import Choice
 from gateway.outbound.doubts import Doubts
 from gateway.outbound.intake import Intake
 from gateway.outbound.loader import Loader
@@ -42,6 +43,7 @@ class Outbound:
         self.queues: dict[str, CarrierQueue] = {}
         self.stopping = False
         self._settings = settings
+        self.choice = Choice(settings)
         self.intake = Intake(self, settings, rng)
         self.loader = Loader(self)
         self.answers = Answers(self)
@@ -52,6 +54,7 @@ class Outbound:
     def configure(self, settings: Settings) -> None:
         """Takes over new settings."""
         self._settings = settings
+        self.choice.configure(settings)
         self.intake.configure(settings)
         for queue in self.queues.values():
             queue.look_ahead = settings.limits.look_ahead

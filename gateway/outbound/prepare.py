@@ -13,8 +13,10 @@ import msgspec
 
 from gateway.carrier.outgoing import Outgoing
 from gateway.model import CLASSES, LANES, IdSource, State
+from gateway.outbound.choice import Choice, Chosen
 from gateway.outbound.options import USUAL, Options, is_usual, octets_of, restored, settle, stored, with_ports_in_header
 from gateway.outbound.request import App, Refusal, Submit
+from gateway.policy.routing import Facts
 from gateway.settings import Carrier, Settings
 from gateway.smpp.pdu import Tlv
 from gateway.sms.address import AddressError, normalise, normalise_sender
@@ -39,20 +41,24 @@ _json: Final = msgspec.json.Encoder(order="sorted")
 class Prepared:
     """A request that may be stored: the row to be, and the message as the queue takes it."""
 
-    __slots__ = ("outgoing", "plan", "row", "warnings")
+    __slots__ = ("moved", "outgoing", "plan", "row", "warnings")
 
-    def __init__(self, row: NewMessage, outgoing: Outgoing, plan: SegmentPlan) -> None:
+    def __init__(self, row: NewMessage, outgoing: Outgoing, plan: SegmentPlan, *, moved: bool = False) -> None:
         self.row = row
         self.outgoing = outgoing
         self.plan = plan  # its parts are on the air, also where the carrier does the cutting
+        self.moved = moved  # its pair is to be remembered on this carrier
         self.warnings: list[str] = []
 
 
 class Preparer:
-    """Makes messages of requests by the settings of the moment."""
+    """Makes messages of requests by the settings of the moment. ``choice`` is configured before this is."""
 
-    def __init__(self, settings: Settings, ids: IdSource, rng: random.Random | None = None) -> None:
+    def __init__(
+        self, settings: Settings, ids: IdSource, rng: random.Random | None = None, choice: Choice | None = None
+    ) -> None:
         self._ids = ids
+        self.choice = choice or Choice(settings)
         self._refs = itertools.count((rng or random.Random()).randrange(1 << 16))
         self.configure(settings)
 
@@ -90,6 +96,13 @@ class Preparer:
             raise Refusal("invalid_to", error.detail, field="to") from None
         number = self._sender(app, request.from_)
         carrier = self._carrier_of[number]
+        message_id = self._ids.next()
+        chosen: Chosen | None = None
+        if self.choice.routing is not None:
+            facts = Facts(number, app.name, request.class_, peer)
+            chosen = self.choice.choose(facts, message_id, now_ms)
+            if chosen is not None:
+                carrier = self._settings.carriers_by_name[chosen.carrier]
         if carrier is None:
             raise Refusal("no_route", field="from")
         klass = CLASSES.index(request.class_)
@@ -108,7 +121,6 @@ class Preparer:
         receipt = request.receipt and carrier.receipts
         rank = 9 - request.priority
         lane = LANES[klass]
-        message_id = self._ids.next()
         row = NewMessage(
             id=message_id,
             app=app.name,
@@ -132,6 +144,7 @@ class Preparer:
             shard=shard(number, peer),
             state=State.QUEUED if due_at is None else State.SCHEDULED,
             due_at=due_at,
+            route=None if chosen is None else chosen.route,
         )
         bodies = planned.render(ref)
         row.parts = len(bodies)
@@ -152,7 +165,7 @@ class Preparer:
             waiting=[1] if len(bodies) == 1 else list(range(1, len(bodies) + 1)),
             protocol_id=options.protocol_id,
         )
-        prepared = Prepared(row, outgoing, planned)
+        prepared = Prepared(row, outgoing, planned, moved=chosen is not None and chosen.moved)
         if changes:
             prepared.warnings = warnings_of(changes)
         if request.replace is not None and planned.parts > 1:

@@ -188,5 +188,9 @@ def _normalised(settings: Settings) -> Settings:
                 else app
                 for app in settings.apps
             ),
+            "routes": tuple(
+                route.model_copy(update={"numbers": tuple(form(raw) for raw in route.numbers)})
+                for route in settings.routes
+            ),
         }
     )

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from gateway.settings.base import Section
 from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
+from gateway.settings.routes import Route, route_warnings
 from gateway.settings.routing import SHORTEST_KEY, App, Handler, Number
 from gateway.settings.secret import Secret
 from gateway.settings.service import Limits, Log, Metrics, Socket, Store
@@ -43,6 +44,7 @@ class Settings(Section):
         "`[[carriers]]` but those of the account, and `about`.",
     )
     numbers: tuple[Number, ...] = Field((), description=Number.__doc__)
+    routes: tuple[Route, ...] = Field((), description=Route.__doc__)
     handlers: tuple[Handler, ...] = Field((), description=Handler.__doc__)
     apps: tuple[App, ...] = Field((), description=App.__doc__)
 
@@ -64,6 +66,7 @@ class Settings(Section):
         return [
             *self._service_warnings(),
             *(warning for carrier in self.carriers for warning in _carrier_warnings(carrier)),
+            *self._route_warnings(),
             *(warning for handler in self.handlers for warning in _handler_warnings(handler)),
             *(warning for app in self.apps for warning in _app_warnings(app)),
         ]
@@ -88,6 +91,11 @@ class Settings(Section):
             f'handlers "{handler.name}": no number names it' for handler in self.handlers if handler.name not in used
         ]
         return found
+
+    def _route_warnings(self) -> list[str]:
+        receipts = {carrier.name: carrier.receipts for carrier in self.carriers}
+        unrouted = tuple(number.number for number in self.numbers if number.carrier is None) if self.routes else ()
+        return list(route_warnings(self.routes, receipts, unrouted))
 
 
 def _is_private(host: str) -> bool:

@@ -42,9 +42,11 @@ def _names(data: Mapping[str, Any], section: str) -> list[str]:
 
 def check(data: Mapping[str, Any]) -> Iterator[Finding]:
     """All that is wrong between the sections of one configuration."""
-    for section in ("carriers", "handlers", "apps"):
+    for section in ("carriers", "routes", "handlers", "apps"):
         yield from _unique_names(data, section)
     yield from _carriers_of_numbers(data)
+    yield from _carriers_of_routes(data)
+    yield from _apps_of_routes(data)
     yield from _handlers_of_numbers(data)
     yield from _numbers(data)
 
@@ -66,7 +68,8 @@ def _carriers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
     for index, entry in _tables(data, "numbers"):
         carrier = entry.get("carrier")
         if carrier is None:
-            if len(known) != 1:
+            # With routes a number need not have a carrier of its own.
+            if len(known) != 1 and not (known and data.get("routes")):
                 count = "several carriers" if known else "no carriers"
                 yield Finding(("numbers", index, "carrier"), f"is required, as there are {count}")
         elif isinstance(carrier, str) and carrier not in known:
@@ -89,6 +92,32 @@ def _handlers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(path, expected, show(name), nearest(name, known))
             elif name in handlers[:position]:
                 yield Finding(path, "expected each handler once", show(name))
+
+
+def _carriers_of_routes(data: Mapping[str, Any]) -> Iterator[Finding]:
+    known = _names(data, "carriers")
+    for index, route in _tables(data, "routes"):
+        seen: set[str] = set()
+        for position, carrier in _tables(route, "carriers"):
+            name = carrier.get("name")
+            path: Path = ("routes", index, "carriers", position, "name")
+            if not isinstance(name, str):
+                continue
+            if name not in known:
+                yield Finding(path, "expected the name of one of [[carriers]]", show(name), nearest(name, known))
+            elif name in seen:
+                yield Finding(path, "expected each carrier once", show(name))
+            seen.add(name)
+
+
+def _apps_of_routes(data: Mapping[str, Any]) -> Iterator[Finding]:
+    # Without [[apps]] there is one, and root is the operator where it is none of them.
+    known = [*(_names(data, "apps") or ["local"]), "operator"]
+    for index, route in _tables(data, "routes"):
+        for position, name in enumerate(_list(route, "apps")):
+            if isinstance(name, str) and name not in known:
+                path: Path = ("routes", index, "apps", position)
+                yield Finding(path, "expected the name of one of [[apps]]", show(name), nearest(name, known))
 
 
 def _normalised(raw: Any, region: Any) -> str | AddressError | None:
@@ -115,9 +144,10 @@ def _numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(path, expected, show(entry.get("number")))
         elif value is not None:
             owners[value] = index
-    for index, entry in _tables(data, "apps"):
-        for position, raw in enumerate(_list(entry, "numbers")):
-            value = _normalised(raw, region)
-            if isinstance(value, AddressError) or (value is not None and value not in owners):
-                path = ("apps", index, "numbers", position)
-                yield Finding(path, "expected one of [[numbers]]", show(raw), nearest(str(raw), owners))
+    for section in ("apps", "routes"):
+        for index, entry in _tables(data, section):
+            for position, raw in enumerate(_list(entry, "numbers")):
+                value = _normalised(raw, region)
+                if isinstance(value, AddressError) or (value is not None and value not in owners):
+                    path = (section, index, "numbers", position)
+                    yield Finding(path, "expected one of [[numbers]]", show(raw), nearest(str(raw), owners))

@@ -209,6 +209,16 @@ class Limits(Section):
         description="Long inbound messages that are remembered for an hour, so that late copies of their parts are "
         "known; beyond it the oldest are forgotten.",
     )
+    sticky_pairs: int = Field(
+        50_000,
+        ge=1,
+        le=10_000_000,
+        description="Pairs of number and peer that are remembered on another carrier than the first of their route; "
+        "beyond it the one used longest ago goes back.",
+    )
+    sticky_age: Seconds = Field(
+        604_800, ge=60, le=7_776_000, description="How long such a pair is remembered after its last message."
+    )
     subscription_backlog: int = Field(
         1_000_000,
         ge=1,

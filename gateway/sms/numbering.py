@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
-__all__ = ["only_region", "possible_as_is", "reads_as_international", "region_exists"]
+__all__ = ["main_region", "only_region", "possible_as_is", "reads_as_international", "region_exists"]
 
 _NON_GEOGRAPHIC: Final = "001"
 
@@ -104,6 +104,12 @@ def only_region(value: str) -> str | None:
     """The region (ISO 3166) of "+" and digits when its calling code is of one region alone, else None."""
     regions = _REGIONS.get(_calling_code(value[1:]) or "", ())
     return regions[0] if len(regions) == 1 and regions[0] != _NON_GEOGRAPHIC else None
+
+
+def main_region(value: str) -> str | None:
+    """The main region (ISO 3166) of the calling code of "+" and digits, None where there is none."""
+    regions = _REGIONS.get(_calling_code(value[1:]) or "", ())
+    return regions[0] if regions and regions[0] != _NON_GEOGRAPHIC else None
 
 
 def region_exists(region: str) -> bool:

@@ -62,8 +62,8 @@ def _chunks(rows: Sequence[Row]) -> Iterable[tuple[int, Sequence[Row]]]:
 
 INSERT_MESSAGE: Final = Values(
     "INSERT INTO message (id, app, number, peer, class, body, meta, ref, encoding, options, scheme, concat_ref, parts,"
-    " receipt, expires_at) VALUES {values}",
-    15,
+    " receipt, expires_at, door, route) VALUES {values}",
+    17,
 )
 
 INSERT_SEGMENT: Final = Values(

@@ -25,6 +25,7 @@ class NewMessage:
         "concat_ref",
         "conflict",
         "digest",
+        "door",
         "due_at",
         "duplicate_of",
         "encoding",
@@ -40,6 +41,7 @@ class NewMessage:
         "rank",
         "receipt",
         "ref",
+        "route",
         "scheme",
         "shard",
         "state",
@@ -70,6 +72,8 @@ class NewMessage:
         shard: int,
         state: int,
         due_at: int | None,
+        door: str | None = None,
+        route: str | None = None,
     ) -> None:
         self.id = id
         self.app = app
@@ -93,6 +97,8 @@ class NewMessage:
         self.shard = shard
         self.state = state
         self.due_at = due_at
+        self.door = door
+        self.route = route
         self.duplicate_of: int | None = None
         self.conflict = False
 
@@ -132,7 +138,7 @@ class SubmitOp(Op):
         for m in messages:
             rows.append(
                 (m.id, m.app, m.number, m.peer, m.klass, m.body, m.meta, m.ref, m.encoding, m.options, m.scheme,
-                 m.concat_ref, m.parts, m.receipt, m.expires_at)
+                 m.concat_ref, m.parts, m.receipt, m.expires_at, m.door, m.route)
             )  # fmt: skip
             claimed = 1 if m.state == State.SUBMITTING else 0
             for part in range(1, m.parts + 1):

@@ -22,19 +22,19 @@ async def submit(desk: Desk, *messages: NewMessage) -> None:
 async def test_a_message_is_stored_as_it_was_given(desk: Desk) -> None:
     mid = await desk.submit(
         ref="r", meta='{"k":1}', klass=2, lane=1, rank=3, shard=41, parts=2, options='{"flash":true}', scheme="sar",
-        concat_ref=65535, receipt=False, encoding="ucs2", body="Grüße 👋".encode(),
+        concat_ref=65535, receipt=False, encoding="ucs2", body="Grüße 👋".encode(), door="socket", route="uk",
     )  # fmt: skip
     (row,) = desk.rows("SELECT * FROM message")
     assert row == (
         mid, "app", NUMBER, PEER, 2, "Grüße 👋".encode(), '{"k":1}', "r", "ucs2", '{"flash":true}', "sar", 65535, 2, 0,
-        START + DAY,
+        START + DAY, "socket", "uk", None,
     )  # fmt: skip
     for part, segment in enumerate(desk.segments(mid), 1):
         assert segment == {
             "message_id": mid, "part": part, "carrier": "acme", "app": "app", "lane": 1, "rank": 3, "shard": 41,
             "state": S.QUEUED, "epoch": 0, "attempts": 0, "in_doubt": 0, "due_at": None, "expires_at": START + DAY,
             "status": None, "reason": None, "error": None, "receipt_state": None, "smsc_message_id": None,
-            "sent_at": None, "done_at": None,
+            "sent_at": None, "done_at": None, "bind": None, "written_at": None,
         }  # fmt: skip
 
 
