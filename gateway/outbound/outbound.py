@@ -24,7 +24,7 @@ from gateway.outbound.loader import Loader
 from gateway.outbound.queue import CarrierQueue
 from gateway.settings import Settings
 from gateway.smpp.session import Session
-from gateway.store.ends import End, EndOp
+from gateway.store.ends import ClaimedEndOp, End, EndOp
 from gateway.store.sends import ClaimOp, Key, UnclaimOp
 from gateway.store.store import Store
 
@@ -219,7 +219,7 @@ class Outbound:
                 item.waiting = []
             if not item.open:
                 queue.finished(item)
-        self.writer.put(EndOp(ends))
+        self.writer.put(ClaimedEndOp(ends))
         self.refill(carrier.name)
 
     def written(self, carrier: Carrier, segments: int) -> None:

@@ -246,3 +246,11 @@ class EndOp(Op):
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         for op in ops:
             op.changed = end_segments(tx, op.ends)
+
+
+class ClaimedEndOp(EndOp):
+    """Ends of what is claimed: memory has let go of it, so nobody would ask again before the next start."""
+
+    __slots__ = ()
+    must: ClassVar[bool] = True
+    name: ClassVar[str] = "claimed_end"
