@@ -126,6 +126,7 @@ class Daemon:
             limits.reassembly_per_peer,
             limits.reassembly_marks,
         )
+        writer.base.forms.configure({c.name: c.message_id for c in settings.carriers if c.message_id != "auto"})
         self.outbound.configure(settings)
         self.inbound.configure(settings)
         self.sweeper.configure(settings)

@@ -317,6 +317,8 @@ RECEIPT_OUTCOMES: Final = (
     "duplicate",
     "contradiction",
     "no_change",
+    "undecided",
+    "stale",
 )
 REFUSALS: Final = (
     "invalid_params",

@@ -16,6 +16,8 @@ from gateway.settings import Settings
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
 from gateway.store.inbound import GiveUpPartsOp
+from gateway.store.matching import UNDECIDED_MS
+from gateway.store.receipts import KeepFormsOp, RetryParkedOp
 from gateway.store.resolve import DueOp
 from gateway.store.tx import Op, Tx
 
@@ -63,6 +65,7 @@ class Sweeper:
         self._settings = settings
         self._delayed: list[tuple[int, int, Outgoing]] = []
         self._swept = self._store.clock.now_ms() - int(settings.limits.no_receipt_after * 1000)
+        self._tried = 0  # undecided parked receipts that came before were tried again when they had waited enough
         outbound.later = self.later
 
     def configure(self, settings: Settings) -> None:
@@ -84,6 +87,7 @@ class Sweeper:
             try:
                 self._retries()
                 await self._scheduled()
+                await self._undecided()
                 now = trio.current_time()
                 if now >= next_expiry:
                     next_expiry = now + EXPIRY_EVERY
@@ -126,6 +130,23 @@ class Sweeper:
             if len(ids) < PAGE:
                 return
 
+    async def _undecided(self) -> None:
+        """Tries parked receipts again of carriers whose form of ids was learnt, given up or set."""
+        forms = self._store.writer.base.forms
+        if forms.retry:
+            carriers = frozenset(forms.retry)
+            forms.retry -= carriers
+            try:
+                await self._try_parked(0, carriers=carriers)
+            except Exception:
+                forms.retry |= carriers
+                raise
+
+    async def _try_parked(self, after: int, **which: Any) -> None:
+        last: int | None = after
+        while last is not None:
+            last = (await self._store.writer.do(RetryParkedOp(last, **which))).last
+
     async def _validity(self) -> None:
         store = self._store
         while True:
@@ -146,6 +167,11 @@ class Sweeper:
         if overdue:
             self._outbound.metrics.overdue.inc(overdue)
             _log.warning("receipts_overdue", messages=overdue)
+        aged = now - UNDECIDED_MS
+        await self._try_parked(id_floor(self._tried), before=aged)
+        self._tried = aged
+        if store.writer.base.forms.dirty:
+            await store.writer.do(KeepFormsOp())
         await store.writer.do(AgeParkedOp(now - int(limits.parked_age * 1000)))
         # Not at the start: after a long stop, carriers first bring what they kept for us, and with it what is missing.
         while parts:

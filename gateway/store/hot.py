@@ -157,7 +157,7 @@ SELECT_PARTS: Final = Values(
 
 MATCH_RECEIPT: Final = Values(
     "WITH v(i, bucket, carrier, key) AS (VALUES {values}) SELECT v.i, d.raw, d.message_id, d.part, s.state, s.done_at,"
-    " s.sent_at, m.app, m.number, m.peer, m.ref, m.parts, m.receipt, m.meta FROM v CROSS JOIN smsc_id d"
+    " s.sent_at, s.carrier, m.app, m.number, m.peer, m.ref, m.parts, m.receipt, m.meta FROM v CROSS JOIN smsc_id d"
     " ON d.bucket = v.bucket AND d.carrier = v.carrier AND d.key = v.key"
     " CROSS JOIN segment s ON s.message_id = d.message_id AND s.part = d.part"
     " CROSS JOIN message m ON m.id = d.message_id",

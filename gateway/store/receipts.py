@@ -1,9 +1,4 @@
-"""Receipts find their segment: folded ids in time buckets, other written forms of an id, and parking.
-
-A carrier may write the id of its response in hexadecimal and that of its receipt in decimal, with or without leading
-zeros, in either case; a receipt may also be here before its response is. The exact form comes first. Any other form
-must also agree with the peer's address, and two candidates mean none.
-"""
+"""Receipts come to their segment: matched, applied, or parked until what they are for is known."""
 
 from __future__ import annotations
 
@@ -11,101 +6,14 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from gateway.model import State
-from gateway.store.ends import End, Facts, announce, end_segments
-from gateway.store.hot import DELETE_PARKED, END, INSERT_PARKED, MATCH_PARKED, MATCH_RECEIPT, Row
+from gateway.model import State, id_floor
+from gateway.store.ends import End, announce, end_segments
+from gateway.store.forms import fold, other_forms
+from gateway.store.hot import DELETE_PARKED, END, INSERT_PARKED, MATCH_PARKED, Row
+from gateway.store.matching import Found, Match, ReceiptIn, match, smsc_bucket
 from gateway.store.tx import Op, Tx
 
-BUCKET_MS: Final = 6 * 3_600_000
-RECENT_BUCKETS: Final = 12
-"""Other forms of an id than the exact one count only for three days."""
-
-
-def smsc_bucket(now_ms: int) -> int:
-    """The bucket of six hours that an id recorded now is put into."""
-    return now_ms // BUCKET_MS
-
-
-def fold(raw: str) -> str:
-    """The form under which an id is stored: no case, no leading zeros, no blanks around it."""
-    return raw.strip().lower().lstrip("0") or "0"
-
-
-_HEXADECIMAL: Final = frozenset("0123456789abcdef")
-
-
-def other_forms(raw: str) -> tuple[str, ...]:
-    """The folded forms that ``raw`` may have on the other side: decimal read as hexadecimal and back."""
-    key = fold(raw)
-    forms: list[str] = []
-    if len(key) <= 40:
-        if key.isascii() and key.isdigit():
-            forms.append(f"{int(key):x}")
-        if _HEXADECIMAL.issuperset(key):
-            forms.append(str(int(key, 16)))
-    return tuple(form for form in dict.fromkeys(forms) if form != key)
-
-
-def same_peer(a: str, b: str) -> bool:
-    """Whether two written addresses can be one phone: equal digits, or one is the national form of the other."""
-    if a == b:
-        return True
-    da, db = "".join(filter(str.isdigit, a)).lstrip("0"), "".join(filter(str.isdigit, b)).lstrip("0")
-    if not da or not db:
-        return False
-    return da == db or (min(len(da), len(db)) >= 7 and (da.endswith(db) or db.endswith(da)))
-
-
-class ReceiptIn(msgspec.Struct):
-    """A receipt as it came in. ``state`` is the `State` that it leads to, None for one that changes nothing."""
-
-    carrier: str
-    raw: str  # the id that it names
-    peer: str  # the phone, as normalised from the PDU's source address
-    state: int | None
-    receipt_state: int | None  # message_state as in SMPP 3.4 §5.2.28
-    reason: str | None
-    error: str | None
-    at: int  # ms
-
-
-class _Match:
-    __slots__ = ("done_at", "facts", "part", "raw", "sent_at", "state")
-
-    def __init__(self, row: Row) -> None:
-        self.raw: str = row[1]
-        self.part: int = row[3]
-        self.state: int = row[4]
-        self.done_at: int | None = row[5]
-        self.sent_at: int | None = row[6]
-        self.facts = Facts(row[2], *row[7:])
-
-
-def choose(receipt: ReceiptIn, exact: list[_Match], others: list[_Match]) -> _Match | None:
-    """The one segment that a receipt is for, or None.
-
-    ``exact`` have the same folded id, ``others`` another form of it. In order: the same written id and peer (the
-    newest, when the carrier counts anew), the same folded id and peer, another form and peer, and last the same
-    written id alone, since some carriers rewrite addresses; each of the later ones only when there is just one.
-    """
-    same = [m for m in exact if m.raw == receipt.raw]
-    agreeing = [m for m in same if same_peer(m.facts.peer, receipt.peer)]
-    if agreeing:
-        return max(agreeing, key=lambda m: (m.facts.id, m.part))
-    for group in (exact, others):
-        agreeing = _distinct([m for m in group if same_peer(m.facts.peer, receipt.peer)])
-        if len(agreeing) == 1:
-            return agreeing[0]
-        if agreeing:
-            return None
-    alone = _distinct(same)
-    # What is at its end needs no receipt: this one is for a message with the same id whose response is not here yet.
-    return alone[0] if len(alone) == 1 and alone[0].state < State.DELIVERED else None
-
-
-def _distinct(matches: list[_Match]) -> list[_Match]:
-    """One for each segment: what was sent twice may have been given one id in two forms, or at two times."""
-    return list({(m.facts.id, m.part): m for m in matches}.values())
+__all__ = ["KeepFormsOp", "ReceiptIn", "ReceiptOp", "RetryParkedOp", "apply_parked", "fold", "settle", "smsc_bucket"]
 
 
 class ReceiptOp(Op):
@@ -133,50 +41,17 @@ class ReceiptOp(Op):
             park(tx, missing)
 
 
-def match(tx: Tx, receipts: list[ReceiptIn]) -> tuple[list[tuple[ReceiptIn, _Match]], list[ReceiptIn]]:
-    """Finds the segments; most receipts are for an id of the current or the previous bucket, in its exact form."""
-    bucket = smsc_bucket(tx.now)
-    found: dict[int, _Match] = {}
-    left = list(range(len(receipts)))
-    for b in (bucket, bucket - 1):
-        candidates = _fetch(tx, [(i, b, receipts[i].carrier, fold(receipts[i].raw)) for i in left])
-        for i, exact in candidates.items():
-            sure = [m for m in exact if m.raw == receipts[i].raw and same_peer(m.facts.peer, receipts[i].peer)]
-            if sure:
-                found[i] = max(sure, key=lambda m: (m.facts.id, m.part))
-        left = [i for i in left if i not in found]
-        if not left:
-            break
-    for i in left:
-        chosen = _search(tx, receipts[i], bucket)
-        if chosen is not None:
-            found[i] = chosen
-            tx.count("receipt_matched_by_form" if chosen.raw != receipts[i].raw else "receipt_matched_late")
-    return [(receipts[i], found[i]) for i in sorted(found)], [receipts[i] for i in left if i not in found]
-
-
-def _fetch(tx: Tx, probes: list[Row]) -> dict[int, list[_Match]]:
-    out: dict[int, list[_Match]] = {}
-    for row in MATCH_RECEIPT.fetch(tx.con, probes):
-        out.setdefault(row[0], []).append(_Match(row))
-    return out
-
-
-def _search(tx: Tx, receipt: ReceiptIn, bucket: int) -> _Match | None:
-    """The slow way: every bucket for the exact form, the recent ones for the others."""
-    oldest = smsc_bucket(tx.now - tx.tuning.receipt_age_ms)
-    exact = _fetch(tx, [(0, b, receipt.carrier, fold(receipt.raw)) for b in range(bucket, oldest - 1, -1)])
-    recent = range(bucket, max(oldest, bucket - RECENT_BUCKETS) - 1, -1)
-    others = _fetch(tx, [(0, b, receipt.carrier, form) for form in other_forms(receipt.raw) for b in recent])
-    return choose(receipt, exact.get(0, []), others.get(0, []))
-
-
-def settle(tx: Tx, found: list[tuple[ReceiptIn, _Match]]) -> None:
+def settle(tx: Tx, found: Found) -> None:
     """Applies receipts to their segments; the first final one of a segment wins, contradictions are counted."""
     rows: list[Row] = []
     several: list[End] = []
     done: dict[tuple[int, int], int] = {}
     for receipt, m in found:
+        if m.stale:
+            # Its segment went to another carrier since: what the one before still says of it settles nothing.
+            tx.count("receipt_stale")
+            _trace(tx, receipt, m, "stale")
+            continue
         if receipt.state is None:
             tx.count("receipt_no_change")
             _trace(tx, receipt, m, "no_change")
@@ -228,7 +103,7 @@ def settle(tx: Tx, found: list[tuple[ReceiptIn, _Match]]) -> None:
     end_segments(tx, several)
 
 
-def _trace(tx: Tx, receipt: ReceiptIn, m: _Match, outcome: str) -> None:
+def _trace(tx: Tx, receipt: ReceiptIn, m: Match, outcome: str) -> None:
     detail = {
         "outcome": outcome,
         "receipt_state": receipt.receipt_state,
@@ -239,6 +114,7 @@ def _trace(tx: Tx, receipt: ReceiptIn, m: _Match, outcome: str) -> None:
     tx.trace(m.facts.id, m.part, "receipt", receipt.carrier, detail)
 
 
+LAST_ID: Final = (1 << 63) - 1
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(ReceiptIn)
 
@@ -246,15 +122,19 @@ _decoder = msgspec.json.Decoder(ReceiptIn)
 def park(tx: Tx, receipts: list[ReceiptIn]) -> None:
     """Keeps receipts that match nothing yet; past the bound the oldest go, counted."""
     rows: list[Row] = []
+    undecided = 0
     for r in receipts:
         if r.state is None:
             tx.count("receipt_no_change")
             continue
         rows.append((tx.ids.next(), r.carrier, fold(r.raw), _encoder.encode(r)))
+        undecided += r.undecided
     if not rows:
         return
     INSERT_PARKED.run(tx.con, rows)
     tx.count("receipt_parked", len(rows))
+    if undecided:
+        tx.count("receipt_undecided", undecided)
     tx.parked += len(rows)
     over = tx.parked - tx.tuning.parked_max
     if over > 0:
@@ -279,11 +159,76 @@ def apply_parked(tx: Tx, ids: list[Row]) -> None:
         waiting[parked_id] = payload
     if not waiting:
         return
-    # In the order in which they came: the first final one of a segment wins.
-    receipts = {parked_id: _decoder.decode(payload) for parked_id, payload in sorted(waiting.items())}
-    found, missing = match(tx, list(receipts.values()))
+    _try_again(tx, [(parked_id, payload) for parked_id, payload in sorted(waiting.items())])
+
+
+def _try_again(tx: Tx, parked: list[tuple[int, bytes]]) -> None:
+    """Matches parked receipts anew, in the order in which they came: the first final one of a segment wins."""
+    receipts = {parked_id: _decoder.decode(payload) for parked_id, payload in parked}
+    before = {id(r): r.undecided for r in receipts.values()}
+    found, missing = match(tx, list(receipts.values()), fresh=False)
     left = {id(r) for r in missing}
-    gone = [(parked_id,) for parked_id, r in receipts.items() if id(r) not in left]
+    gone: list[Row] = []
+    for parked_id, r in receipts.items():
+        if id(r) not in left:
+            gone.append((parked_id,))
+        elif r.undecided and not before[id(r)]:
+            # It is looked at once more when it has waited long enough.
+            tx.count("receipt_undecided")
+            tx.con.execute("UPDATE parked_receipt SET receipt = ? WHERE id = ?", (_encoder.encode(r), parked_id))
     tx.parked -= DELETE_PARKED.run(tx.con, gone)
     tx.count("receipt_unparked", len(gone))
     settle(tx, found)
+
+
+class RetryParkedOp(Op):
+    """Tries undecided parked receipts again: of ``carriers``, or of all (None) those that came before ``before`` (ms).
+
+    It looks at those with an id above ``after``, a page at a time; ``last`` is the id to go on from, None at the end.
+    """
+
+    __slots__ = ("after", "before", "carriers", "last")
+    order: ClassVar[int] = 62
+    name: ClassVar[str] = "retry_parked"
+    PAGE: ClassVar[int] = 200
+
+    def __init__(self, after: int, *, carriers: frozenset[str] | None = None, before: int | None = None) -> None:
+        super().__init__()
+        self.after = after
+        self.carriers = carriers
+        self.before = before
+        self.last: int | None = None
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return 2 * self.PAGE, 400 * self.PAGE
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        for op in ops:
+            high = id_floor(op.before) if op.before is not None else LAST_ID
+            rows = tx.con.execute(
+                "SELECT id, carrier, receipt FROM parked_receipt WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
+                (op.after, high, cls.PAGE),
+            ).fetchall()
+            op.last = rows[-1][0] if len(rows) == cls.PAGE else None
+            again = [(i, r) for i, carrier, r in rows if op.carriers is None or carrier in op.carriers]
+            again = [(i, r) for i, r in again if b'"undecided":true' in r]
+            if again:
+                _try_again(tx, again)
+
+
+class KeepFormsOp(Op):
+    """Stores what was learnt of the forms of ids, which is not worth a row for each receipt."""
+
+    __slots__ = ()
+    order: ClassVar[int] = 91
+    name: ClassVar[str] = "keep_forms"
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return 1, 200
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        tx.forms.write_all(tx.con)

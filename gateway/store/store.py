@@ -68,6 +68,7 @@ class Store:
             parked = con.execute("SELECT count(*) FROM parked_receipt").fetchone()[0]
             base = Base(self.epoch, self.ids, self.id_text, self.streams, tuning or Tuning(), parked)
             base.waiting.load(con)
+            base.forms.load(con)
         except sqlite3.Error as error:
             self._close_early(con)
             raise StoreError(f"cannot open the database {self.database.path}: {error}") from error

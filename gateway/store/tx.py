@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from gateway.model import IdSource, IdText
+from gateway.store.forms import Forms, FormsChange
 from gateway.store.hot import INSERT_EVENT, Row
 from gateway.store.streams import Streams
 from gateway.store.trace import Trace, write
@@ -64,6 +65,7 @@ class Tx:
         "counts",
         "epoch",
         "events",
+        "forms",
         "id_text",
         "ids",
         "now",
@@ -85,6 +87,7 @@ class Tx:
         self.tuning = base.tuning
         self.parked = base.parked
         self.waiting = Change(base.waiting)
+        self.forms = FormsChange(base.forms)
         self.events: list[Live] = []
         self.traces: list[Trace] = []
         self.counts: dict[str, int] = {}
@@ -123,6 +126,7 @@ class Tx:
         """Takes over the sequence numbers that this transaction gave out, and its counts of what waits."""
         base.parked = self.parked
         self.waiting.commit()
+        self.forms.commit()
         for stream, following in self._next_seq.items():
             self.streams.last_seq[stream] = following - 1
 
@@ -130,7 +134,7 @@ class Tx:
 class Base:
     """What transactions share, owned by the writer: ids, epoch, streams, bounds and the counts of what waits."""
 
-    __slots__ = ("epoch", "id_text", "ids", "parked", "streams", "tuning", "waiting")
+    __slots__ = ("epoch", "forms", "id_text", "ids", "parked", "streams", "tuning", "waiting")
 
     def __init__(
         self, epoch: int, ids: IdSource, id_text: IdText, streams: Streams, tuning: Tuning, parked: int
@@ -142,6 +146,7 @@ class Base:
         self.tuning = tuning
         self.parked = parked
         self.waiting = Waiting()
+        self.forms = Forms()
 
 
 class Tuning:

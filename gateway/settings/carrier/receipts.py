@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from gateway.settings.base import Section
@@ -15,4 +17,10 @@ class Receipts(Section):
         False,
         description="Take an inbound message for a receipt by its text alone, for carriers that mark "
         "receipts neither in esm_class nor by a TLV.",
+    )
+    message_id: Literal["auto", "same", "hex_to_decimal", "decimal_to_hex"] = Field(
+        "auto",
+        description="How receipts write the message id of a response: `same` (case and leading zeros do not matter), "
+        "`hex_to_decimal` (hexadecimal in the response, decimal in the receipt) or `decimal_to_hex`; `auto` learns "
+        "which from receipts, and `smsgw status` shows it.",
     )

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.store.receipts import fold, other_forms, same_peer
+from gateway.store.forms import fold, other_forms
+from gateway.store.matching import same_peer
 
 
 @pytest.mark.parametrize(
