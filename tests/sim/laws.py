@@ -6,6 +6,7 @@ A law that is broken goes to the ledger with its name; the run goes on, so that 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 
 import trio
 
@@ -15,19 +16,28 @@ from tests.sim.ledger import Change, Ledger, Segment
 
 WITHDRAWN = frozenset({State.CANCELLED, State.REJECTED, State.EXPIRED, State.FAILED})
 """What the gateway itself ended: nothing of it is written after that commit."""
+SLOWEST = 0.2
+"""Seconds that a commit may take to be told of, and a little more."""
+LATE_MS = 5
+"""Between what was judged and the write."""
 
 
 class Laws:
     """The laws of the moment."""
 
-    def __init__(self, ledger: Ledger, carriers: dict[str, CarrierSettings]) -> None:
+    def __init__(
+        self, ledger: Ledger, carriers: dict[str, CarrierSettings], now_ms: Callable[[], int], steady: frozenset[str]
+    ) -> None:
         self._ledger = ledger
+        self._now_ms = now_ms
+        self.steady = steady  # carriers whose connections never stand still
         self.carriers = carriers
         self._claimed: Counter[str] = Counter()
         self._on_its_way: dict[tuple[str, str, str], Counter[int]] = defaultdict(Counter)
         self._paced: dict[str, deque[float]] = defaultdict(deque)
         self._first: dict[tuple[str, str, str, str, int, int], int] = {}
         self._unsettled: dict[str, set[Segment]] = defaultdict(set)  # by bind: written, with no outcome stored
+        self._urgent: dict[str, dict[Segment, float]] = defaultdict(dict)  # claimed of lane 0, when; not written
         self.caught_up = 0
         ledger.on_commit = self.committed
 
@@ -45,6 +55,9 @@ class Laws:
             if old == State.SUBMITTING:
                 for of_bind in self._unsettled.values():
                     of_bind.discard(segment)
+                self._urgent[segment.carrier].pop(segment, None)
+            if new == State.SUBMITTING and not segment.lane:
+                self._urgent[segment.carrier][segment] = trio.current_time()
             step = (new == State.SUBMITTING) - (old == State.SUBMITTING)
             if step:
                 pair = (segment.carrier, message.number, message.peer)
@@ -87,6 +100,11 @@ class Laws:
             self._state(segment)
         if carrier != segment.carrier:
             self._ledger.broken("route", f"{segment.place} is {segment.carrier}'s and written to {carrier}")
+        self._urgent[carrier].pop(segment, None)
+        if not caught_up:
+            self._lanes(carrier, segment, now)
+            if self._now_ms() > segment.message.expires_at + LATE_MS:
+                self._ledger.broken("validity", f"{segment.place} is written after its validity")
         self._doubtful(carrier, bind, segment)
         self._pace(carrier, now, caught_up=caught_up)
 
@@ -98,6 +116,14 @@ class Laws:
         elif segment.state in (State.SCHEDULED, State.QUEUED) or not segment.in_doubt:
             # A copy of what was in doubt may be settled by a receipt in the moment in which it leaves.
             self._ledger.broken("claimed", f"{segment.place} is written and {STATE_WORDS[segment.state]}")
+
+    def _lanes(self, carrier: str, segment: Segment, now: float) -> None:
+        """What is claimed of the urgent lane goes first, where all connections take what is written."""
+        if not segment.lane or carrier not in self.steady:
+            return
+        passed = [s.place for s, at in self._urgent[carrier].items() if at < now - SLOWEST]
+        if passed:
+            self._ledger.broken("lanes", f"{segment.place} is marketing, and written before {passed}")
 
     def _doubtful(self, carrier: str, bind: str, segment: Segment) -> None:
         """What a kill at this moment would leave in doubt: at most a window of each bind."""
@@ -130,6 +156,7 @@ class Laws:
     def begins(self) -> None:
         """Another life of the daemon: in real life a second passes before it has a bind."""
         self._paced.clear()
+        self._urgent.clear()
         self._unsettled.clear()
 
     def arrived(self, carrier: str, segment: Segment, *, unanswered: int) -> None:

@@ -14,6 +14,7 @@ import trio
 
 from gateway.carrier.bind import Bind
 from gateway.carrier.carrier import Carrier
+from gateway.carrier.outgoing import Outgoing
 from gateway.carrier.pacer import Pacer
 from gateway.daemon import Daemon
 from gateway.outbound.answers import Answers
@@ -100,6 +101,18 @@ def _slot_leaks(settled: Any) -> Any:
     return lambda self, bind, segments: settled(self, bind, max(1, segments - 1) if segments else 0)
 
 
+def _longer(init: Any) -> Any:
+    return lambda self, **named: init(self, **(named | {"expires_at": named["expires_at"] + 600_000}))
+
+
+def _one_lane(_: Any) -> Any:
+    def push(self: Carrier, segments: Any) -> None:
+        self._ready[1].extend(segments)
+        self.pump()
+
+    return push
+
+
 def _tasks_left(start: Any) -> Any:
     async def leaky(self: Daemon, *args: Any) -> None:
         assert self._nursery is not None
@@ -159,6 +172,11 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
     "a late response takes a final state back": (
         _statement(sends, "SENT", "CASE WHEN state IN (1, 2, 4) THEN 3 ELSE state END", "3"),
         frozenset({"monotone"}),
+    ),
+    "marketing goes before a one-time code": (_method(Carrier, "push", _one_lane), frozenset({"lanes"})),
+    "validity is not looked at": (
+        _method(Outgoing, "__init__", _longer),
+        frozenset({"validity"}),
     ),
     "an event is dropped": (_method(Tx, "emit", _some_events_dropped), frozenset({"events", "inbound"})),
     "a ref is not found again": (

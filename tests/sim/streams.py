@@ -41,6 +41,11 @@ class Weather:
         self.reach = reach  # octets within which something befalls it
         self.capacity = capacity
 
+    @property
+    def steady(self) -> bool:
+        """Whether a connection takes what is written as long as it stands."""
+        return not (self.stalls or self.deaf) and self.capacity >= CAPACITY
+
     def calm(self) -> Weather:
         """The same delays without accidents."""
         return Weather(delay=self.delay, split=self.split, capacity=self.capacity)

@@ -49,7 +49,8 @@ class World:
         self.clock = Clock(self._now_ms)
         path.write_text(plan.toml())
         self.settings: Settings = load(path, {})
-        self.laws = Laws(ledger, self.settings.carriers_by_name)
+        steady = frozenset(c.name for c in plan.carriers if c.weather.steady)
+        self.laws = Laws(ledger, self.settings.carriers_by_name, self._now_ms, steady)
         self._rng = Random(f"{seed}/world")
         rng = Random(f"{seed}/disk")
         self.disk = Disk(rng, ledger, DiskMood(rng), plan.seconds)
@@ -277,6 +278,7 @@ class World:
         deadline = trio.current_time() + REST
         while True:
             why = self._unrest()
+            self._waits_for_ever()
             if not why:
                 break
             if trio.current_time() >= deadline:
@@ -284,6 +286,15 @@ class World:
                 return
             await trio.sleep(1)
         await trio.sleep(2)  # cursors are stored with the next burst
+
+    def _waits_for_ever(self) -> None:
+        """What is past its validity and a minute, and was never sent, is at its end."""
+        before = self._now_ms() - 60_000 - 4000
+        for message in self.ledger.messages.values():
+            if message.expires_at < before:
+                for segment in message.segments.values():
+                    if segment.state in (State.SCHEDULED, State.QUEUED):
+                        self.ledger.broken("validity", f"{segment.place} waits a minute after its validity")
 
     def _unrest(self) -> str:
         """What there still is to do."""
