@@ -13,11 +13,10 @@ from gateway.log import logger
 from gateway.metrics import Metrics
 from gateway.model import RECEIPT_STATES, STATE_WORDS
 from gateway.settings import Settings
-from gateway.smpp.constants import CommandStatus, MessageState, Tag
-from gateway.smpp.pdu import Address, DataSm, DataSmResp, DeliverSm, DeliverSmResp, Pdu, Tlv
-from gateway.smpp.receipt import Receipt, read_receipt
+from gateway.smpp.constants import CommandStatus, Tag
+from gateway.smpp.pdu import DataSm, DataSmResp, DeliverSm, DeliverSmResp, Pdu, Tlv
+from gateway.smpp.receipt import Receipt
 from gateway.smpp.session import Session
-from gateway.sms.address import from_wire
 from gateway.sms.reassembly import assemble, decode_text, read_part
 from gateway.store.arrivals import Ports, Tlvs, extra_of, hex_elements, ports_by
 from gateway.store.inbound import Arrival, InboundOp
@@ -27,14 +26,6 @@ from gateway.store.writer import StoreUnavailableError
 
 _log = logger(component="inbound")
 
-_REASONS: Final[dict[MessageState, str]] = {
-    MessageState.DELIVERED: "delivered",
-    MessageState.EXPIRED: "expired_at_carrier",
-    MessageState.DELETED: "deleted",
-    MessageState.UNDELIVERABLE: "undelivered",
-    MessageState.REJECTED: "rejected_by_carrier",
-    MessageState.SKIPPED: "undelivered",
-}
 _USED_TLVS: Final = frozenset(
     {
         Tag.SAR_MSG_REF_NUM,
@@ -74,10 +65,10 @@ class Inbound:
         receipt_answers: list[tuple[int, Pdu]] = []
         arrivals: list[Arrival] = []
         arrival_answers: list[tuple[int, Pdu]] = []
-        text_receipts = carrier.settings.text_receipts
+        read_receipt = carrier.wire.arriving.receipt
         for sequence, pdu in pdus:
             answer = _DELIVER_RESP if isinstance(pdu, DeliverSm) else _DATA_RESP
-            receipt = read_receipt(pdu, text_only=text_receipts)
+            receipt = read_receipt(pdu)
             if receipt is not None:
                 receipts.append(self._receipt(carrier, receipt, pdu, now))
                 receipt_answers.append((sequence, answer))
@@ -108,23 +99,25 @@ class Inbound:
         if receipt.state is not None and not receipt.intermediate:
             state = RECEIPT_STATES.get(receipt.state)
         return ReceiptIn(
+        arriving = carrier.wire.arriving
             carrier=carrier.name,
             # One that names no id cannot be matched; it is parked, and so kept and counted.
             raw=receipt.id or "?",
-            peer=self._address(pdu.source),
+            peer=arriving.peer(pdu.source, self._region),
             state=int(state) if state is not None else None,
             receipt_state=int(receipt.state) if receipt.state is not None else None,
-            reason=_REASONS.get(receipt.state) if receipt.state is not None else None,
+            reason=arriving.reasons.of_receipt(receipt),
             error=receipt.error,
             at=now,
         )
 
     def _arrival(self, carrier: Carrier, pdu: DeliverSm | DataSm, now: int) -> Arrival:
-        alphabet = carrier.settings.inbound_alphabet or carrier.settings.default_alphabet
+        arriving = carrier.wire.arriving
+        alphabet = arriving.alphabet
         short_message = pdu.short_message if isinstance(pdu, DeliverSm) else b""
         part = read_part(short_message, pdu.esm_class, pdu.data_coding, [(t.tag, t.value) for t in pdu.tlvs])
-        number = self._ours.get(pdu.destination.addr.lstrip("+")) or self._address(pdu.destination)
-        peer = self._address(pdu.source)
+        number = self._ours.get(pdu.destination.addr.lstrip("+")) or arriving.number(pdu.destination, self._region)
+        peer = arriving.peer(pdu.source, self._region)
         # The TLVs beside message and concatenation are what handlers get as they are.
         tlvs = _tlvs(pdu.tlvs, beside=bool(short_message)) if pdu.tlvs else None
         ports = _tlv_ports(pdu) if pdu.tlvs else None
@@ -163,9 +156,6 @@ class Inbound:
             encoding=decoded.encoding,
             extra=extra,
         )
-
-    def _address(self, address: Address) -> str:
-        return from_wire(address.ton, address.npi, address.addr, self._region)
 
     # --- answering ----------------------------------------------------------------------------------------------------
 

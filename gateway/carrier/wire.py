@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from gateway.carrier.arriving import Arriving
 from gateway.carrier.outgoing import SegmentOut
 from gateway.model import receipt_asked
 from gateway.settings import Carrier as CarrierSettings
@@ -47,6 +48,10 @@ class Wire:
             prefix=settings.national_prefix,
         ).address
         """A peer's."""
+        self.arriving = Arriving(settings)
+        """How what comes in is read."""
+        self.reasons = self.arriving.reasons
+        """What the carrier's codes mean."""
         self._sources: dict[str, Address] = {}
         self._service_type = settings.service_type
         self._longest = settings.longest_short_message

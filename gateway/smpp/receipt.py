@@ -8,6 +8,7 @@ of it is trusted: no octets make these functions fail.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal
 
@@ -15,6 +16,7 @@ import msgspec
 
 from gateway.smpp.constants import EsmClass, MessageState, Tag
 from gateway.smpp.pdu import DataSm, DeliverSm, Tlv, TlvValue
+from gateway.smpp.receipttext import ReceiptText
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -137,11 +139,18 @@ _MESSAGE_PAYLOAD: Final = int(Tag.MESSAGE_PAYLOAD)
 _MESSAGE_STATES: Final = {int(state): state for state in MessageState}
 
 
-def read_receipt(pdu: DeliverSm | DataSm, *, text_only: bool = False) -> Receipt | None:
+def read_receipt(
+    pdu: DeliverSm | DataSm,
+    *,
+    text_only: bool = False,
+    form: ReceiptText | None = None,
+    words: Mapping[str, MessageState] | None = None,
+) -> Receipt | None:
     """The receipt that this PDU is, None when it is a message.
 
     esm_class decides; where it says nothing, a receipted_message_id TLV makes a receipt of it. With
-    `text_only` (for SMSCs that send neither) so does a text of the form of Appendix B. Raises nothing.
+    `text_only` (for SMSCs that send neither) so does a text of the form of Appendix B, or of the SMSC's own `form`.
+    `words`, in small letters, are those of the SMSC for states; they go before the usual ones. Raises nothing.
     """
     kind = pdu.esm_class & EsmClass.TYPE_MASK
     flagged = kind in (EsmClass.RECEIPT, EsmClass.INTERMEDIATE)
@@ -168,9 +177,16 @@ def read_receipt(pdu: DeliverSm | DataSm, *, text_only: bool = False) -> Receipt
     if not (flagged or has_id or text_only):
         return None
 
-    said = _read_text(_text_of_body(pdu, body))
-    if not (flagged or has_id) and not said.is_receipt:
+    text = _text_of_body(pdu, body)
+    own = form.read(text) if form is not None else None
+    said = _read_text(text) if own is None else _said_in(own)
+    if not (flagged or has_id) and own is None and not said.is_receipt:
         return None
+    state = tlv_state
+    if words is not None and (of_word := words.get(said.stat.lower())) is not None:
+        state = of_word
+    elif state is None:
+        state = _STATES.get(said.stat.upper())
 
     in_tlvs = bool(tlv_id) or tlv_state is not None
     in_text = bool(said.id) or bool(said.stat)
@@ -180,7 +196,7 @@ def read_receipt(pdu: DeliverSm | DataSm, *, text_only: bool = False) -> Receipt
     return Receipt(
         id=tlv_id or said.id,
         other_id=said.id if tlv_id and said.id != tlv_id else "",
-        state=_STATES.get(said.stat.upper()) if tlv_state is None else tlv_state,
+        state=state,
         stat=said.stat,
         error=error,
         submit_date=said.submit,
@@ -215,6 +231,14 @@ class _Said(msgspec.Struct, frozen=True, gc=False):
 
 
 _NOTHING_SAID: Final = _Said()
+_no_digits: Final = re.compile(r"[^0-9]+", re.ASCII)
+
+
+def _said_in(fields: Mapping[str, str]) -> _Said:
+    """What a text of an SMSC's own form says. Its dates may have anything between their digits, year first."""
+    submit, done = (_no_digits.sub("", fields.get(name, "")) or None for name in ("submit", "done"))
+    message_id = fields["id"].strip(_TRIMMED)
+    return _Said(message_id, submit, done, fields["stat"], fields.get("err") or None, fields.get("text", ""), True)
 
 
 def _read_text(text: str) -> _Said:

@@ -1,0 +1,70 @@
+"""How what a carrier sends is read: whose numbers, which alphabet, what is a receipt. Built once for each carrier.
+
+An application knows a phone by one form of its number, and so does its STOP: carriers write that number with and
+without +, in national form, with prefixes of their own, and with any TON.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Final
+
+from gateway.carrier.reasons import Reasons
+from gateway.settings import Carrier as CarrierSettings
+from gateway.settings.carrier.forms import STATES, zone_of
+from gateway.smpp.pdu import Address, DataSm, DeliverSm
+from gateway.smpp.receipt import Receipt, read_receipt, receipt_time
+from gateway.smpp.receipttext import ReceiptText
+from gateway.sms.address import from_wire
+
+_ALPHANUMERIC: Final = 5
+_TONS: Final = {"international": 1, "national": 2}
+"""TON as which a number is read, whatever TON it came with (SMPP 3.4 §5.2.5)."""
+
+
+class Arriving:
+    """Reads the PDUs of one carrier."""
+
+    def __init__(self, settings: CarrierSettings) -> None:
+        self._region = settings.region
+        self._ton = _TONS.get(settings.peer_numbers)
+        self._rules = [(rule.prefix, rule.digits, rule.put) for rule in settings.peer_rules]
+        self._text_receipts = settings.text_receipts
+        self._form = ReceiptText(settings.receipt_text) if settings.receipt_text is not None else None
+        self._words = {word.lower(): STATES[state] for word, state in settings.receipt_states.items()} or None
+        self._zone = zone_of(settings.receipt_time_zone or settings.time_zone)
+        self.alphabet = settings.mo_alphabet
+        """What data_coding 0 means."""
+        self.reasons = Reasons(settings)
+
+    def peer(self, address: Address, region: str | None = None) -> str:
+        """A phone's number as the gateway keeps it; ``region`` is that of the gateway, where the carrier has none."""
+        if self._rules and address.ton != _ALPHANUMERIC:
+            address = self._rewritten(address)
+        return self.number(address, region)
+
+    def number(self, address: Address, region: str | None = None) -> str:
+        """The same without the rules for phones, for our own numbers."""
+        ton = address.ton
+        if self._ton is not None and ton != _ALPHANUMERIC and not address.addr.startswith("+"):
+            ton = self._ton
+        return from_wire(ton, address.npi, address.addr, self._region or region)
+
+    def _rewritten(self, address: Address) -> Address:
+        addr = address.addr
+        digits = len(addr) - addr.startswith("+")
+        for prefix, count, put in self._rules:
+            if addr.startswith(prefix) and count in (0, digits):
+                return Address(address.ton, address.npi, put + addr[len(prefix) :])
+        return address
+
+    def receipt(self, pdu: DeliverSm | DataSm) -> Receipt | None:
+        """The receipt that a PDU is, None where it is a message."""
+        return read_receipt(pdu, text_only=self._text_receipts, form=self._form, words=self._words)
+
+    def done_at(self, receipt: Receipt) -> int | None:
+        """When the carrier says that it came to its end, in ms since 1970; None where it says none."""
+        moment = receipt_time(receipt.done_date)
+        if moment is None:
+            return None
+        return int(moment.replace(tzinfo=self._zone).astimezone(UTC).timestamp() * 1000)
