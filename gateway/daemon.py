@@ -263,8 +263,7 @@ class Daemon:
         self.outbound.stopping = True
         carriers = list(self.outbound.carriers.values())
         for carrier in carriers:
-            carrier.held = True
-            self.outbound.stalled(carrier)
+            carrier.wind_down()
         # What was taken in is stored and answered before the doors close.
         await self.store.writer.flush()
         await self.server.drain()
@@ -385,8 +384,7 @@ class Daemon:
         return changed
 
     async def _end_carrier(self, carrier: Carrier) -> None:
-        carrier.held = True
-        self.outbound.stalled(carrier)
+        carrier.wind_down()
         with trio.move_on_after(ANSWERS_WAIT):
             await self._answered([carrier])
         await carrier.stop()

@@ -76,11 +76,15 @@ class Inbound:
                 arrivals.append(self._arrival(carrier, pdu, now))
                 arrival_answers.append((sequence, answer))
         writer = self._store.writer
+        if bind.overfull:
+            error = StoreUnavailableError("store_unavailable", "too much of this bind waits for its commit")
+            self._refuse((bind, session, receipt_answers + arrival_answers), error)
+            return
         if receipts:
             writer.put(
                 ReceiptOp(receipts, (bind, session, receipt_answers)), self._receipts_stored, self._receipts_refused
             )
-        if arrivals and carrier.stopping:
+        if arrivals and (carrier.stopping or bind.leaving):
             # The session is about to end, maybe before the commit: the carrier shall keep it, not send it twice.
             self._refuse((bind, session, arrival_answers), StoreUnavailableError("stopping", "the carrier is unbound"))
         elif arrivals and writer.disk_full:

@@ -61,6 +61,7 @@ class Link:
         """Stops reading: the other end is held back by TCP until `release`."""
         if self._gate is None:
             self._gate = trio.Event()
+            self.session.deaf(True, trio.current_time())
 
     @property
     def held(self) -> bool:
@@ -72,6 +73,8 @@ class Link:
         if self._gate is not None:
             self._gate.set()
             self._gate = None
+            self.session.deaf(False, trio.current_time())
+            self.flush()
 
     async def run(self) -> Closed | None:
         """Pumps until the session is closed, the stream ends or the caller cancels; the stream is closed then.

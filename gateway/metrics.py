@@ -231,6 +231,24 @@ class Metrics:
             "1 where the carrier refuses the credentials of the bind.",
             ("carrier", "bind"),
         )
+        self.alarms = Live(
+            "smsgw_alarm", "1 while something is wrong with a carrier, by its kind.", ("carrier", "kind")
+        )
+        self.stalls = Live(
+            "smsgw_stalls", "Times that a carrier made no progress with segments to send.", ("carrier",), counter=True
+        )
+        self.rebinds = Live(
+            "smsgw_rebinds",
+            "Binds that were ended to be bound again, by cause: an operator, a stall, or a first host that is back.",
+            ("carrier", "cause"),
+            counter=True,
+        )
+        self.outbinds = Live(
+            "smsgw_outbinds",
+            "Connections to a carrier's outbind address, by what became of them.",
+            ("carrier", "outcome"),
+            counter=True,
+        )
         self.backlog = Live("smsgw_stream_backlog", "Events that wait for an app or handler.", ("kind", "name"))
         self.store_state = Live(
             "smsgw_store_healthy", "1 where the database takes writes, 0 where it refuses them.", ()

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
+from gateway.carrier.alarms import KINDS as ALARMS
 from gateway.doors.socket import SocketServer
 from gateway.handlers.webhook import Webhook
 from gateway.log import counters as log_counters
@@ -190,6 +191,19 @@ class Status:
         ]
         m.alarm.read = lambda: [
             ((c.name, b.name), float(b.refused)) for c in outbound.carriers.values() for b in c.binds
+        ]
+        m.alarms.read = lambda: [
+            ((c.name, kind), float(kind in c.alarm_list)) for c in outbound.carriers.values() for kind in ALARMS
+        ]
+        m.stalls.read = lambda: [((c.name,), float(c.stalls.count)) for c in outbound.carriers.values()]
+        m.rebinds.read = lambda: [
+            ((c.name, cause), float(count)) for c in outbound.carriers.values() for cause, count in c.rebinds.items()
+        ]
+        m.outbinds.read = lambda: [
+            ((c.name, outcome), float(count))
+            for c in outbound.carriers.values()
+            if c.outbinds is not None
+            for outcome, count in c.outbinds.counts.items()
         ]
         m.backlog.read = self._backlogs
         m.store_state.read = lambda: [((), float(store.writer.healthy))]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-import ssl
 from collections import deque
 from typing import Protocol
 
 import trio
 
-from gateway.carrier.bind import Answer, Bind, Kind
+from gateway.carrier.answer import Answer
+from gateway.carrier.bind import Bind
 from gateway.carrier.connection import Connector, connect_tcp
+from gateway.carrier.life import BIND_INTERVAL, Life
 from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.carrier.pacer import Pacer
 from gateway.carrier.status import FullQueues
@@ -21,10 +22,9 @@ from gateway.settings import Carrier as CarrierSettings
 from gateway.smpp.pdu import DataSm, DeliverSm
 from gateway.smpp.session import Session
 
-_log = logger(component="carrier")
+__all__ = ["BIND_INTERVAL", "Carrier", "Hooks"]
 
-BIND_INTERVAL = 1.0
-"""Seconds between two bind attempts of a carrier, over all its binds: reconnects never hammer."""
+_log = logger(component="carrier")
 
 
 class Hooks(Protocol):
@@ -54,6 +54,9 @@ class Hooks(Protocol):
     def stalled(self, carrier: Carrier) -> None:
         """No bind can send any more: claims that are not written go back."""
 
+    def waiting(self, carrier: Carrier) -> bool:
+        """Whether there is anything that could be claimed now, were there room."""
+
     def rejected(self, bind: Bind) -> None:
         """A PDU of the other end was answered with an error."""
 
@@ -64,7 +67,7 @@ class Hooks(Protocol):
         """So many submits were handed to sessions."""
 
 
-class Carrier:
+class Carrier(Life):
     """The binds of one carrier and what is claimed for them (see `Bind.in_use` for when a slot is free)."""
 
     def __init__(
@@ -76,38 +79,25 @@ class Carrier:
         connector: Connector = connect_tcp,
         rng: random.Random | None = None,
     ) -> None:
-        self.settings = settings
-        self.name = settings.name
         self.hooks = hooks
-        self.stopping = False
-        self.paused_until = 0.0
-        self.held = False  # by an operator or while stopping: nothing new is written
-        self._clock = clock
         self._rng = rng or random.Random()
+        super().__init__(settings, connector, self._rng)
+        self.paused_until = 0.0
+        self.written_total = 0  # segments handed to sessions
+        self._clock = clock
         self._pacer = Pacer(settings.throughput)
         self._ready: tuple[deque[SegmentOut], ...] = (deque(), deque())  # by lane
         # A one-time code must find room to be claimed, however much of a bulk job is claimed already.
         self.kept_free = max(1, settings.window * max(1, settings.binds) // 8)
         self.full_queues = FullQueues()
         self.wire = Wire(settings)
-        self._changed = trio.Event()
-        self._next_bind = 0.0
         self._due = float("inf")
-        self._turns: set[trio.CancelScope] = set()
         self._timer: trio.CancelScope | None = None
         self._rotation = 0
-        self._context: ssl.SSLContext | None = None
-        self._context_of: tuple[int, ...] = ()
-        self.binds: list[Bind] = []
-        for i in range(1, settings.binds + 1):
-            kinds: list[tuple[Kind, str]]
-            if settings.bind == "pair":
-                kinds = [("transmitter", f"{i}t"), ("receiver", f"{i}r")]
-            else:
-                kinds = [(settings.bind, str(i))]
-            for kind, suffix in kinds:
-                self.binds.append(Bind(self, f"{self.name}/{suffix}", kind, connector, self._rng))
-        self._senders = [b for b in self.binds if b.kind != "receiver"]
+
+    @property
+    def _me(self) -> Carrier:
+        return self
 
     # --- room ---------------------------------------------------------------------------------------------------------
 
@@ -138,6 +128,16 @@ class Carrier:
         return max(0, 2 * total - used - self.claims_waiting)
 
     # --- sending ------------------------------------------------------------------------------------------------------
+
+    def could_write(self, now: float) -> bool:
+        """Whether nothing keeps it from writing: no pause, no pace, and a bind with a free slot."""
+        if self.held or self.stopping or now < self.paused_until or self._pacer.next_at > now:
+            return False
+        return any(b.can_send and b.in_use < self.settings.window for b in self._senders)
+
+    def something_waits(self) -> bool:
+        """Whether there is something to write."""
+        return self.claims_waiting > 0 or self.hooks.waiting(self)
 
     def follow(self, other: Carrier) -> None:
         """Takes the place of another of the same name, as after a reload: the rate agreed is of the two together."""
@@ -196,6 +196,7 @@ class Carrier:
         for b in self._senders:
             b.flush()
         if written:
+            self.written_total += written
             self.hooks.written(self, written)
         if expired:
             self.hooks.expired(self, expired)
@@ -241,18 +242,7 @@ class Carrier:
             if self._timer is not None:
                 self._timer.deadline = when
 
-    # --- life ---------------------------------------------------------------------------------------------------------
-
-    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Holds the binds until `stop`; binds share the time between attempts."""
-        async with trio.open_nursery() as nursery:
-            for bind in self.binds:
-                nursery.start_soon(bind.run)
-            nursery.start_soon(self._tick)
-            task_status.started()
-            while not (self.stopping and all(b.state == "stopped" for b in self.binds)):
-                await self.changed()
-            nursery.cancel_scope.cancel()
+    # --- the timer ----------------------------------------------------------------------------------------------------
 
     async def _tick(self) -> None:
         while True:
@@ -265,87 +255,3 @@ class Carrier:
                 self._pump_at(self.paused_until)
             self.pump()
             self.hooks.ready(self)
-
-    def stopped(self) -> bool:
-        """Whether `stop` was called; a call, since it changes while others wait."""
-        return self.stopping
-
-    async def bind_turn(self) -> None:
-        """Waits for this carrier's turn to try a bind."""
-        if self.stopping:
-            return
-        now = trio.current_time()
-        at = max(now, self._next_bind)
-        self._next_bind = at + BIND_INTERVAL
-        with trio.CancelScope() as scope:
-            self._turns.add(scope)
-            try:
-                await trio.sleep_until(at)
-            finally:
-                self._turns.discard(scope)
-
-    def bound(self, bind: Bind) -> None:
-        """A bind came up."""
-        self._notify()
-        self.pump()
-        self.hooks.ready(self)
-
-    async def changed(self) -> None:
-        """Waits for the next change of state of a bind."""
-        await self._changed.wait()
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
-
-    def state_changed(self, bind: Bind) -> None:
-        """Called by a bind whenever its state changes."""
-        self._notify()
-        self.hooks.state(bind)
-        if bind.state == "down" and not self.can_send and self.claims_waiting:
-            self.hooks.stalled(self)
-
-    def all_answered(self) -> None:
-        """A bind has answered all that came in, which `stop` may wait for."""
-        self._notify()
-
-    async def stop(self) -> None:
-        """Unbinds everywhere and ends `run`; the caller has waited for answers before."""
-        self.stopping = True
-        async with trio.open_nursery() as nursery:
-            for bind in self.binds:
-                nursery.start_soon(bind.stop)
-            for scope in list(self._turns):
-                scope.cancel()
-        self._notify()
-
-    @property
-    def state(self) -> str:
-        """``up`` (all binds), ``degraded`` (some), ``paused`` or ``down``, as status shows it."""
-        up = sum(b.state == "bound" for b in self.binds)
-        if up == 0:
-            return "down"
-        if self.held:
-            return "paused"
-        return "up" if up == len(self.binds) else "degraded"
-
-    def tls_context(self) -> ssl.SSLContext | None:
-        """The TLS settings as a context, made anew when a file has changed, as renewed certificates do.
-
-        None without TLS. Raises OSError or ssl.SSLError on bad files.
-        """
-        settings = self.settings
-        if not settings.tls:
-            return None
-        files = [file for file in (settings.tls_ca, settings.tls_cert, settings.tls_key) if file is not None]
-        version = tuple(file.stat().st_mtime_ns for file in files)
-        if self._context is None or version != self._context_of:
-            context = ssl.create_default_context(cafile=str(settings.tls_ca) if settings.tls_ca else None)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if not settings.tls_verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            if settings.tls_cert:
-                context.load_cert_chain(str(settings.tls_cert), str(settings.tls_key) if settings.tls_key else None)
-            self._context, self._context_of = context, version
-        return self._context

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from gateway.settings import Carrier as CarrierSettings
+
 Connector = Callable[[str, int, str | None], Awaitable[trio.abc.Stream]]
 """Opens a stream to (host, port) from a local address; TLS is put over it here."""
 
@@ -26,6 +28,33 @@ async def secured(stream: trio.abc.Stream, context: ssl.SSLContext, name: str) -
         await trio.aclose_forcefully(stream)
         raise
     return over
+
+
+class TlsContext:
+    """The TLS settings of a carrier as a context, made anew when a file has changed, as renewed certificates do."""
+
+    def __init__(self, settings: CarrierSettings) -> None:
+        self._settings = settings
+        self._context: ssl.SSLContext | None = None
+        self._of: tuple[int, ...] = ()
+
+    def get(self) -> ssl.SSLContext | None:
+        """None without TLS. Raises OSError or ssl.SSLError on bad files."""
+        settings = self._settings
+        if not settings.tls:
+            return None
+        files = [file for file in (settings.tls_ca, settings.tls_cert, settings.tls_key) if file is not None]
+        version = tuple(file.stat().st_mtime_ns for file in files)
+        if self._context is None or version != self._of:
+            context = ssl.create_default_context(cafile=str(settings.tls_ca) if settings.tls_ca else None)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if not settings.tls_verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            if settings.tls_cert:
+                context.load_cert_chain(str(settings.tls_cert), str(settings.tls_key) if settings.tls_key else None)
+            self._context, self._of = context, version
+        return self._context
 
 
 def plain(error: BaseException) -> str:

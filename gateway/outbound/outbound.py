@@ -193,6 +193,11 @@ class Outbound:
         """There is room to claim more, or a bind came up."""
         self.refill(carrier.name)
 
+    def waiting(self, carrier: Carrier) -> bool:
+        """Whether something could be claimed, from memory or from disk."""
+        queue = self.queues[carrier.name]
+        return queue.waiting or bool(queue.wants_page())
+
     def stalled(self, carrier: Carrier) -> None:
         """No bind can send: unwritten claims go back."""
         segments = carrier.take_back()

@@ -78,6 +78,7 @@ class Session(Sender):
         # The peer's unbind, and until when it can wait for its answer.
         self._unbind: tuple[int, float] | None = None
         self._partial_since = math.inf
+        self._deaf = False
         self._init_deadline = now + (config.session_init or math.inf)
         self.unmatched_responses = 0
         """Responses to no request of ours, or to one that had been answered."""
@@ -256,6 +257,18 @@ class Session(Sender):
 
     # --- time ---
 
+    def deaf(self, deaf: bool, now: float) -> None:
+        """Whether reading is stopped at our own will: silence then says nothing of the peer, until it is read again."""
+        self._deaf = deaf
+        self._received_at = now
+        if self._partial_since != math.inf:
+            self._partial_since = now
+
+    @property
+    def enquiring(self) -> bool:
+        """Whether a request of the session's own, an enquire_link say, waits for its answer."""
+        return bool(self._ledger.control)
+
     def next_deadline(self) -> float:
         """When `on_deadline` is to be called, if nothing else comes before; inf: never.
 
@@ -304,7 +317,7 @@ class Session(Sender):
 
     def _enquire_at(self) -> float:
         # While one is under way its own deadline counts.
-        if not self._config.enquire_link or self._ledger.control:
+        if self._deaf or not self._config.enquire_link or self._ledger.control:
             return math.inf
         return self._received_at + self._config.enquire_link
 
@@ -312,6 +325,8 @@ class Session(Sender):
         return self._active_at + (self._config.inactivity or math.inf)
 
     def _partial_at(self) -> float:
+        if self._deaf:
+            return math.inf
         return self._partial_since + (self._config.partial_frame or math.inf)
 
     def _control_expired(self, sequence: int, sent_at: float, request: Pdu, events: list[Event]) -> None:
@@ -320,9 +335,9 @@ class Session(Sender):
             self._close(CloseReason.BIND_TIMEOUT, detail, events)
         elif isinstance(request, p.Unbind):
             self._close(CloseReason.UNBIND_TIMEOUT, detail, events)
-        elif self._received_at > sent_at:
+        elif self._deaf or self._received_at > sent_at:
             # The answer to an enquire_link may wait behind much else; what came since shows that the link
-            # lives.
+            # lives. What is not read shows nothing.
             del self._ledger.control[sequence]
         else:
             self._close(CloseReason.ENQUIRE_LINK_TIMEOUT, detail, events)

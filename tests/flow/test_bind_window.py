@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from gateway import link as link_module
-from gateway.carrier import bind as bind_module
+from gateway.carrier import traffic as traffic_module
 from gateway.smpp import pdu as p
 from gateway.smpp.codec import encode
 from tests.support.wire import Wire, carrier, hold, segments
@@ -201,7 +201,7 @@ async def test_answers_that_came_before_a_broken_write_are_still_read(autojump_c
 async def test_reading_stops_at_a_bound_of_unanswered_inbound_pdus(
     autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bind_module, "MAX_UNANSWERED", 100)
+    monkeypatch.setattr(traffic_module, "MAX_UNANSWERED", 100)
     monkeypatch.setattr(link_module, "RECEIVE_SIZE", 1500)
     written = 0
 

@@ -222,6 +222,9 @@ class Notes:
     def ready(self, carrier: Carrier) -> None:
         self._note("ready")
 
+    def waiting(self, carrier: Carrier) -> bool:
+        return False
+
     def stalled(self, carrier: Carrier) -> None:
         self.given_back += carrier.take_back()
         self._note("stalled")

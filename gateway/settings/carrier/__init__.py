@@ -7,6 +7,7 @@ from pydantic import model_validator
 from gateway.settings.carrier.account import SPECIFIED_PASSWORD, Account
 from gateway.settings.carrier.ends import Ends
 from gateway.settings.carrier.holding import BindKind, Holding
+from gateway.settings.carrier.outbind import Outbind
 from gateway.settings.carrier.pacing import Pacing
 from gateway.settings.carrier.profile import Profiled
 from gateway.settings.carrier.receipts import Receipts
@@ -17,16 +18,15 @@ from gateway.settings.types import fail, split_host_port
 __all__ = ["SPECIFIED_PASSWORD", "Alphabet", "BindKind", "Carrier", "LongMessages"]
 
 
-class Carrier(Ends, Receipts, Wire, Pacing, Holding, Account, Profiled):
+class Carrier(Ends, Receipts, Wire, Pacing, Outbind, Holding, Account, Profiled):
     """One account; all its binds share a queue, a rate and the ids of its receipts."""
 
     @property
     def endpoints(self) -> tuple[tuple[str, int], ...]:
-        """(host, port) to connect to, in order of preference."""
+        """(host, port) to connect to, in order of preference; none where the carrier connects to us."""
         if self.hosts is not None:
             return tuple(split_host_port(host, self.port) for host in self.hosts)
-        assert self.host is not None
-        return ((self.host, self.port),)
+        return ((self.host, self.port),) if self.host is not None else ()
 
     @property
     def mo_alphabet(self) -> Alphabet:
@@ -35,8 +35,7 @@ class Carrier(Ends, Receipts, Wire, Pacing, Holding, Account, Profiled):
 
     @model_validator(mode="after")
     def _consistent(self) -> Carrier:
-        if (self.host is None) == (self.hosts is None):
-            raise fail("host_or_hosts", "exactly one of host and hosts")
+        self._reachable()
         if self.reconnect_min > self.reconnect_max:
             raise fail("reconnect", "reconnect_min not above reconnect_max")
         if self.national_languages and self.default_alphabet not in ("gsm7", "gsm7_packed"):
@@ -50,3 +49,23 @@ class Carrier(Ends, Receipts, Wire, Pacing, Holding, Account, Profiled):
             if given:
                 raise fail("tls", f"tls = true beside {given[0]}")
         return self
+
+    def _reachable(self) -> None:
+        """Who connects to whom has to be clear."""
+        if self.outbind is None:
+            for key in ("outbind_from", "outbind_system_id", "outbind_password"):
+                if getattr(self, key):
+                    raise fail("outbind", f"outbind beside {key}")
+        else:
+            if self.bind == "transmitter":
+                raise fail("outbind", "a bind that receives beside outbind")
+            if not self.outbind_from:
+                raise fail("outbind", "outbind_from beside outbind")
+            if self.outbind_password is None:
+                raise fail("outbind", 'outbind_password beside outbind ("" where the carrier sends none)')
+            if self.bind != "pair":
+                if self.host is not None or self.hosts is not None:
+                    raise fail("outbind", 'no host beside outbind, which the binds wait for (but with bind = "pair")')
+                return
+        if (self.host is None) == (self.hosts is None):
+            raise fail("host_or_hosts", "exactly one of host and hosts")

@@ -35,3 +35,24 @@ class Holding(Section):
         description="Wait after the carrier refused the credentials: a wrong password tried often gets "
         "accounts locked.",
     )
+    already_bound_delay: Seconds = Field(
+        30,
+        ge=1,
+        le=86_400,
+        description="First wait after the carrier said that the account is bound already (ESME_RALYBND): it still "
+        "counts a session that is gone. Doubles each time, to `refused_delay`.",
+    )
+    return_to_first: Seconds = Field(
+        600,
+        ge=0,
+        le=86_400,
+        description="With several `hosts`: time on another than the first after which the first is tried. Once it "
+        "takes a connection the binds go back, one at a time; 0: they stay where they are.",
+    )
+    stall_after: Seconds = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="With segments to send, nothing written or nothing answered for so long: a stall. The binds are "
+        "unbound and bound again, and it is counted. 0: never.",
+    )

@@ -1,0 +1,247 @@
+"""What goes over a bind while its session stands: submits, their answers, what comes in; and what its end leaves."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Final, Literal
+
+import trio
+
+from gateway.carrier.answer import Answer, Ask
+from gateway.carrier.outgoing import SegmentOut
+from gateway.link import Link
+from gateway.log import logger
+from gateway.smpp.pdu import DataSm, DeliverSm, Pdu, SubmitSm
+from gateway.smpp.session import (
+    Event,
+    PduRejected,
+    RequestExpired,
+    RequestReceived,
+    ResponseReceived,
+    Session,
+)
+
+if TYPE_CHECKING:
+    from gateway.carrier.bind import Bind
+    from gateway.carrier.carrier import Carrier
+
+_log = logger(component="carrier")
+
+Kind = Literal["transceiver", "transmitter", "receiver"]
+MAX_UNANSWERED: Final = 5000
+"""Inbound PDUs of one bind that wait for their commit; then its reading stops."""
+HOLD_MOST: Final = 5.0
+"""Seconds for which the reading of a bind stays stopped. Then it goes on, so that an enquire_link is answered, and
+what comes in beyond the bound is refused for now."""
+
+
+class Traffic(ABC):
+    """``in_use`` counts the segments that were written and whose outcome is not yet on disk.
+
+    A slot of the window is free again when the answer is stored, not when it is read: so at any instant, at most a
+    window of segments can be in doubt after a kill.
+    """
+
+    def __init__(self, carrier: Carrier, name: str, kind: Kind) -> None:
+        self.carrier = carrier
+        self.name = name
+        self.kind: Kind = kind
+        self.state = "down"
+        self.since = time.time()
+        self.in_use = 0
+        self.unanswered = 0  # inbound PDUs that wait for their commit
+        self.holds = 0  # times that reading was stopped by too much unanswered
+        self.last_error: str | None = None
+        self.leaving = False  # the session ends soon by our will: what comes in now is for the next one
+        self.session: Session | None = None
+        self.link: Link | None = None
+        self.answered_at = 0.0  # when a submit was last answered
+        self.expired = 0  # submits that expired since
+        self._fresh: list[SegmentOut] = []
+        self._settling: list[SegmentOut] = []  # outcomes that are being handed over
+        self.overfull = False  # too much inbound waits for its commit: more has to be refused for now
+        self._held_at: float | None = None
+        self._going = False  # the session is being ended by us
+
+    @property
+    def version(self) -> str | None:
+        """SMPP version that the SMSC said it speaks, "3.4"; None while it is not bound, or when it did not say."""
+        version = self.session.peer_version if self.session is not None else None
+        return f"{version >> 4}.{version & 15}" if version is not None else None
+
+    @property
+    def congestion(self) -> int | None:
+        """How busy the SMSC last said it is, 0 to 100 (5.0 §4.8.4.18); None when it has not said."""
+        return self.session.congestion_state if self.session is not None else None
+
+    # --- sending ------------------------------------------------------------------------------------------------------
+
+    @property
+    def can_send(self) -> bool:
+        """Whether it is bound for submits."""
+        return self.state == "bound" and self.kind != "receiver"
+
+    @property
+    def free(self) -> int:
+        """Free slots of its window."""
+        return self.carrier.settings.window - self.in_use
+
+    def send(self, segment: SegmentOut, pdu: SubmitSm, now: float) -> None:
+        """Puts a submit_sm into the session; `flush` writes. The caller has seen that a slot is free."""
+        assert self.session is not None
+        segment.bind = self._me
+        segment.written_at = now
+        self.session.send_request(pdu, now, segment)
+        self._fresh.append(segment)
+        self.in_use += 1
+
+    def ask(self, pdu: Pdu, ask: Ask) -> None:
+        """Puts a request beside the submits into the session, outside of the window; `flush` writes.
+
+        The caller bounds how many of them are open, and has seen that the bind is up.
+        """
+        assert self.session is not None
+        self.session.send_request(pdu, trio.current_time(), ask)
+
+    def flush(self) -> None:
+        """Writes what was put in."""
+        if self.link is not None:
+            self.link.flush()
+
+    def _taken(self) -> None:
+        if self._fresh:
+            self._fresh = []
+
+    # --- what comes in ------------------------------------------------------------------------------------------------
+
+    def respond(self, session: Session, answers: list[tuple[int, Pdu, int]]) -> None:
+        """Answers inbound PDUs (sequence, response, status), unless their session is gone."""
+        if session is not self.session or self.link is None:
+            return
+        self.unanswered -= len(answers)
+        for sequence, pdu, status in answers:
+            session.send_response(sequence, pdu, status)
+        self.link.flush()
+        if self._going and not self.unanswered:
+            self.carrier.all_answered()
+        if self.unanswered < MAX_UNANSWERED // 2:
+            self._held_at = None
+            self.overfull = False
+            self.link.release()
+
+    def look(self, now: float) -> None:
+        """Called now and then: reading that was stopped for too long goes on."""
+        if self._held_at is not None and now - self._held_at >= HOLD_MOST and self.link is not None:
+            _log.warning("inbound_refused_for_now", bind=self.name, unanswered=self.unanswered)
+            self._held_at = None
+            self.overfull = True
+            self.link.release()
+
+    def _on_events(self, events: list[Event]) -> None:
+        answers: list[Answer] = []
+        arrived: list[tuple[int, DeliverSm | DataSm]] = []
+        expired: list[SegmentOut] = []
+        came_up = self.state != "bound"
+        for event in events:
+            kind = type(event)
+            if kind is ResponseReceived:
+                segment = event.token  # type: ignore[union-attr]
+                if isinstance(segment, SegmentOut):
+                    message_id = getattr(event.pdu, "message_id", "")  # type: ignore[union-attr]
+                    answers.append(Answer(segment, event.status, message_id, event.late))  # type: ignore[union-attr]
+                elif isinstance(segment, Ask) and not event.late:  # type: ignore[union-attr]
+                    segment.done(event.pdu, event.status)  # type: ignore[union-attr]
+            elif kind is RequestReceived:
+                if isinstance(event.pdu, (DeliverSm, DataSm)):  # type: ignore[union-attr]
+                    arrived.append((event.sequence, event.pdu))  # type: ignore[union-attr]
+                else:
+                    self._other_request(event)  # type: ignore[arg-type]
+            elif kind is RequestExpired:
+                if isinstance(event.token, SegmentOut):  # type: ignore[union-attr]
+                    expired.append(event.token)  # type: ignore[union-attr]
+                elif isinstance(event.token, Ask):  # type: ignore[union-attr]
+                    event.token.done(None, None)  # type: ignore[union-attr]
+            elif kind is PduRejected:
+                self.carrier.hooks.rejected(self._me)
+                _log.warning("pdu_rejected", bind=self.name, error=str(event.error))  # type: ignore[union-attr]
+            else:
+                self._session_event(event)
+        hooks = self.carrier.hooks
+        if answers or expired:
+            self._settling = [a.segment for a in answers if not a.late] + expired
+            if answers:
+                self.answered_at = trio.current_time()
+                self.expired = 0
+                hooks.answered(self._me, answers)
+                self._settling = expired
+            if expired:
+                self.expired += len(expired)
+                self.last_error = f"{len(expired)} submits without an answer"
+                hooks.unanswered(self._me, expired)
+            self._settling = []
+            if self._going and self.session is not None and not self.session.outstanding:
+                self.carrier.all_answered()
+        if arrived:
+            self.unanswered += len(arrived)
+            assert self.session is not None
+            hooks.arrived(self._me, self.session, arrived)
+            if (
+                self.unanswered >= MAX_UNANSWERED
+                and not self.overfull
+                and self._held_at is None
+                and self.link is not None
+            ):
+                self.holds += 1
+                self._held_at = trio.current_time()
+                self.link.hold()
+        if came_up and self.state == "bound":  # and was not unbound with the same read
+            self.carrier.bound(self._me)
+
+    def _other_request(self, event: RequestReceived) -> None:
+        # An alert_notification, which has no answer. What an SMSC may not ask of an ESME the session has refused.
+        _log.debug("request_ignored", bind=self.name, pdu=type(event.pdu).__name__)
+
+    # --- the end of a session -----------------------------------------------------------------------------------------
+
+    def _lost(self, session: Session) -> None:
+        """The session is over: what was certainly not written, and what is in doubt."""
+        fresh = {id(s) for s in self._fresh}
+        written: list[SegmentOut] = []
+        unwritten: list[SegmentOut] = []
+        asked: list[Ask] = []
+        for token in session.outstanding_tokens():
+            if isinstance(token, SegmentOut):
+                (unwritten if id(token) in fresh else written).append(token)
+            elif isinstance(token, Ask):
+                asked.append(token)
+        # An error of ours came between an outcome and its record: nobody knows of it.
+        written += self._settling
+        self._settling = []
+        self._fresh = []
+        self.session = None
+        self.link = None
+        self._held_at = None
+        self.overfull = False
+        self.unanswered = 0
+        self.expired = 0
+        self._set("down")
+        if written or unwritten:
+            self.carrier.hooks.lost(self._me, written, unwritten)
+        for ask in asked:
+            ask.done(None, None)
+
+    # --- what the other half of a bind does ---------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def _me(self) -> Bind:
+        """This bind, as those outside know it."""
+
+    @abstractmethod
+    def _session_event(self, event: Event) -> None:
+        """Takes what happens to the session itself."""
+
+    @abstractmethod
+    def _set(self, state: str) -> None:
+        """Changes the state, and tells of it."""
