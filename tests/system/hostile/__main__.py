@@ -43,7 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with (
             tempfile.TemporaryDirectory(prefix="smsgw-hostile-") as directory,
             Stage(
-                Path(directory), seed=options.seed, carrier=group[0].carrier, honest_rate=options.rate, alone=2.0
+                Path(directory),
+                seed=options.seed,
+                carrier=group[0].carrier,
+                accounts=group[0].accounts,
+                honest_rate=options.rate,
+                alone=2.0,
             ) as stage,
         ):
             for case in group:

@@ -6,6 +6,7 @@ import json
 import select
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ class Message:
 
 
 class Stream:
-    """Messages from one number at a rate: ``long_every`` so many is of three segments; peers in turn.
+    """Messages from numbers in turn at a rate: ``long_every`` so many is of three segments; peers in turn.
 
     Labels begin with ``letter`` and count from ``first``; each segment of a message has it in its text.
     """
@@ -38,7 +39,7 @@ class Stream:
     def __init__(
         self,
         letter: str,
-        number: str,
+        numbers: Sequence[str],
         rate: float,
         *,
         first: int = 0,
@@ -48,7 +49,7 @@ class Stream:
         validity: float | None = None,
         area: str = "212555",
     ) -> None:
-        self.letter, self.number, self.rate, self.count = letter, number, rate, count
+        self.letter, self.numbers, self.rate, self.count = letter, numbers, rate, count
         self.messages: list[Message] = []
         self._first, self._peers, self._long_every, self._validity = first, peers, long_every, validity
         self._area = area
@@ -71,7 +72,11 @@ class Stream:
         message = Message(label, peer, self.next_at, self._validity)
         self.messages.append(message)
         long = self._long_every and place % self._long_every == 0
-        params = {"to": peer, "from": self.number, "text": f"{label} " * (50 if long else 3)}
+        params = {
+            "to": peer,
+            "from": self.numbers[place % len(self.numbers)],
+            "text": f"{label} " * (50 if long else 3),
+        }
         if self._validity is not None:
             params["validity"] = self._validity
         return message, params

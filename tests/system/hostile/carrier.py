@@ -17,7 +17,7 @@ from contextlib import suppress
 from heapq import heappop, heappush
 
 from bench import wire
-from tests.system.hostile.conduct import HONEST, Conduct
+from tests.system.hostile.conduct import ACCOUNT_FORMS, HONEST, Conduct
 from tests.system.hostile.connection import Connection
 from tests.system.hostile.receipts import STATES, Ids, Owed, contradiction, fate, orphan, owed
 from tests.system.hostile.records import TEMPORARY, Report, Submitted, Told
@@ -206,6 +206,7 @@ class ScriptedCarrier:
                 c.send(wire.pdu(command | wire.RESPONSE, sequence, status=self.conduct.bind_status))
                 self._end(c)
             else:
+                c.record.account = int("".join(filter(str.isdigit, wire.c_octets(frame))) or 0)
                 c.record.kind, c.record.bound = _KINDS[command], time.monotonic()
                 c.send(wire.pdu(command | wire.RESPONSE, sequence, b"scripted\0"))
         elif command in (wire.ENQUIRE_LINK, wire.UNBIND):
@@ -329,12 +330,14 @@ class ScriptedCarrier:
     def _take(self, c: Connection, submit: Submitted) -> Owed | None:
         """Delivers it; returns its receipt where that is to go before the answer, on the same bind."""
         conduct = self.conduct
-        submit.smsc_id, submit.receipt_id = self._ids.next(conduct.form)
+        submit.smsc_id, submit.receipt_id = self._ids.next(
+            ACCOUNT_FORMS[c.record.account] if conduct.form == "account" else conduct.form
+        )
         submit.taken = True
         if conduct.when == "never":
             return None
         self._count["receipts"] += 1
-        one = owed(conduct, submit, self._count["receipts"], fate(submit, conduct.undelivered))
+        one = owed(conduct, submit, c.record.account, self._count["receipts"], fate(submit, conduct.undelivered))
         (self._held if conduct.when == "held" else self.owed).extend([one] * (1 + conduct.again))
         return one if conduct.when == "before" and not conduct.other_bind else None
 
@@ -360,8 +363,10 @@ class ScriptedCarrier:
         for _ in range(len(self.owed)):
             receipt = self.owed.popleft()
             fitting = [c for c in receivers if len(c.unacknowledged) < _RECEIPTS_OPEN]
-            if self.conduct.other_bind and receipt.submit is not None and len(receivers) > 1:
-                fitting = [c for c in fitting if c.number != receipt.submit.connection]
+            if receipt.submit is not None:
+                fitting = [c for c in fitting if c.record.account == receipt.account]
+                if self.conduct.other_bind and len(fitting) > 1:
+                    fitting = [c for c in fitting if c.number != receipt.submit.connection]
             if not fitting:
                 self.owed.append(receipt)
                 continue
@@ -379,7 +384,8 @@ class ScriptedCarrier:
         self.log.receipts.append(Told(receipt.smsc_id, *receipt.fate, status, orphan=receipt.submit is None))
         submit = receipt.submit
         if self.conduct.contradict and submit is not None and not receipt.contradicts:
-            self.owed.append(owed(self.conduct, submit, 0, contradiction(receipt.fate), contradicts=True))
+            other = contradiction(receipt.fate)
+            self.owed.append(owed(self.conduct, submit, receipt.account, 0, other, contradicts=True))
 
     def stop(self) -> None:
         """Closes everything."""

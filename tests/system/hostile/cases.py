@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.figures import Percentiles
 from tests.fuzz.line import LIES, mutants
-from tests.system.hostile.conduct import Conduct
+from tests.system.hostile.conduct import ACCOUNT_FORMS, Conduct
 from tests.unit.smpp.golden import OCTETS
 from tests.unit.smpp.test_codec import BROKEN, LENIENT
 
@@ -56,6 +56,8 @@ class Case:
     """Why it does not hold yet; the test is then expected to fail."""
     waiting: Callable[[Mapping[str, Mapping[str, Any]]], None] | None = None
     """Raises AssertionError for what is shown of the messages just before the carrier is honest."""
+    accounts: int = 0
+    """So many hostile carriers in place of one, each an account of its own at the same."""
     minute: bool = False
     """In the long form it lasts a minute."""
 
@@ -243,6 +245,8 @@ def each_acknowledged(outcome: Outcome) -> None:
 _TEMPORARY: Final = ("0x58", "0x14", "0x08", "0x64", "0x04")
 _PERMANENT: Final = ("0x01", "0x0A", "0x0B", "0x0C", "0x33", "0x45", "0x61", "0xFF", "0x413")
 _STEADY: Final = none("copies", "failed", "in_doubt")
+_EVERY: Final = Conduct(form="account")
+_FORMS: Final = len(ACCOUNT_FORMS)
 _ONE_PEER: Final = "+12125550017"
 
 SUBMITS: Final = (
@@ -275,12 +279,20 @@ RECEIPTS: Final = (
     Case("receipts before responses", Conduct(when="before"), check=_STEADY),
     Case("receipts on another bind", Conduct(other_bind=True), check=_STEADY),
     Case("receipts before responses, on another bind", Conduct(when="before", other_bind=True), check=_STEADY),
-    Case("ids in every form", Conduct(form="each"), rate=200, check=_STEADY),
-    Case("ids that are each other's hexadecimal form", Conduct(form="crossed"), rate=200, long_every=0, check=_STEADY),
-    Case("receipts by TLV, by text, and unmarked", Conduct(way="each", form="each"), rate=200, check=_STEADY),
+    Case("receipts by TLV, by text, and unmarked", Conduct(way="each"), rate=200, check=_STEADY),
     Case("receipts twice and contradicted", Conduct(again=1, contradict=True), check=each_acknowledged),
     Case("receipts for nobody", Conduct(orphans=200), check=orphans_counted),
-    Case("receipts after a restart", Conduct(when="held", form="each"), restart=True, timed=False, check=_STEADY),
+    Case("ids in every form", _EVERY, accounts=_FORMS, rate=200, long_every=0, check=_STEADY),
+    Case("ids in every form, of long messages", _EVERY, accounts=_FORMS, rate=200, long_every=3, check=_STEADY),
+    Case(
+        "ids in every form, after a restart",
+        replace(_EVERY, when="held"),
+        accounts=_FORMS,
+        rate=200,
+        restart=True,
+        timed=False,
+        check=_STEADY,
+    ),
 )
 CONNECTIONS: Final = (
     Case("closes mid-PDU", Conduct(drop=40, dropped="half"), check=some("copies")),
@@ -310,8 +322,8 @@ SETTINGS: Final = (
     Case("every phone's queue is full", Conduct(refuse={"0x14": 1.0}), seconds=2.0, carrier=_PAUSE, check=full_carrier),
     Case("window and rate", Conduct(delay=0.04), rate=200, seconds=2.0, carrier=_PACED, check=within_rate),
     Case("says nothing", Conduct(deaf=True), seconds=1.5, rate=20, carrier=_PATIENT, check=noticed),
-    Case("receipts on the receiver", Conduct(when="before", form="each"), carrier=_PAIR, check=_STEADY),
-    Case("a pair flaps", Conduct(flap=1.0, form="each"), seconds=3.0, carrier=_PAIR),
+    Case("receipts on the receiver", Conduct(when="before"), carrier=_PAIR, check=_STEADY),
+    Case("a pair flaps", Conduct(flap=1.0), seconds=3.0, carrier=_PAIR),
     Case(
         "closes at one message, with one bind",
         Conduct(peers={"+12125550055": "drop"}, delay=0.05),

@@ -19,6 +19,10 @@ FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "decimal padded": ("{0:010}", "{0:012x}"),
 }
 """How a message id is written in the response and in the receipt."""
+CROSSED: Final = "crossed"
+"""Ids each other's hexadecimal form: those of the responses are decimal, those of the receipts hexadecimal."""
+ACCOUNT_FORMS: Final = (*FORMS, CROSSED)
+"""By account: a carrier writes ids in one form, so there is an account for each."""
 WAYS: Final = ("both", "tlv", "text", "tlv alone", "text alone")
 """What tells a receipt: TLVs, the text of SMPP 3.4 Appendix B, or both; `alone`: and esm_class says nothing."""
 
@@ -39,8 +43,8 @@ class Conduct:
     `lies`: octets that begin with no length, one after each `lie_every` th answer.
 
     Of receipts: `when` is before or after the answer, or `held` until this changes, or never; `other_bind`: not on the
-    bind of the submit; `form` is of `FORMS`, or `crossed` (ids that are each other's hexadecimal form) or `each` (one
-    after the other); `way` of `WAYS`, or each. `again`: repeats of it. `contradict`: another end after it. `orphans`:
+    bind of the submit; `form` is of `FORMS`, or `crossed`, or `account` (of `ACCOUNT_FORMS`, by the number at the end
+    of the system_id); `way` of `WAYS`, or each. `again`: repeats of it. `contradict`: another end after it. `orphans`:
     so many for ids that were never given. `undelivered`: one in so many messages ends so.
     """
 

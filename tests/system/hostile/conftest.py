@@ -32,9 +32,11 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
 
         def play(case: Case) -> None:
             nonlocal stage
-            if stage is None or stage.settings != dict(case.carrier):
+            if stage is None or (stage.settings, stage.accounts) != (case.carrier, case.accounts):
                 stack.close()
-                stage = stack.enter_context(Stage(tmp_path_factory.mktemp("stage"), carrier=case.carrier))
+                stage = stack.enter_context(
+                    Stage(tmp_path_factory.mktemp("stage"), carrier=case.carrier, accounts=case.accounts)
+                )
             *_, (_, found) = played(stage, case)
             assert not found, "\n".join(found)
 

@@ -13,8 +13,11 @@ from tests.system.hostile.stage import Outcome, Stage
 
 def by_settings(cases: Sequence[Case]) -> Iterator[tuple[Case, ...]]:
     """Cases that one daemon can play, one after the other."""
-    ordered = sorted(cases, key=lambda case: json.dumps(dict(case.carrier), sort_keys=True))
-    for _, group in groupby(ordered, key=lambda case: dict(case.carrier)):
+
+    def settings(case: Case) -> str:
+        return json.dumps([case.accounts, dict(case.carrier)], sort_keys=True)
+
+    for _, group in groupby(sorted(cases, key=settings), key=settings):
         yield tuple(group)
 
 

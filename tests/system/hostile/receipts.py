@@ -8,7 +8,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from bench import wire
-from tests.system.hostile.conduct import FORMS, WAYS, Conduct
+from tests.system.hostile.conduct import CROSSED, FORMS, WAYS, Conduct
 from tests.system.hostile.records import Submitted
 
 _FIRST_ID = 3_000_000
@@ -36,21 +36,17 @@ class Ids:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self._next = _FIRST_ID
-        self._given = 0
         self._half: int | None = None
 
     def next(self, form: str) -> tuple[str, str]:
         """The id of a new message as the response has it and as the receipt has it."""
-        self._given += 1
-        if form == "crossed":
+        if form == CROSSED:
             if self._half is None:
                 number = self._half = self._number()
             else:
                 # Its hexadecimal form is the decimal one of the message before.
                 number, self._half = int(str(self._half), 16), None
             return str(number), f"{number:x}"
-        if form == "each":
-            form = tuple(FORMS)[self._given % len(FORMS)]
         number = self._number()
         response, receipt = FORMS[form]
         return response.format(number), receipt.format(number)
@@ -72,14 +68,15 @@ class Owed:
     smsc_id: str
     fate: Fate
     submit: Submitted | None
+    account: int = 0
     contradicts: bool = False
 
 
-def owed(conduct: Conduct, submit: Submitted, place: int, of: Fate, *, contradicts: bool = False) -> Owed:
-    """The receipt for a submit that was taken; ``place`` counts receipts."""
+def owed(conduct: Conduct, submit: Submitted, account: int, place: int, of: Fate, *, contradicts: bool = False) -> Owed:
+    """The receipt for a submit that was taken; it goes to a bind of that account; ``place`` counts."""
     way = WAYS[place % len(WAYS)] if conduct.way == "each" else conduct.way
     body = _body(submit.receipt_id, submit.peer, submit.number, of, way)
-    return Owed(body, submit.receipt_id, of, submit, contradicts)
+    return Owed(body, submit.receipt_id, of, submit, account, contradicts)
 
 
 def orphan(smsc_id: str, peer: str, number: str) -> Owed:

@@ -37,10 +37,14 @@ class Submitted:
 
 @dataclass
 class Connected:
-    """A connection. ``most``: submits unanswered at one time; ``end``: `fin` or `reset` of ours, or `peer`."""
+    """A connection. ``account``: the number at the end of the system_id that it bound with, 0 without one.
+
+    ``most``: submits unanswered at one time. ``end``: `fin` or `reset` of ours, or `peer`.
+    """
 
     number: int
     opened: float
+    account: int = 0
     kind: str = ""
     bound: float | None = None
     closed: float | None = None

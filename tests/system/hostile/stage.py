@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -20,7 +20,7 @@ from tests.system.hostile.process import CarrierProcess
 from tests.system.hostile.records import Report
 from tests.system.hostile.verdict import Judgement, judge
 
-HOSTILE, HONEST_NUMBER = "+15551230001", "+15551230002"
+HONEST_NUMBER = "+15551239999"
 CARRIER = {
     "binds": 2,
     "window": 50,
@@ -44,13 +44,14 @@ _SEEN_LATE = 0.35
 _BAD_WORDS = ("Traceback", "bind_error", "internal error")
 
 
-def config(directory: Path, hostile: int, honest: int, carrier: Mapping[str, Any]) -> str:
-    """TOML for a daemon with both carriers at these ports."""
-    account = {"host": "127.0.0.1", "system_id": "user", "password": "secret"}
+def config(directory: Path, hostile: int, honest: int, carrier: Mapping[str, Any], numbers: Sequence[str]) -> str:
+    """TOML for a daemon with both carriers at these ports; an account at the hostile one for each of its numbers."""
+    account = {"host": "127.0.0.1", "password": "secret"}
     accounts = [
-        {"name": "hostile", "port": hostile, **account, **CARRIER, **carrier},
-        {"name": "honest", "port": honest, **account},
+        {"name": f"hostile{i}", "system_id": f"user{i}", "port": hostile, **account, **CARRIER, **carrier}
+        for i in range(len(numbers))
     ]
+    accounts.append({"name": "honest", "system_id": "user", "port": honest, **account})
     text = [
         'default_region = "US"',
         f'[store]\nurl = "sqlite:///{directory}/smsgw.db"',
@@ -60,8 +61,8 @@ def config(directory: Path, hostile: int, honest: int, carrier: Mapping[str, Any
     ]
     for one in accounts:
         text.append("[[carriers]]\n" + "\n".join(f"{key} = {json.dumps(value)}" for key, value in one.items()))
-    for number, name in ((HOSTILE, "hostile"), (HONEST_NUMBER, "honest")):
-        text.append(f'[[numbers]]\nnumber = "{number}"\ncarrier = "{name}"')
+    for number, one in zip((*numbers, HONEST_NUMBER), accounts, strict=True):
+        text.append(f'[[numbers]]\nnumber = "{number}"\ncarrier = "{one["name"]}"')
     return "\n".join(text) + "\n"
 
 
@@ -110,11 +111,14 @@ class Stage:
         *,
         seed: str = "1",
         carrier: Mapping[str, Any] | None = None,
+        accounts: int = 0,
         honest_rate: float = 100.0,
         alone: float = 0.2,
     ) -> None:
         self._directory = directory
         self.settings = dict(carrier or {})
+        self.accounts = accounts
+        self._numbers = [f"+1555123{i:04}" for i in range(1, 1 + max(1, accounts))]
         self._seed = seed
         self._honest_rate, self._alone = honest_rate, alone
         self._stack = ExitStack()
@@ -127,12 +131,12 @@ class Stage:
         with ExitStack() as stack:
             self.hostile = stack.enter_context(CarrierProcess(f"hostile {self._seed}"))
             self.honest = stack.enter_context(CarrierProcess(f"honest {self._seed}"))
-            text = config(self._directory, self.hostile.port, self.honest.port, self.settings)
+            text = config(self._directory, self.hostile.port, self.honest.port, self.settings, self._numbers)
             self.daemon = stack.enter_context(DaemonProcess(self._directory, text))
             self.apps = Applications(self.daemon.socket)
             stack.callback(lambda: self.apps.close())
             self._bound()
-            self._honest = Stream("h", HONEST_NUMBER, self._honest_rate, area="646555")
+            self._honest = Stream("h", [HONEST_NUMBER], self._honest_rate, area="646555")
             self.apps.streams.append(self._honest)
             self.apps.run(0.3)
             self._memory = self._memory_now()
@@ -159,7 +163,7 @@ class Stage:
         began = time.monotonic()
         stream = Stream(
             letter,
-            HOSTILE,
+            self._numbers,
             case.rate,
             first=self._played * 10_000,
             peers=case.peers,
@@ -265,12 +269,13 @@ class Stage:
         if memory > _GROWTH_MOST:
             wrong["memory"].append(f"grown by {memory:.0f} MiB")
         log = (self.daemon.directory / "daemon.log").read_text(errors="replace")
-        attempts = [c.opened for c in report.connections]
-        wrong["hammered"] += [
-            f"{later - first} binds in {attempts[later] - attempts[first]:.2f} s"
-            for first, later in combinations(range(len(attempts)), 2)
-            if attempts[later] - attempts[first] < later - first - _SEEN_LATE
-        ]
+        for account in range(len(self._numbers)):
+            at = [c.opened for c in report.connections if c.account == account]
+            wrong["hammered"] += [
+                f"{later - first} binds in {at[later] - at[first]:.2f} s"
+                for first, later in combinations(range(len(at)), 2)
+                if at[later] - at[first] < later - first - _SEEN_LATE
+            ]
         wrong["log"] += [log[at : at + 2000] for bad in _BAD_WORDS if (at := log.find(bad)) >= 0]
 
     def _latencies(self, alone: int, beside: int, end: int, judgement: Judgement) -> tuple[list[float], list[float]]:
@@ -308,7 +313,5 @@ class Stage:
 
 
 def _doubts(status: Mapping[str, Any]) -> int:
-    """Segments of the hostile carrier that came into doubt so far, by the daemon's account."""
-    (carrier,) = [c for c in status["carriers"] if c["name"] == "hostile"]
-    count: int = carrier["in_doubt"]
-    return count
+    """Segments of hostile carriers that came into doubt so far, by the daemon's account."""
+    return sum(c["in_doubt"] for c in status["carriers"] if c["name"] != "honest")
