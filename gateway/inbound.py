@@ -99,11 +99,11 @@ class Inbound:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def _receipt(self, carrier: Carrier, receipt: Receipt, pdu: DeliverSm | DataSm, now: int) -> ReceiptIn:
+        arriving = carrier.wire.arriving
         state = None
         if receipt.state is not None and not receipt.intermediate:
             state = RECEIPT_STATES.get(receipt.state)
         return ReceiptIn(
-        arriving = carrier.wire.arriving
             carrier=carrier.name,
             # One that names no id cannot be matched; it is parked, and so kept and counted.
             raw=receipt.id or "?",
