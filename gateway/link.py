@@ -7,7 +7,7 @@ handles events puts its answers into the session, and the link writes when the t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
@@ -18,6 +18,19 @@ LAST_WORDS: Final = 1.0
 """Seconds for reading what is left on a stream that takes no more."""
 FAREWELL: Final = 2.0
 """Seconds for the last output (an unbind_resp, say) to leave after the session is closed."""
+
+
+class Tap(Protocol):
+    """Who is shown the octets of a connection; none of it may block or raise."""
+
+    def received(self, data: bytes) -> None:
+        """Octets that were read."""
+
+    def sent(self, data: bytes) -> None:
+        """Octets that are about to be written."""
+
+    def ended(self) -> None:
+        """The connection is closed."""
 
 
 class Link:
@@ -43,6 +56,7 @@ class Link:
         self._gate: trio.Event | None = None
         self._timer: trio.CancelScope | None = None
         self.closed: Closed | None = None
+        self.tap: Tap | None = None
         self.broken: Exception | None = None  # what broke the stream, if it did not simply end
         self._ended = trio.Event()
         self._written = trio.Event()
@@ -96,6 +110,8 @@ class Link:
             # A connection that is given up is closed at once: waiting for TLS to say goodbye helps nobody.
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(self.stream)
+            if self.tap is not None:
+                self.tap.ended()
         return self.closed
 
     def close(self) -> None:
@@ -122,6 +138,8 @@ class Link:
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 self.broken = error
                 data = b""
+            if self.tap is not None:
+                self.tap.received(data)
             now = trio.current_time()
             self._turn(session.receive_data(data, now) if data else session.receive_eof(now))
 
@@ -138,6 +156,8 @@ class Link:
                 continue
             if self._on_taken is not None:
                 self._on_taken()
+            if self.tap is not None:
+                self.tap.sent(data)
             try:
                 await stream.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:

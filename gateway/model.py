@@ -173,6 +173,7 @@ REASONS: Final[dict[str, str]] = {
     "auth_failed": "unknown app or wrong token",
     "invalid_config": "the new configuration is not valid; the old one goes on",
     "replaced": "another connection took over this subscription",
+    "too_many": "too many of this at the same time; `detail` says how many there may be",
     # try later
     "queue_full": "the stored queue of this carrier and app is at its bound",
     "store_unavailable": "the database cannot be written just now",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from gateway.carrier.carrier import Carrier
+from gateway.doors import rpc
 from gateway.doors.lookup import Lookup
 from gateway.model import State
 from gateway.outbound.outbound import Outbound
@@ -83,6 +85,16 @@ class Acts:
         found = await self._store.reader.read(partial(queries.queued_by_id, ids=sorted(op.changed)))
         self._outbound.loader.admit(self._outbound.loader.restore(found))
         return len(op.changed)
+
+
+def carrier_named(outbound: Outbound, name: str, field: str) -> Carrier:
+    """A carrier by its name. Raises Refusal naming the nearest."""
+    carrier = outbound.carriers.get(name)
+    if carrier is None:
+        known = outbound.carriers
+        near = rpc.nearest(name, known) or (f"; there is {', '.join(sorted(known))}" if known else "")
+        raise Refusal("invalid_params", f"no carrier {rpc.short(name)}{near}", field=field)
+    return carrier
 
 
 def operator(app: App) -> None:

@@ -6,6 +6,7 @@ commit. Nothing is spawned for a message.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -323,5 +324,9 @@ class Connection:
         subscription = Subscription(self, feed, max_unacked)
         self.server.subscriptions.take_over(subscription)
         self.subscriptions[feed.info.id] = subscription
+        self.pump(subscription.run)
+
+    def pump(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Starts a task that sends to this connection, and ends with it."""
         assert self._nursery is not None
-        self._nursery.start_soon(subscription.run)
+        self._nursery.start_soon(run)

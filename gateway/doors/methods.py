@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from gateway.doors.acts import Acts, IdParams, ResolveParams, operator
+from gateway.doors.capturing import CaptureParams, Capturing
 from gateway.doors.lookup import HistoryParams, Lookup, MessageParams, SearchParams
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal, Submit
@@ -65,6 +66,7 @@ class Methods:
         self._reload = reload
         lookup = self._lookup = Lookup(store, no_receipt_after=no_receipt_after, region=region)
         acts = Acts(store, outbound, lookup)
+        capturing = Capturing(outbound)
         self.table: dict[str, tuple[type[msgspec.Struct], Method]] = {
             "message": (MessageParams, lookup.message),
             "messages": (SearchParams, lookup.messages),
@@ -75,6 +77,7 @@ class Methods:
             "subscribe": (SubscribeParams, self.subscribe),
             "unsubscribe": (NameParams, self.unsubscribe),
             "resolve": (ResolveParams, acts.resolve),
+            "capture": (CaptureParams, capturing.capture),
             "reload": (NoParams, self.reload),
         }
 

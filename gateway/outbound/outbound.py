@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 
 from gateway.carrier.bind import Answer, Bind
+from gateway.carrier.capture import Captures
 from gateway.carrier.carrier import Carrier
 from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.log import logger
@@ -41,6 +42,7 @@ class Outbound:
         self.clock = store.clock
         self.carriers: dict[str, Carrier] = {}
         self.queues: dict[str, CarrierQueue] = {}
+        self.captures: dict[str, Captures] = {}  # by carrier, also of one that is just being replaced
         self.stopping = False
         self._settings = settings
         self.choice = Choice(settings)
@@ -236,9 +238,11 @@ class Outbound:
         self.metrics.carrier(bind.carrier.name).rejected_pdus.inc()
 
     def state(self, bind: Bind) -> None:
-        """A bind that connects again is counted."""
+        """A bind that connects again is counted; what it says from the first octet on may be captured."""
         if bind.state == "connecting" and bind.reconnects:
             self.metrics.carrier(bind.carrier.name).reconnects.inc()
+        if bind.state == "binding" and bind.link is not None and bind.carrier.name in self.captures:
+            self.captures[bind.carrier.name].watch(bind, bind.link)
 
     def arrived(self, bind: Bind, session: Session, pdus: list) -> None:  # type: ignore[type-arg]
         """Inbound PDUs go to the inbound flow."""

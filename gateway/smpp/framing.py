@@ -35,6 +35,11 @@ class FrameBuffer:
         """Octets held of a PDU that is not complete."""
         return len(self._partial)
 
+    @property
+    def partial(self) -> bytes:
+        """The octets held of a PDU that is not complete."""
+        return bytes(self._partial)
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take what was read and return the PDUs that are complete with it.
 

@@ -94,6 +94,11 @@ class Session(Sender):
 
     # --- receiving ---
 
+    @property
+    def partial(self) -> bytes:
+        """What came in of a PDU that is not complete."""
+        return self._frames.partial
+
     def receive_data(self, data: bytes, now: float) -> list[Event]:
         """Take what was read; the events of all PDUs that are complete with it. Raises nothing."""
         events: list[Event] = []
