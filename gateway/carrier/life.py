@@ -52,6 +52,7 @@ class Life(ABC):
         self.alarm_list = Alarms(self.name)
         self.rebinds: dict[str, int] = dict.fromkeys(REBIND_CAUSES, 0)
         self._down_since: dict[str, float | None] = dict.fromkeys(("down", "no_transmitter", "no_receiver"))
+        self.down_since: float | None = None  # when it last could send, by Trio's clock; None while it can
         self._changed = trio.Event()
         self._next_bind = 0.0
         self._turns: set[trio.CancelScope] = set()
@@ -132,7 +133,7 @@ class Life(ABC):
         """Now and then: stalls, hosts to go back to, reading that was stopped for long, how long what has been down."""
         assert self._nursery is not None
         # A stall is to be found soon after its time, also where that is short.
-        every = min(LOOK_EVERY, self.settings.stall_after / 4 or LOOK_EVERY)
+        every = min(LOOK_EVERY, max(1.0, self.settings.stall_after / 4)) if self.settings.stall_after else LOOK_EVERY
         while True:
             await trio.sleep(every)
             now = trio.current_time()
@@ -219,6 +220,11 @@ class Life(ABC):
             if self.outbinds is not None:
                 nursery.start_soon(self.outbinds.close)
         self._notify()
+
+    def take_over(self, other: Life) -> None:
+        """Takes the place of another of the same name, as after a reload: what an operator wanted of that one holds."""
+        if other.wish != "run":
+            self._want(other.wish, other.held_for)
 
     def wind_down(self) -> None:
         """Before `stop`: nothing new is written, and no operator can have it otherwise."""
@@ -346,12 +352,6 @@ class Life(ABC):
             return "down"
         return "up" if up == len(self.binds) else "degraded"
 
-    @property
-    def down_since(self) -> float | None:
-        """When it last could send, by Trio's clock; None while it can. Of one that never could, when it began."""
-        since = self._down_since["no_transmitter"]
-        return since if self._senders else self._down_since["down"]
-
     def alarms(self) -> list[dict[str, Any]]:
         """What is wrong and does not mend itself soon, oldest first: ``kind`` (as `gateway.carrier.alarms` lists them),
         ``since`` in seconds since 1970, ``detail`` in words."""
@@ -364,6 +364,10 @@ class Life(ABC):
             found = [f"{b.name}: {b.last_error}" for b in self.binds if getattr(b, of)]
             alarms.set(kind, "; ".join(found) or None)
         now = trio.current_time()
+        if self._me.can_send:
+            self.down_since = None
+        elif self.down_since is None:
+            self.down_since = now
         for kind, binds in self._directions():
             if any(b.state == "bound" for b in binds) or self.parked or self.ending:
                 self._down_since[kind] = None
