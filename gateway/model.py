@@ -126,14 +126,24 @@ def receipt_asked(receipts: int, part: int, parts: int) -> bool:
     return receipts == Receipts.ANY or part == (1 if receipts == Receipts.FIRST else parts)
 
 
+def receipt_awaited(receipts: int, part: int, parts: int) -> int:
+    """What a segment that is sent waits for: NONE, EACH (one of its own) or ANY (one of the message)."""
+    return receipts if receipts == Receipts.ANY else int(receipt_asked(receipts, part, parts))
+
+
 def message_state(segments: Iterable[tuple[int, int | None]]) -> State:
     """The state of a message from its segments' ``(state, done_at)``, in part order.
 
-    The first bad end wins and stays (monotone); all delivered is delivered; else the least advanced waits.
+    The first bad end wins and stays (monotone); all delivered is delivered; else the least advanced waits. A segment
+    that is sent and done waits for no receipt: the others decide.
     """
     bad: tuple[int, State] | None = None
     states: set[int] = set()
+    settled = False
     for state, done_at in segments:
+        if state == State.SENT and done_at is not None:
+            settled = True
+            continue
         states.add(state)
         if state >= 5 and state != State.DELIVERED:
             at = done_at if done_at is not None else 0
@@ -146,6 +156,8 @@ def message_state(segments: Iterable[tuple[int, int | None]]) -> State:
     for waiting in _WAITING_ORDER:
         if waiting in states:
             return waiting
+    if settled:
+        return State.SENT
     raise ValueError("a message has at least one segment")
 
 

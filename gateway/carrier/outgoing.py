@@ -53,7 +53,7 @@ class Outgoing:
         lane: int,
         rank: int,
         parts: int,
-        receipt: bool,
+        receipt: int,
         expires_at: int,
         validity: bool,
         tlvs: tuple[Tlv, ...],
@@ -71,7 +71,7 @@ class Outgoing:
         self.lane = lane
         self.rank = rank
         self.parts = parts
-        self.receipt = receipt
+        self.receipt = receipt  # `gateway.model.Receipts`
         self.expires_at = expires_at
         self.validity = validity  # whether the app asked for one: it is then told to the carrier as well
         self.tlvs = tlvs

@@ -9,8 +9,8 @@ import trio
 from gateway.carrier.bind import Answer, Bind
 from gateway.carrier.carrier import Carrier
 from gateway.carrier.outgoing import Outgoing, SegmentOut
-from gateway.carrier.status import Verdict, reason, verdict
-from gateway.model import State
+from gateway.carrier.status import Verdict, verdict
+from gateway.model import State, receipt_awaited
 from gateway.store.ends import End
 from gateway.store.hot import Row
 from gateway.store.sends import Key, ResponseOp, Sent
@@ -46,7 +46,10 @@ class Answers:
             judged = verdict(a.status)
             at = int(started + segment.written_at * 1000)
             if judged is Verdict.SENT:
-                sent.append(Sent(item.id, segment.part, a.message_id, now_ms, item.receipt, a.late, at))
+                receipt = item.receipt
+                if receipt > 1:
+                    receipt = receipt_awaited(receipt, segment.part, item.parts)
+                sent.append(Sent(item.id, segment.part, a.message_id, now_ms, receipt, a.late, at))
                 if a.late:
                     self._withdraw(item, segment.part)
             else:
@@ -59,7 +62,7 @@ class Answers:
                             item.id,
                             segment.part,
                             State.FAILED,
-                            reason(a.status),
+                            carrier.wire.reasons.of_status(a.status),
                             status=a.status,
                             low=low,
                             high=high,

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from gateway.carrier.outgoing import Outgoing
-from gateway.model import CLASSES, LANES, IdSource, State
+from gateway.model import CLASSES, LANES, IdSource, Receipts, State
 from gateway.outbound.choice import Choice, Chosen
 from gateway.outbound.options import USUAL, Options, is_usual, octets_of, restored, settle, stored, with_ports_in_header
 from gateway.outbound.request import App, Refusal, Submit
@@ -118,7 +118,6 @@ class Preparer:
         planned, content, options, changes = self._plan(app, request, carrier)
         ref = next(self._refs) & 0xFFFF if planned.parts > 1 else 0
         due_at, expires_at = self._times(request, now_ms)
-        receipt = request.receipt and carrier.receipts
         rank = 9 - request.priority
         lane = LANES[klass]
         row = NewMessage(
@@ -136,7 +135,7 @@ class Preparer:
             scheme=planned.scheme,
             concat_ref=ref,
             parts=planned.parts,
-            receipt=receipt,
+            receipt=Receipts.NONE,
             expires_at=expires_at,
             carrier=carrier.name,
             lane=lane,
@@ -148,6 +147,7 @@ class Preparer:
         )
         bodies = planned.render(ref)
         row.parts = len(bodies)
+        row.receipt = receipt = receipts_of(carrier, len(bodies)) if request.receipt else 0
         outgoing = Outgoing(
             id=message_id,
             app=app.name,
@@ -278,6 +278,21 @@ class Preparer:
         return due_at, (due_at or now_ms) + int(validity * 1000)
 
 
+_RECEIPTS: Final = {
+    "each": Receipts.EACH,
+    "first": Receipts.FIRST,
+    "last": Receipts.LAST,
+    "any": Receipts.ANY,
+}
+
+
+def receipts_of(carrier: Carrier, parts: int) -> int:
+    """Which segments of a message a carrier is asked for receipts of (`gateway.model.Receipts`)."""
+    if not carrier.receipts:
+        return 0
+    return 1 if parts == 1 else int(_RECEIPTS[carrier.receipt_segments])
+
+
 def _transliterates(request: Submit, carrier: Carrier) -> bool:
     return carrier.transliterate if request.transliterate is None else request.transliterate
 
@@ -344,7 +359,7 @@ def restore(row: Row, segments: list[Row]) -> Outgoing:
         lane=first[5],
         rank=first[6],
         parts=parts,
-        receipt=bool(receipt),
+        receipt=receipt,
         expires_at=expires_at,
         validity=options.validity,
         tlvs=tuple(Tlv(tag, value) for tag, value in options.tlvs),

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from gateway.model import STATE_WORDS, UNSENT, State, is_final, message_state
-from gateway.store.hot import END, SELECT_MESSAGE_FACTS, SELECT_PARTS, Row
+from gateway.model import STATE_WORDS, UNSENT, Receipts, State, is_final, message_state
+from gateway.store.hot import END, HOLD, SELECT_MESSAGE_FACTS, SELECT_PARTS, SETTLE, Row
 from gateway.store.tx import Op, Tx
 
 
@@ -45,7 +45,7 @@ def rfc3339(ms: int) -> str:
 class Facts:
     """What the end event of a message needs to know of it."""
 
-    __slots__ = ("app", "id", "meta", "number", "parts", "peer", "receipt", "ref")
+    __slots__ = ("app", "id", "meta", "number", "parts", "peer", "receipt", "receipts", "ref")
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class Facts:
         self.ref = ref
         self.parts = parts
         self.receipt = bool(receipt)
+        self.receipts = receipt  # `gateway.model.Receipts`
         self.meta = meta
 
 
@@ -127,14 +128,16 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
     """Ends segments and announces the messages that thereby come to theirs; returns the ids of messages changed.
 
     When a message comes to a bad end, its segments that are still unsent end with it: half a text helps nobody.
+    A copy that is still unsent when the validity ends is held in doubt: its first attempt may have been taken.
     """
     if not ends:
         return set()
     ids = list(dict.fromkeys(e.message_id for e in ends))
     facts = {row[0]: Facts(*row) for row in SELECT_MESSAGE_FACTS.fetch(tx.con, [(i,) for i in ids])}
-    parts = _parts(tx, ids)
-    before = {mid: _state_of(segments) for mid, segments in parts.items()}
+    parts = parts_of(tx, ids)
+    before = {mid: state_of(segments) for mid, segments in parts.items()}
     rows: list[Row] = []
+    held: list[Row] = []
     changed: set[int] = set()
     for e in ends:
         segments = parts.get(e.message_id, {})
@@ -146,8 +149,13 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
             if known is None or not e.low <= known[0] <= e.high:
                 tx.count("ends_ignored")
                 continue
+            if e.reason == "expired_unsent" and known[4]:
+                known[0] = State.IN_DOUBT
+                held.append((e.message_id, part))
+                tx.trace(e.message_id, part, "doubt", known[5], {"cause": "expired", "resent": False})
+                continue
             at = tx.now if e.state == State.DELIVERED else _after_other_ends(tx.now, segments)
-            known[:] = [e.state, at, e.reason, e.error]
+            known[:4] = [e.state, at, e.reason, e.error]
             rows.append(
                 (
                     e.message_id,
@@ -166,13 +174,16 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
     for mid in changed:
         rows += _end_unsent(tx, mid, parts[mid])
     END.run(tx.con, rows)
+    HOLD.run(tx.con, held)
     for mid in ids:
         fact = facts.get(mid)
         if fact is None or mid not in changed:
             continue
-        after = _state_of(parts[mid])
+        if fact.receipts == Receipts.ANY:
+            enough(tx, mid, parts[mid])
+        after = state_of(parts[mid])
         if is_final(after, fact.receipt) and not is_final(before[mid], fact.receipt):
-            cause = _cause(parts[mid])
+            cause = cause_of(parts[mid])
             announce(tx, fact, after, cause[2], cause[3])
     return changed
 
@@ -180,49 +191,66 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
 def end_left_over(tx: Tx, ids: list[int]) -> None:
     """Segments that came back to the queue, of messages that are at a bad end already, end with them."""
     rows: list[Row] = []
-    for mid, segments in _parts(tx, list(dict.fromkeys(ids))).items():
+    for mid, segments in parts_of(tx, list(dict.fromkeys(ids))).items():
         rows += _end_unsent(tx, mid, segments)
     END.run(tx.con, rows)
 
 
-_Segments = dict[int, list[Any]]
-"""By part: state, done_at, reason, error."""
+Segments = dict[int, list[Any]]
+"""By part: state, done_at, reason, error, in_doubt, carrier."""
 
 
-def _parts(tx: Tx, ids: list[int]) -> dict[int, _Segments]:
-    parts: dict[int, _Segments] = {}
-    for mid, part, state, done_at, reason, error, *_ in SELECT_PARTS.fetch(tx.con, [(i,) for i in ids]):
-        parts.setdefault(mid, {})[part] = [state, done_at, reason, error]
+def enough(tx: Tx, mid: int, segments: Segments) -> None:
+    """Where one receipt is enough: once a segment is delivered and the others are sent, those wait for none."""
+    states = {known[0] for known in segments.values()}
+    if states != {State.DELIVERED, State.SENT}:
+        return
+    rows: list[Row] = []
+    for part, known in segments.items():
+        if known[0] == State.SENT and known[1] is None:
+            known[1] = tx.now
+            rows.append((mid, part, tx.now))
+    SETTLE.run(tx.con, rows)
+
+
+def parts_of(tx: Tx, ids: list[int]) -> dict[int, Segments]:
+    parts: dict[int, Segments] = {}
+    for mid, part, state, done_at, reason, error, _, carrier, in_doubt in SELECT_PARTS.fetch(
+        tx.con, [(i,) for i in ids]
+    ):
+        parts.setdefault(mid, {})[part] = [state, done_at, reason, error, in_doubt, carrier]
     return parts
 
 
-def _end_unsent(tx: Tx, mid: int, segments: _Segments) -> list[Row]:
+def _end_unsent(tx: Tx, mid: int, segments: Segments) -> list[Row]:
     """What ends the unsent segments of a message, if it is at a bad end."""
-    if len(segments) == 1 or (after := _state_of(segments)) <= State.DELIVERED:
+    if len(segments) == 1 or (after := state_of(segments)) <= State.DELIVERED:
         return []
-    reason = _cause(segments)[2]
+    reason = cause_of(segments)[2]
     rows: list[Row] = []
     for part, known in segments.items():
         if known[0] in UNSENT:
-            known[:] = [int(after), _after_other_ends(tx.now, segments), reason, None]
+            known[:4] = [int(after), _after_other_ends(tx.now, segments), reason, None]
             rows.append((mid, part, int(after), known[1], None, reason, None, None, 0, 1))
     return rows
 
 
-def _after_other_ends(now: int, segments: _Segments) -> int:
+def _after_other_ends(now: int, segments: Segments) -> int:
     """The time of one more bad end: after the others, so that the first stays the first whatever the clock does."""
     others: list[int] = [s[1] + 1 for s in segments.values() if s[0] > State.DELIVERED and s[1] is not None]
     return max([now, *others])
 
 
-def _state_of(segments: _Segments) -> State:
+def state_of(segments: Segments) -> State:
     return message_state((s[0], s[1]) for _, s in sorted(segments.items()))
 
 
-def _cause(segments: _Segments) -> list[Any]:
-    """The segment whose end decided: the first bad one, else the last part."""
+def cause_of(segments: Segments) -> list[Any]:
+    """The segment whose end decided: the first bad one, else the last that was delivered, else the last."""
     bad = [s for s in segments.values() if s[0] > State.DELIVERED]
-    return min(bad, key=lambda s: s[1] or 0) if bad else segments[max(segments)]
+    if bad:
+        return min(bad, key=lambda s: s[1] or 0)
+    return segments[max([part for part, s in segments.items() if s[0] == State.DELIVERED] or segments)]
 
 
 class EndOp(Op):

@@ -133,6 +133,20 @@ DOUBT: Final = Values(
     3,
 )
 
+# In doubt, and not to be sent again: its validity is over.
+HOLD: Final = Values(
+    "WITH v(mid, part) AS (VALUES {values}) UPDATE segment SET state = 4, due_at = NULL FROM v"
+    " WHERE message_id = v.mid AND segment.part = v.part AND state IN (1, 2) AND in_doubt > 0",
+    2,
+)
+
+# Sent, and no receipt of its own is waited for any more.
+SETTLE: Final = Values(
+    "WITH v(mid, part, at) AS (VALUES {values}) UPDATE segment SET done_at = v.at"
+    " FROM v WHERE message_id = v.mid AND segment.part = v.part AND state = 3 AND done_at IS NULL",
+    3,
+)
+
 # An end of a segment; `low` to `high` are the states that it may end from.
 END: Final = Values(
     "WITH v(mid, part, state, at, status, reason, error, receipt_state, low, high) AS (VALUES {values})"
@@ -151,7 +165,7 @@ SELECT_MESSAGE_FACTS: Final = Values(
 
 SELECT_PARTS: Final = Values(
     "WITH v(mid) AS (VALUES {values}) SELECT s.message_id, s.part, s.state, s.done_at, s.reason, s.error, s.status,"
-    " s.carrier FROM v CROSS JOIN segment s ON s.message_id = v.mid ORDER BY s.message_id, s.part",
+    " s.carrier, s.in_doubt FROM v CROSS JOIN segment s ON s.message_id = v.mid ORDER BY s.message_id, s.part",
     1,
 )
 

@@ -34,7 +34,7 @@ def _reason(state: State, receipt: bool, segments: list[_Ends], overdue_before: 
     if state > State.DELIVERED:
         return min((s for s in segments if s.state > State.DELIVERED), key=lambda s: s.done_at or 0).reason
     if is_final(state, receipt):
-        return segments[-1].reason
+        return next((s.reason for s in reversed(segments) if s.state == State.DELIVERED), segments[-1].reason)
     if state == State.IN_DOUBT:
         return "in_doubt"
     if state == State.SENT and max(s.sent_at or 0 for s in segments) <= overdue_before:

@@ -112,7 +112,8 @@ def sent_without_receipt(con: sqlite3.Connection, low: int, high: int) -> int:
     return int(
         con.execute(
             "SELECT count(DISTINCT s.message_id) FROM segment s JOIN message m ON m.id = s.message_id"
-            " WHERE s.message_id >= ? AND s.message_id < ? AND s.state = 3 AND m.receipt = 1",
+            " WHERE s.message_id >= ? AND s.message_id < ? AND s.state = 3 AND s.done_at IS NULL"
+            " AND m.receipt > 0",
             (id_floor(low), id_floor(high)),
         ).fetchone()[0]
     )

@@ -59,7 +59,9 @@ def settle(tx: Tx, found: Found) -> None:
         facts = m.facts
         key = (facts.id, m.part)
         state = done.get(key, m.state)
-        if not State.QUEUED <= state <= State.IN_DOUBT:
+        # Sent and done: others of the message had their receipt, and it is at its end.
+        settled = state == State.SENT and m.done_at is not None and facts.receipt
+        if not State.QUEUED <= state <= State.IN_DOUBT or (settled and receipt.state != State.DELIVERED):
             outcome = "duplicate" if state == receipt.state else "contradiction"
             tx.count(f"receipt_{outcome}")
             _trace(tx, receipt, m, outcome)

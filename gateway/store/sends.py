@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
-from gateway.model import State
-from gateway.store.ends import End, Facts, announce, end_left_over, end_segments
+from gateway.model import Receipts, State, is_final
+from gateway.store.ends import (
+    End,
+    Facts,
+    Segments,
+    announce,
+    cause_of,
+    end_left_over,
+    end_segments,
+    enough,
+    parts_of,
+    state_of,
+)
 from gateway.store.hot import (
     CLAIM,
     CLAIM_TOLD,
@@ -13,7 +24,6 @@ from gateway.store.hot import (
     INSERT_SMSC_ID,
     RETRY,
     SELECT_MESSAGE_FACTS,
-    SELECT_PARTS,
     SELECT_SEGMENT,
     SENT,
     UNCLAIM,
@@ -152,7 +162,7 @@ class Sent:
         part: int,
         raw: str,
         at: int,
-        receipt: bool,
+        receipt: int,
         late: bool = False,
         written: int | None = None,
     ) -> None:
@@ -214,16 +224,17 @@ class ResponseOp(Op):
                 rows.append((s.message_id, s.part, s.raw, s.at, None if s.receipt else s.at, bind, s.written))
                 if s.raw and s.receipt:
                     ids.append((bucket, carrier, fold(s.raw), s.message_id, s.part, s.raw))
-                if not s.receipt:
+                if s.receipt != Receipts.EACH:
                     unasked.append(s)
                 if s.late:
                     tx.trace(s.message_id, s.part, "late", carrier, {"status": 0, "id": s.raw, "bind": bind})
             if op.retries or op.refused:
                 _trace_refusals(tx, op)
-        before = _parts(tx, unasked)
+        before = parts_of(tx, list(dict.fromkeys(s.message_id for s in unasked))) if unasked else {}
         SENT.run(tx.con, rows)
         INSERT_SMSC_ID.run(tx.con, ids)
-        _announce_unasked(tx, unasked, before)
+        if unasked:
+            _announce(tx, unasked, before)
         retries = [row for op in ops for row in op.retries]
         RETRY.run(tx.con, retries)
         end_segments(tx, [end for op in ops for end in op.refused])
@@ -247,31 +258,31 @@ def _trace_refusals(tx: Tx, op: ResponseOp) -> None:
             tx.trace(end.message_id, end.part, "refused", op.carrier, attempt)
 
 
-_Before = dict[int, dict[int, int]]
-
-
-def _parts(tx: Tx, sent: list[Sent]) -> _Before:
-    out: _Before = {}
-    if sent:
-        keys = [(i,) for i in dict.fromkeys(s.message_id for s in sent)]
-        for mid, part, state, *_ in SELECT_PARTS.fetch(tx.con, keys):
-            out.setdefault(mid, {})[part] = state
-    return out
-
-
 _OPEN: Final = (State.QUEUED, State.SUBMITTING, State.IN_DOUBT)
 
 
-def _announce_unasked(tx: Tx, sent: list[Sent], parts: _Before) -> None:
-    """Where no receipt was asked for, the last positive response is the end of the message."""
-    finished: list[int] = []
+def _announce(tx: Tx, sent: list[Sent], parts: dict[int, Segments]) -> None:
+    """Where these segments wait for no receipt, a positive response may be the end of their message.
+
+    It is the last one where none was asked for; where others are waited for, those were here before.
+    """
+    before = {mid: state_of(segments) for mid, segments in parts.items()}
+    ended: set[int] = set()
     for s in sent:
-        states = parts.get(s.message_id)
-        if states is None or states.get(s.part) not in _OPEN:
+        known = parts.get(s.message_id, {}).get(s.part)
+        if known is None or known[0] not in _OPEN:
             continue
-        states[s.part] = State.SENT
-        if all(state == State.SENT for state in states.values()):
-            finished.append(s.message_id)
-    if finished:
-        for row in SELECT_MESSAGE_FACTS.fetch(tx.con, [(mid,) for mid in finished]):
-            announce(tx, Facts(*row), State.SENT, None, None)
+        known[0] = State.SENT
+        known[1] = None if s.receipt else s.at
+        ended.add(s.message_id)
+    ended -= {mid for mid in ended if any(known[0] in _OPEN for known in parts[mid].values())}
+    if not ended:
+        return
+    for row in SELECT_MESSAGE_FACTS.fetch(tx.con, [(mid,) for mid in sorted(ended)]):
+        facts, segments = Facts(*row), parts[row[0]]
+        if facts.receipts == Receipts.ANY:
+            enough(tx, facts.id, segments)
+        after = state_of(segments)
+        if is_final(after, facts.receipt) and not is_final(before[facts.id], facts.receipt):
+            cause = cause_of(segments)
+            announce(tx, facts, after, cause[2], cause[3])

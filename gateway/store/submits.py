@@ -64,7 +64,7 @@ class NewMessage:
         scheme: str,
         concat_ref: int,
         parts: int,
-        receipt: bool,
+        receipt: int,
         expires_at: int,
         carrier: str,
         lane: int,

@@ -59,6 +59,8 @@ LOOKUPS = {
     "SELECT_REF": ["SEARCH r USING PRIMARY KEY (bucket=? AND app=? AND ref=?)"],
     "CLAIM": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
     "CLAIM_TOLD": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
+    "HOLD": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
+    "SETTLE": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
     "UNCLAIM": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
     "SELECT_SEGMENT": ["SEARCH s USING PRIMARY KEY (message_id=? AND part=?)"],
     "SENT": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
