@@ -141,6 +141,7 @@ class Carrier(Life):
 
     def follow(self, other: Carrier) -> None:
         """Takes the place of another of the same name, as after a reload: the rate agreed is of the two together."""
+        self._next_bind = other._next_bind
         self._pacer.follow(other._pacer)
 
     def push(self, segments: list[SegmentOut]) -> None:
