@@ -37,6 +37,7 @@ from gateway.store.database import FileLock, StoreError
 from gateway.store.store import Store
 from gateway.store.streams import HANDLER
 from gateway.store.tx import Tuning
+from gateway.store.wishes import wishes
 from gateway.store.writer import StoreUnavailableError
 
 _log = log.logger(component="daemon")
@@ -159,6 +160,7 @@ class Daemon:
         for carrier, segments in found.items():
             self.metrics.carrier(carrier).in_doubt.inc(segments)
             _log.warning("in_doubt_after_restart", carrier=carrier, segments=segments)
+        self.outbound.wishes = self.store.read_now(wishes)
         self.outbound.loader.recover()
         try:
             listener = self._listening(self.settings.socket, self._socket_lock)

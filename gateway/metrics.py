@@ -231,6 +231,9 @@ class Metrics:
             "1 where the carrier refuses the credentials of the bind.",
             ("carrier", "bind"),
         )
+        self.carrier_state = Live(
+            "smsgw_carrier_state", "1 for the state that a carrier is in, 0 for the others.", ("carrier", "state")
+        )
         self.alarms = Live(
             "smsgw_alarm", "1 while something is wrong with a carrier, by its kind.", ("carrier", "kind")
         )

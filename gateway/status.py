@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from gateway.carrier.alarms import KINDS as ALARMS
+from gateway.carrier.life import STATES
 from gateway.doors.socket import SocketServer
 from gateway.handlers.webhook import Webhook
 from gateway.log import counters as log_counters
@@ -112,6 +113,7 @@ class Status:
         if not app.admin:
             return shown
         return shown | {
+            "held_for": carrier.held_for,
             "ready": carrier.claims_waiting,
             "in_flight": carrier.in_use,
             "oldest_seconds": round((self._store.clock.now_ms() - oldest) / 1000, 1) if oldest is not None else None,
@@ -182,6 +184,9 @@ class Status:
         ]
         m.alarm.read = lambda: [
             ((c.name, b.name), float(b.refused)) for c in outbound.carriers.values() for b in c.binds
+        ]
+        m.carrier_state.read = lambda: [
+            ((c.name, state), float(c.state == state)) for c in outbound.carriers.values() for state in STATES
         ]
         m.alarms.read = lambda: [
             ((c.name, kind), float(kind in c.alarm_list)) for c in outbound.carriers.values() for kind in ALARMS

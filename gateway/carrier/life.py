@@ -34,6 +34,8 @@ STALL_PATIENCE: Final = 1.0
 REBIND_CAUSES: Final = ("operator", "stall", "first_host")
 
 Wish = Literal["run", "pause", "drain"]
+STATES: Final = ("up", "degraded", "down", "paused", "draining", "drained", "stopping")
+"""What `Life.state` can be."""
 
 
 class Life(ABC):

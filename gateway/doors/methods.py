@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.doors.acts import Acts, IdParams, ResolveParams, operator
 from gateway.doors.capturing import CaptureParams, Capturing
+from gateway.doors.carriers import CarrierActs, CarrierParams
 from gateway.doors.lookup import HistoryParams, Lookup, MessageParams, SearchParams
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal, Submit
@@ -67,6 +68,7 @@ class Methods:
         lookup = self._lookup = Lookup(store, no_receipt_after=no_receipt_after, region=region)
         acts = Acts(store, outbound, lookup)
         capturing = Capturing(outbound)
+        carriers = CarrierActs(store, outbound)
         self.table: dict[str, tuple[type[msgspec.Struct], Method]] = {
             "message": (MessageParams, lookup.message),
             "messages": (SearchParams, lookup.messages),
@@ -77,6 +79,7 @@ class Methods:
             "subscribe": (SubscribeParams, self.subscribe),
             "unsubscribe": (NameParams, self.unsubscribe),
             "resolve": (ResolveParams, acts.resolve),
+            "carrier": (CarrierParams, carriers.carrier),
             "capture": (CaptureParams, capturing.capture),
             "reload": (NoParams, self.reload),
         }

@@ -28,6 +28,7 @@ from gateway.smpp.session import Session
 from gateway.store.ends import ClaimedEndOp, End, EndOp
 from gateway.store.sends import ClaimOp, Key, UnclaimOp
 from gateway.store.store import Store
+from gateway.store.wishes import Wish
 
 _log = logger(component="outbound")
 
@@ -42,6 +43,7 @@ class Outbound:
         self.clock = store.clock
         self.carriers: dict[str, Carrier] = {}
         self.queues: dict[str, CarrierQueue] = {}
+        self.wishes: dict[str, Wish] = {}  # what operators want of carriers, other than that they run
         self.captures: dict[str, Captures] = {}  # by carrier, also of one that is just being replaced
         self.stopping = False
         self._settings = settings
@@ -67,7 +69,27 @@ class Outbound:
         queue = self.queue(carrier.name)
         queue.set_ordered(carrier.settings.order == "peer")
         self.metrics.carrier(carrier.name)
+        self._apply_wish(carrier)
         self.loader.nudge()
+
+    def want(self, name: str, wish: Wish | None) -> None:
+        """What an operator wants of a carrier from now on, also of the one that a reload puts in its place."""
+        if wish is None:
+            self.wishes.pop(name, None)
+        else:
+            self.wishes[name] = wish
+        carrier = self.carriers.get(name)
+        if carrier is not None:
+            self._apply_wish(carrier)
+
+    def _apply_wish(self, carrier: Carrier) -> None:
+        wish = self.wishes.get(carrier.name)
+        if wish is None:
+            carrier.release()
+        elif wish.wish == "pause":
+            carrier.hold(wish.reason)
+        else:
+            carrier.drain(wish.reason)
 
     def remove_carrier(self, name: str) -> None:
         """A carrier that is no longer there; what is queued for it waits."""

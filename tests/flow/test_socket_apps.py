@@ -208,6 +208,7 @@ async def test_subscriptions_of_one_name_are_different_for_each_app(autojump_clo
         ("resolve", {"action": "fail", "ids": []}),
         ("resolve", {"action": "resend", "carrier": "acme"}),
         ("capture", {"carrier": "acme"}),
+        ("carrier", {"name": "acme", "action": "rebind"}),
     ],
 )
 async def test_what_is_for_operators(autojump_clock: MockClock, method: str, params: dict[str, object]) -> None:
