@@ -181,6 +181,7 @@ REASONS: Final[dict[str, str]] = {
     "ref_conflict": "the same `ref` was used for another message",
     "not_found": "no such message, or not one of yours",
     "too_late": "the message is already on its way or at its end",
+    "validity_over": "in doubt past its validity: it is not sent again; a late answer or receipt settles it, or `fail`",
     "not_authenticated": "the first request has to be `auth`",
     "auth_failed": "unknown app or wrong token",
     "invalid_config": "the new configuration is not valid; the old one goes on",

@@ -207,4 +207,9 @@ def resolve(
         count = done["resolved"]
         what = "to be sent again" if resend else "given up"
         console().print(inert(f"{count} message{'s'[: count != 1]} {what}"))
+        skipped = done.get("skipped", ())
+        for one in skipped:
+            console().print(inert(f"{one['id']} stays as it is: {one['reason']}"))
+        if (more := done.get("left", 0) - len(skipped)) > 0:
+            console().print(inert(f"and {more} more"))
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -13,9 +12,7 @@ from gateway.doors.lookup import Lookup
 from gateway.model import State
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal
-from gateway.store import queries
 from gateway.store.ends import End, EndOp
-from gateway.store.resolve import ResendOp
 from gateway.store.store import Store
 
 if TYPE_CHECKING:
@@ -64,27 +61,20 @@ class Acts:
         operator(connection.app)
         if (params.ids is None) == (params.carrier is None):
             raise Refusal("invalid_params", "ids or carrier", field="ids")
-        if params.ids is not None:
-            ids = [self._lookup.stored(text) for text in params.ids]
-            return {"resolved": await self._resolve(ids, params.action)}
-        total = 0
-        carrier = params.carrier
-        assert carrier is not None
-        while True:
-            keys = await self._store.reader.read(partial(queries.doubtful, carrier=carrier))
-            done = await self._resolve(list(dict.fromkeys(mid for mid, _ in keys)), params.action) if keys else 0
-            total += done
-            if not done:
-                return {"resolved": total}
-
-    async def _resolve(self, ids: list[int], action: str) -> int:
-        if action == "fail":
-            ends = [End(i, 0, State.FAILED, "resolved", low=4, high=4) for i in ids]
-            return len((await self._store.writer.do(EndOp(ends))).changed)
-        op = await self._store.writer.do(ResendOp(ids))
-        found = await self._store.reader.read(partial(queries.queued_by_id, ids=sorted(op.changed)))
-        self._outbound.loader.admit(self._outbound.loader.restore(found))
-        return len(op.changed)
+        doubts, resend = self._outbound.doubts, params.action == "resend"
+        if params.carrier is not None:
+            done = await doubts.resolve_all(params.carrier, resend=resend)
+            if not done.done and not done.left and params.carrier not in self._outbound.carriers:
+                raise Refusal("not_found", f"no carrier {rpc.short(params.carrier)}", field="carrier")
+        else:
+            ids = dict.fromkeys([self._lookup.stored(text) for text in params.ids or ()])
+            done = await doubts.resolve(list(ids), resend=resend)
+        result: dict[str, object] = {"resolved": done.done}
+        if done.left:
+            text = self._store.id_text.format
+            result["left"] = done.left
+            result["skipped"] = [{"id": text(mid), "reason": why} for mid, why in done.reasons.items()]
+        return result
 
 
 def carrier_named(outbound: Outbound, name: str, field: str) -> Carrier:

@@ -37,6 +37,7 @@ class Answers:
         refused: list[End] = []
         retries: list[Row] = []
         mine: list[tuple[SegmentOut, Verdict, int]] = []
+        untaken: list[tuple[SegmentOut, int]] = []
         written: dict[Key, int] = {}  # of what was not accepted
         started = now_ms - now * 1000  # the wall clock's time at the zero of Trio's
         throttled = False
@@ -74,10 +75,14 @@ class Answers:
                     due = self._retry_at(carrier, segment, judged, now_ms)
                     retries.append((item.id, segment.part, a.status, due))
                     item.due_at = max(item.due_at, due)
+                else:
+                    untaken.append((segment, a.status))
             if a.late:
                 counts.late.inc()
             else:
                 mine.append((segment, judged, a.status))
+        if untaken:
+            self._outbound.doubts.untaken(bind, untaken)
         if sent:
             counts.accepted.inc(len(sent))
             carrier.full_queues.taken()

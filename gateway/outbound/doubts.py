@@ -1,9 +1,14 @@
-"""Segments that were written, perhaps, and not answered: sent again or held, as the carrier's policy says."""
+"""Segments that were written, perhaps, and not answered: sent again or held, as the carrier's policy says.
+
+What settles a held one: a late answer, a receipt, or an operator.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -12,6 +17,9 @@ from gateway.carrier.carrier import BIND_INTERVAL
 from gateway.carrier.outgoing import SegmentOut
 from gateway.log import logger
 from gateway.model import State
+from gateway.store import queries
+from gateway.store.ends import End, EndOp
+from gateway.store.resolve import ResendOp, Untaken, UntakenOp
 from gateway.store.sends import DoubtOp
 
 if TYPE_CHECKING:
@@ -22,6 +30,17 @@ _log = logger(component="outbound")
 COPY_EVERY: Final = 0.1
 COPIES_WITHIN: Final = 5.0
 """Seconds between the copies after a session was lost, and for all of them."""
+PAGE: Final = 500
+MOST_SKIPPED: Final = 100
+"""Messages that an operator could not settle, of which the reasons are told one by one."""
+
+
+class Resolved(NamedTuple):
+    """What an operator's word did: how many messages it settled and how many not, and of the first of these why."""
+
+    done: int
+    left: int
+    reasons: dict[int, str]
 
 
 class Doubts:
@@ -29,6 +48,7 @@ class Doubts:
 
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
+        self._back: set[int] = set()  # messages that are to be brought back from disk
 
     def doubt(self, bind: Bind, segments: list[SegmentOut], *, lost: bool = False) -> None:
         """``lost``: the session ended with them unanswered, and one of them may be why."""
@@ -81,3 +101,88 @@ class Doubts:
         first = bind.carrier.settings.reconnect_min * 1.5 + BIND_INTERVAL
         apart = min(COPY_EVERY, COPIES_WITHIN / count)
         return (first + place * apart for place in range(count))
+
+    # --- late refusals ------------------------------------------------------------------------------------------------
+
+    def untaken(self, bind: Bind, refused: list[tuple[SegmentOut, int]]) -> None:
+        """Late refusals for now (segment, command_status): what was held goes again, without that doubt."""
+        carrier = bind.carrier
+        allowed = int(carrier.settings.in_doubt == "resend")
+        op = UntakenOp(
+            carrier.name, [Untaken(s.message.id, s.part, status) for s, status in refused], allowed, bind.name
+        )
+        self._outbound.writer.put(op, self._untaken)
+
+    def _untaken(self, op: UntakenOp) -> None:
+        self._back |= op.back
+
+    async def bring_back(self) -> None:
+        """Takes messages that came back to the queue on disk into the queues in memory; called every second."""
+        while self._back:
+            ids = sorted(self._back)[:PAGE]
+            self._back -= set(ids)
+            try:
+                await self._admit(ids)
+            except Exception:
+                self._back |= set(ids)
+                raise
+
+    async def _admit(self, ids: list[int]) -> None:
+        loader = self._outbound.loader
+        found = await self._outbound.store.reader.read(partial(queries.queued_by_id, ids=ids))
+        loader.admit(loader.restore(found))
+
+    # --- operators ----------------------------------------------------------------------------------------------------
+
+    async def resolve(self, ids: list[int], *, resend: bool) -> Resolved:
+        """An operator settles messages: what of them is in doubt is sent once more, or failed.
+
+        Skipped are those that are `not_found`, not in doubt (`too_late`), and of what is to be sent those whose
+        validity is over (`validity_over`) or whose carrier is there no longer (`no_route`).
+        """
+        done = 0
+        skipped: dict[int, str] = {}
+        for at in range(0, len(ids), PAGE):
+            page = ids[at : at + PAGE]
+            known = await self._outbound.store.reader.read(partial(queries.in_doubt, ids=page))
+            chosen: list[int] = []
+            for mid in page:
+                doubt, expires_at, carrier = known.get(mid, (False, 0, ""))
+                if not doubt:
+                    skipped[mid] = "too_late" if mid in known else "not_found"
+                elif resend and expires_at <= self._outbound.clock.now_ms():
+                    skipped[mid] = "validity_over"
+                elif resend and carrier not in self._outbound.carriers:
+                    skipped[mid] = "no_route"
+                else:
+                    chosen.append(mid)
+            if chosen:
+                changed = await self._settle(chosen, resend=resend)
+                done += len(changed)
+                skipped.update({mid: "too_late" for mid in chosen if mid not in changed})
+        return Resolved(done, len(skipped), dict(islice(skipped.items(), MOST_SKIPPED)))
+
+    async def resolve_all(self, carrier: str, *, resend: bool) -> Resolved:
+        """The same for all messages in doubt of a carrier, which need not be configured any more."""
+        done, left, after = 0, 0, 0
+        reasons: dict[int, str] = {}
+        while True:
+            ids = await self._outbound.store.reader.read(
+                partial(queries.doubtful, carrier=carrier, after=after, limit=PAGE)
+            )
+            if not ids:
+                return Resolved(done, left, reasons)
+            page = await self.resolve(ids, resend=resend)
+            done += page.done
+            left += page.left
+            reasons.update(islice(page.reasons.items(), MOST_SKIPPED - len(reasons)))
+            after = ids[-1]
+
+    async def _settle(self, ids: list[int], *, resend: bool) -> set[int]:
+        writer = self._outbound.writer
+        if not resend:
+            ends = [End(i, 0, State.FAILED, "resolved", low=State.IN_DOUBT, high=State.IN_DOUBT) for i in ids]
+            return (await writer.do(EndOp(ends))).changed
+        op = await writer.do(ResendOp(ids))
+        await self._admit(sorted(op.changed))
+        return op.changed

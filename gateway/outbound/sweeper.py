@@ -88,6 +88,7 @@ class Sweeper:
                 self._retries()
                 await self._scheduled()
                 await self._undecided()
+                await self._outbound.doubts.bring_back()
                 now = trio.current_time()
                 if now >= next_expiry:
                     next_expiry = now + EXPIRY_EVERY

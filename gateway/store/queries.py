@@ -159,12 +159,25 @@ def counts_by_state(con: sqlite3.Connection) -> dict[str, int]:
     return out
 
 
-def doubtful(con: sqlite3.Connection, carrier: str, limit: int = 500) -> list[tuple[int, int]]:
-    """Held segments in doubt of a carrier."""
-    return con.execute(
-        "SELECT message_id, part FROM segment WHERE state = 4 AND carrier = ? ORDER BY message_id LIMIT ?",
-        (carrier, limit),
+def doubtful(con: sqlite3.Connection, carrier: str, after: int = 0, limit: int = 500) -> list[int]:
+    """Messages with held segments in doubt of a carrier, after the id ``after``, oldest first."""
+    rows = con.execute(
+        "SELECT DISTINCT message_id FROM segment WHERE state = 4 AND carrier = ? AND message_id > ?"
+        " ORDER BY message_id LIMIT ?",
+        (carrier, after, limit),
     ).fetchall()
+    return [i for (i,) in rows]
+
+
+def in_doubt(con: sqlite3.Connection, ids: list[int]) -> dict[int, tuple[bool, int, str]]:
+    """Of those messages that there are: whether a segment is in doubt, when the validity ends (ms), and the carrier."""
+    marks = ",".join("?" * len(ids))
+    rows = con.execute(
+        "SELECT message_id, max(state = 4), max(expires_at), max(carrier) FROM segment"
+        f" WHERE message_id IN ({marks}) GROUP BY message_id",
+        ids,
+    ).fetchall()
+    return {mid: (bool(doubt), expires_at, carrier) for mid, doubt, expires_at, carrier in rows}
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------

@@ -164,7 +164,8 @@ async def test_an_operator_settles(autojump_clock: MockClock) -> None:
         assert await app.call("resolve", action="fail", ids=[ids[0]]) == {"resolved": 1}
         (event,) = await app.notified(1)
         assert (event["id"], event["state"], event["reason"]) == (ids[0], "failed", "resolved")
-        assert await app.call("resolve", action="fail", ids=[ids[0]]) == {"resolved": 0}
+        again = await app.call("resolve", action="fail", ids=[ids[0]])
+        assert again == {"resolved": 0, "left": 1, "skipped": [{"id": ids[0], "reason": "too_late"}]}
         g.smsc.answer = lambda _: 0
         assert await app.call("resolve", action="resend", ids=[ids[1]]) == {"resolved": 1}
         await app.until_state(ids[1], "sent")
@@ -175,6 +176,121 @@ async def test_an_operator_settles(autojump_clock: MockClock) -> None:
         await app.until_state(ids[3], "sent")
         assert await app.call("resolve", action="resend", carrier="acme") == {"resolved": 0}
         assert (await app.refused("resolve", action="resend", ids=["no such"])).reason == "not_found"
+
+
+async def test_a_late_refusal_for_now_takes_the_doubt_away(autojump_clock: MockClock) -> None:
+    """That attempt was not taken: held with `hold`, it goes again, and as often as the carrier asks for."""
+    async with gateway(carrier=HOLD, answer=withhold) as g:
+        app = await g.connect()
+        id = await app.submit(labelled(1), to=PEER)
+        await trio.sleep(11)
+        assert doubt(await app.message(id)) == [("in_doubt", 1)]
+        g.smsc.respond(g.smsc.submits[0], 0x58)
+        await trio.sleep(3)
+        assert len(g.smsc.submits) == 2
+        assert doubt(await app.message(id)) == [("submitting", 0)]
+        assert (await app.message(id))["parts"][0]["command_status"] == 0x58
+        g.smsc.respond(g.smsc.submits[1])
+        await app.until_state(id, "sent")
+
+
+async def test_of_two_in_doubt_a_late_refusal_takes_away_one(autojump_clock: MockClock) -> None:
+    """With `resend` one copy may be on its way beside the first; the refused one counts for nothing."""
+    async with gateway(carrier=RESEND, answer=withhold) as g:
+        app = await g.connect()
+        id = await app.submit(labelled(1), to=PEER)
+        await trio.sleep(22)
+        assert len(g.smsc.submits) == 2
+        assert doubt(await app.message(id)) == [("in_doubt", 2)]
+        g.smsc.respond(g.smsc.submits[1], 0x14)
+        await trio.sleep(3)
+        assert len(g.smsc.submits) == 3
+        assert doubt(await app.message(id)) == [("submitting", 1)]
+        await trio.sleep(10)
+        assert doubt(await app.message(id)) == [("in_doubt", 2)], "the first and the third"
+        await trio.sleep(100)
+        assert len(g.smsc.submits) == 3
+
+
+async def test_a_late_refusal_of_the_first_leaves_its_copy_alone(autojump_clock: MockClock) -> None:
+    async with gateway(carrier=RESEND, answer=withhold) as g:
+        app = await g.connect()
+        id = await app.submit(labelled(1), to=PEER)
+        await trio.sleep(11)
+        assert doubt(await app.message(id)) == [("submitting", 1)]
+        g.smsc.respond(g.smsc.submits[0], 0x58)
+        await trio.sleep(2)
+        assert doubt(await app.message(id)) == [("submitting", 0)]
+        await trio.sleep(10)
+        assert len(g.smsc.submits) == 3, "now the copy is the first in doubt"
+        g.smsc.respond(g.smsc.submits[2])
+        await app.until_state(id, "sent")
+
+
+@pytest.mark.parametrize("policy", [RESEND, HOLD], ids=["resend", "hold"])
+async def test_in_doubt_past_its_validity_waits_and_is_not_sent(autojump_clock: MockClock, policy: str) -> None:
+    """Its first attempt may have been taken: no end is made up, and no copy sent; a late answer still settles it."""
+    async with gateway(carrier=policy, answer=withhold) as g:
+        app = await g.connect()
+        await app.call("subscribe")
+        id, other = await app.submits([{"to": p, "text": labelled(1), "validity": 11} for p in peers(2)])
+        await g.smsc.came(2)
+        g.smsc.up = False
+        g.smsc.binds[0].disconnect()
+        await trio.sleep(20)
+        assert not app.of("receipt")
+        assert doubt(await app.message(id)) == [("in_doubt", 1)]
+        left = await app.call("resolve", action="resend", carrier="acme")
+        assert left["resolved"] == 0
+        assert left["skipped"] == [{"id": i, "reason": "validity_over"} for i in (id, other)]
+        g.smsc.up = True
+        await g.smsc.bound(2)
+        await trio.sleep(20)
+        assert len(g.smsc.submits) == 2
+        assert await app.call("resolve", action="fail", ids=[other]) == {"resolved": 1}
+        (event,) = await app.notified(1)
+        assert (event["id"], event["state"], event["reason"]) == (other, "failed", "resolved")
+        assert await app.state(id) == "in_doubt"
+
+
+async def test_a_copy_that_waits_past_the_validity_is_held(autojump_clock: MockClock) -> None:
+    """The carrier refuses the copy for now until the validity is over: the first attempt is in doubt still."""
+    async with gateway(carrier=RESEND, answer=withhold) as g:
+        app = await g.connect()
+        await app.call("subscribe")
+        id = await app.submit(labelled(1), to=PEER, validity=30)
+        await g.smsc.came(1)
+        g.smsc.answer = lambda _: 0x58
+        await trio.sleep(60)
+        assert len(g.smsc.submits) > 2
+        assert not app.of("receipt")
+        assert doubt(await app.message(id)) == [("in_doubt", 1)]
+        g.smsc.respond(g.smsc.submits[0])
+        await app.until_state(id, "sent")
+
+
+async def test_resolve_says_what_it_cannot_settle(autojump_clock: MockClock) -> None:
+    async with gateway(carrier=HOLD, answer=lambda s: None if s.label == "0001" else 0) as g:
+        app = await g.connect()
+        held, sent = await app.submits([{"to": p, "text": labelled(i)} for i, p in enumerate(peers(2)[::-1])][::-1])
+        await trio.sleep(12)
+        assert [await app.state(i) for i in (held, sent)] == ["in_doubt", "sent"]
+        ids = [sent, held, held]
+        g.smsc.answer = lambda _: 0
+        assert await app.call("resolve", action="resend", ids=ids) == {
+            "resolved": 1,
+            "left": 1,
+            "skipped": [{"id": sent, "reason": "too_late"}],
+        }
+        await app.until_state(held, "sent")
+        refused = await app.refused("resolve", action="resend", carrier="nobody")
+        assert (refused.reason, refused.field) == ("not_found", "carrier")
+        # of a carrier that was taken out of the configuration
+        gone = "UPDATE segment SET state = 4, carrier = 'gone' WHERE message_id = (SELECT max(id) FROM message)"
+        g.daemon.store.read_now(lambda con: con.execute(gone))
+        one = await app.call("resolve", action="resend", carrier="gone")
+        assert (one["resolved"], [s["reason"] for s in one["skipped"]]) == (0, ["no_route"])
+        assert await app.call("resolve", action="fail", carrier="gone") == {"resolved": 1}
 
 
 async def test_one_part_is_resolved_while_another_waits_for_its_retry(autojump_clock: MockClock) -> None:
