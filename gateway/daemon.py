@@ -162,6 +162,7 @@ class Daemon:
             _log.warning("in_doubt_after_restart", carrier=carrier, segments=segments)
         self.outbound.wishes = self.store.read_now(wishes)
         self.outbound.loader.recover()
+        self.outbound.rerouter.recover()
         try:
             listener = self._listening(self.settings.socket, self._socket_lock)
             try:
@@ -180,7 +181,7 @@ class Daemon:
                 self._nursery = nursery
                 doors = trio.CancelScope()
                 nursery.start_soon(self._doors, doors, listener)
-                for task in (self.outbound.loader.run, self.sweeper.run, self.outbox.sweep):
+                for task in (self.outbound.loader.run, self.outbound.rerouter.run, self.sweeper.run, self.outbox.sweep):
                     await nursery.start(task)
                 nursery.start_soon(self.outbound.intake.answer_duplicates)
                 nursery.start_soon(self._second)
@@ -351,7 +352,7 @@ class Daemon:
         if old.log != new.log:
             log.configure(new.log)
             changed.append("log")
-        for section in ("default_region", "store", "socket", "limits", "numbers", "apps", "handlers"):
+        for section in ("default_region", "store", "socket", "limits", "numbers", "routes", "apps", "handlers"):
             if getattr(old, section) != getattr(new, section):
                 changed.append(section)
         self._configure(new)

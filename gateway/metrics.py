@@ -140,6 +140,9 @@ class Metrics:
             "smsgw_segments_in_doubt", "Segments written whose answer did not come.", carrier, registry=r
         )
         self.late = Counter("smsgw_late_responses", "Answers that came after their time.", carrier, registry=r)
+        self.rerouted = Counter(
+            "smsgw_rerouted", "Messages taken from a carrier to another, by cause.", ["carrier", "cause"], registry=r
+        )
         self.receipts = Counter(
             "smsgw_receipts", "Receipts by the state that they lead to.", ["carrier", "state"], registry=r
         )

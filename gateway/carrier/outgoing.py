@@ -36,6 +36,7 @@ class Outgoing:
         "protocol_id",
         "rank",
         "receipt",
+        "refusal",
         "settled",
         "tlvs",
         "validity",
@@ -81,6 +82,7 @@ class Outgoing:
         self.holds = False  # whether others between its number and peer wait for it
         self.placed = False  # whether its waiting parts are in a queue in memory
         self.settled: set[int] | None = None  # parts whose copy need not be sent: a late answer said they are taken
+        self.refusal: tuple[int, int, str] | None = None  # part, status, reason: for another carrier to take
         self.due_at = due_at
         self.attempts = attempts
         self.protocol_id = protocol_id

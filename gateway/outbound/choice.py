@@ -45,8 +45,7 @@ class Choice:
         self._most = settings.limits.sticky_pairs
         self._age_ms = int(settings.limits.sticky_age * 1000)
         names = {carrier.name for carrier in settings.carriers}
-        rankings = self.routing.rankings if self.routing is not None else {}
-        self.away = frozenset(a for a in self.away if a[0] in rankings and a[1] in rankings[a[0]].names)
+        self.away = frozenset()  # what is down is looked at anew, and with it what may have another carrier now
         self.moved = {pair: held for pair, held in self.moved.items() if held[0] in names}
         while len(self.moved) > self._most:
             self._evict()

@@ -96,11 +96,11 @@ class Loader:
 
     def admit(self, items: list[Outgoing]) -> None:
         """Messages that came to be queued otherwise than by a submit: due, or resolved by an operator."""
-        names: set[str] = set()
+        names: dict[str, list[int]] = {}
         for item in items:
             queue = self._outbound.queue(item.carrier)
             queue.count(item.app, len(item.waiting))
-            names.add(item.carrier)
+            names.setdefault(item.carrier, []).append(item.id)
             present = queue.known.get(item.id)
             if present is None:
                 queue.add(item)
@@ -108,6 +108,7 @@ class Loader:
             # Some of its parts are under way or wait still: these come to them.
             present.waiting = sorted({*present.waiting, *item.waiting})
             self._outbound.place(queue, present)
-        for name in names:
+        for name, ids in names.items():
             self._outbound.refill(name)
+            self._outbound.rerouter.due(name, ids)
         self.nudge()

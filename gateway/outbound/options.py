@@ -41,7 +41,8 @@ GUARDED_TLVS: Final[dict[int, str]] = {
 REPLACE_FIRST: Final = 0x41
 """protocol_id of Replace Short Message Type 1; types 2 to 7 follow (TS 23.040 §9.2.3.9)."""
 REPLACE_TYPES: Final = range(1, 8)
-_PORT_TAGS: Final = frozenset({Tag.SOURCE_PORT, Tag.DESTINATION_PORT})
+PORTS: Final = frozenset({Tag.SOURCE_PORT, Tag.DESTINATION_PORT})
+"""The TLVs of ports (SMPP 3.4 §5.3.2.20, §5.3.2.21)."""
 _PORT_OCTETS: Final = 6
 """Of the element for 16-bit ports (TS 23.040 §9.2.3.24.4), which is what a carrier makes of the TLVs on the air."""
 _TAGS: Final = {kind.name: int(tag) for tag, kind in TLVS.items()}
@@ -119,7 +120,7 @@ def settle(app: App, request: Submit, carrier: Carrier) -> Options:
         tlvs=tlvs,
         validity=request.validity is not None,
         protocol_id=_protocol_id(app, request),
-        added=_PORT_OCTETS if any(tag in _PORT_TAGS for tag, _ in tlvs) else 0,
+        added=_PORT_OCTETS if any(tag in PORTS for tag, _ in tlvs) else 0,
     )
 
 
@@ -156,7 +157,7 @@ def _with_ports(app: App, request: Submit, carrier: Carrier, udh: bytes, tlvs: _
     # 5.0 §4.7.12: no port TLVs where UDHI is set, so ports go into a header of the sender's own. Whether the segments
     # get another is known once they are planned: see `with_ports_in_header`.
     if carrier.ports == "tlv" and not udh:
-        if any(tag in _PORT_TAGS for tag, _ in tlvs):
+        if any(tag in PORTS for tag, _ in tlvs):
             raise Refusal("invalid_params", "ports as members or in tlvs, not both", field="tlvs")
         # SMPP 3.4 §5.3.2.20, §5.3.2.21. Not every SMSC takes what it does not need: no source port that nobody gave.
         ports = [(int(Tag.DESTINATION_PORT), destination.to_bytes(2))]
@@ -172,7 +173,7 @@ def with_ports_in_header(options: Options, request: Submit) -> Options:
     return msgspec.structs.replace(
         options,
         udh=_header_with_ports(request, request.destination_port, options.udh),
-        tlvs=tuple((tag, octets) for tag, octets in options.tlvs if tag not in _PORT_TAGS),
+        tlvs=tuple((tag, octets) for tag, octets in options.tlvs if tag not in PORTS),
         added=0,
     )
 

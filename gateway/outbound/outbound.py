@@ -23,6 +23,7 @@ from gateway.outbound.doubts import Doubts
 from gateway.outbound.intake import Intake
 from gateway.outbound.loader import Loader
 from gateway.outbound.queue import CarrierQueue
+from gateway.outbound.reroute import Rerouter
 from gateway.settings import Settings
 from gateway.smpp.session import Session
 from gateway.store.ends import ClaimedEndOp, End, EndOp
@@ -52,6 +53,7 @@ class Outbound:
         self.loader = Loader(self)
         self.answers = Answers(self)
         self.doubts = Doubts(self)
+        self.rerouter = Rerouter(self, settings)
         self.later: Callable[[Outgoing], None] = _ignore
         self.on_arrived: Callable[[Bind, Session, list], None] = _ignore_arrived  # type: ignore[type-arg]
 
@@ -60,6 +62,7 @@ class Outbound:
         self._settings = settings
         self.choice.configure(settings)
         self.intake.configure(settings)
+        self.rerouter.configure(settings)
         for queue in self.queues.values():
             queue.look_ahead = settings.limits.look_ahead
 
@@ -139,7 +142,7 @@ class Outbound:
             self.writer.put(EndOp(expired))
         if keys:
             queue.reserved += len(keys)
-            self.writer.put(ClaimOp(keys, (queue.carrier, kept)), self._claimed, self._not_claimed)
+            self.writer.put(ClaimOp(keys, (queue.carrier, kept), queue.carrier), self._claimed, self._not_claimed)
         return keys
 
     def _claimed(self, op: ClaimOp) -> None:
@@ -280,6 +283,8 @@ class Outbound:
             return
         if not item.waiting:
             queue.finished(item)
+        elif item.refusal is not None:
+            self.rerouter.take(queue, item)
         elif not item.placed:
             if item.due_at > self.clock.now_ms():
                 item.placed = True

@@ -116,7 +116,7 @@ class Preparer:
             if len(meta) > MAX_META:
                 raise Refusal("invalid_params", f"meta has at most {MAX_META} octets of JSON", field="meta")
         planned, content, options, changes = self._plan(app, request, carrier)
-        ref = next(self._refs) & 0xFFFF if planned.parts > 1 else 0
+        ref = self.next_ref() if planned.parts > 1 else 0
         due_at, expires_at = self._times(request, now_ms)
         rank = 9 - request.priority
         lane = LANES[klass]
@@ -171,6 +171,16 @@ class Preparer:
         if request.replace is not None and planned.parts > 1:
             prepared.warnings.append("replace: a phone may take each segment for a replacement of the one before")
         return prepared
+
+    def planned(
+        self, app: App, request: Submit, carrier: Carrier
+    ) -> tuple[SegmentPlan, str | bytes, Options, tuple[Change, ...]]:
+        """A request as it would go to this carrier: the plan, what it is of, what is stored of how. Raises Refusal."""
+        return self._plan(app, request, carrier)
+
+    def next_ref(self) -> int:
+        """A concatenation reference that was not used for a while."""
+        return next(self._refs) & 0xFFFF
 
     def preview(self, app: App, request: Submit, now_ms: int) -> tuple[Prepared, Preview]:
         """What would be sent of a request, and why so. Raises Refusal as `prepare` does."""

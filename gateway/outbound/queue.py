@@ -9,10 +9,12 @@ in the order in which they were written.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from gateway.carrier.outgoing import Outgoing
 from gateway.store.queries import QueueUnit
+from gateway.store.reroute import Moved
 
 QUANTUM: Final = 8
 """Segments that an app may send in its turn."""
@@ -46,6 +48,13 @@ class _Turns:
         self.begun = False  # the first has been given its quantum, and goes on with it
         self.deficit: dict[str, int] = {}
         self.units: dict[str, list[Unit]] = {}  # by app, best rank first
+
+
+def _without_done(items: deque[Outgoing]) -> None:
+    if not all(item.waiting for item in items):
+        left = [item for item in items if item.waiting]
+        items.clear()
+        items.extend(left)
 
 
 class CarrierQueue:
@@ -149,6 +158,58 @@ class CarrierQueue:
         """Units of which the next page should be read now."""
         half = self.look_ahead // 2
         return [u for u in self._units.values() if not u.complete and not u.loading and len(u.items) + u.aside <= half]
+
+    # --- to and from other carriers -----------------------------------------------------------------------------------
+
+    def unit_keys(self) -> list[UnitKey]:
+        """All units that there are, the lane and rank that go first, first."""
+        return sorted(self._units, key=lambda key: (key[0], key[2], key[1]))
+
+    def expect(self, by: int) -> None:
+        """Messages are to come from another carrier, which new ones may not go past (1), or have come (-1)."""
+        self.coming[0] += by
+        self.coming[1] += by
+
+    def spill(self, lane: int, app: str, rank: int, id: int) -> None:
+        """A message of this carrier is on disk, and not in memory."""
+        unit = self.unit(lane, app, rank)
+        unit.complete = False
+        unit.spilled = min(unit.spilled or id, id)
+
+    def pull(self, item: Outgoing) -> None:
+        """What waits of a message under way is not claimed any more; it keeps its pair."""
+        if item.placed and item in self._urgent[item.lane]:
+            self._urgent[item.lane].remove(item)
+            item.placed = False
+
+    def leave(self, gone: Iterable[Moved], held: Outgoing | None = None) -> None:
+        """Messages are with another carrier now. Only ``held`` of them goes on holding its pair."""
+        items: list[Outgoing] = []
+        for m in gone:
+            item = self.known.get(m.id)
+            if item is None:
+                self.count(m.app, -m.before)
+                continue
+            # Segments whose claim is being stored are taken off when it fails, as it will.
+            self.count(m.app, item.open - m.before)
+            item.waiting = []
+            items.append(item)
+        if not items:
+            return
+        for urgent in self._urgent:
+            _without_done(urgent)
+        for unit in self._units.values():
+            _without_done(unit.items)
+        for pair in {(item.number, item.peer) for item in items}:
+            others = self._busy.get(pair)
+            for item in others or ():
+                if not item.waiting:
+                    self._units[item.lane, item.app, item.rank].aside -= 1
+            if others:
+                _without_done(others)
+        for item in items:
+            if not item.open and item is not held:
+                self.finished(item)
 
     def again(self, item: Outgoing, *, first: bool = False) -> None:
         """A message whose claim came back: it keeps its pair and goes before all that waits."""

@@ -82,15 +82,17 @@ INSERT_REF: Final = Values(
     "INSERT INTO ref (bucket, app, ref, message_id, digest) VALUES {values} ON CONFLICT DO NOTHING", 5
 )
 
-# Claims: only what still waits is claimed; a message cancelled or settled meanwhile is not.
+# Claims: only what still waits, and with this carrier, is claimed; a message cancelled, settled or moved meanwhile is
+# not.
 CLAIM: Final = Values(
-    "WITH v(mid, part, epoch) AS (VALUES {values}) UPDATE segment SET state = 2, epoch = v.epoch,"
-    " attempts = attempts + 1, due_at = NULL FROM v WHERE message_id = v.mid AND segment.part = v.part AND state = 1",
-    3,
+    "WITH v(mid, part, epoch, carrier) AS (VALUES {values}) UPDATE segment SET state = 2, epoch = v.epoch,"
+    " attempts = attempts + 1, due_at = NULL FROM v WHERE message_id = v.mid AND segment.part = v.part AND state = 1"
+    " AND segment.carrier = coalesce(v.carrier, segment.carrier)",
+    4,
 )
 
 # The same, telling which: a third dearer, for bursts in which not all could be claimed.
-CLAIM_TOLD: Final = Values(CLAIM.text + " RETURNING message_id, part", 3)
+CLAIM_TOLD: Final = Values(CLAIM.text + " RETURNING message_id, part", 4)
 
 UNCLAIM: Final = Values(
     "WITH v(mid, part) AS (VALUES {values}) UPDATE segment SET state = 1, attempts = attempts - 1 FROM v"

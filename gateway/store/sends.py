@@ -37,16 +37,17 @@ Key = tuple[int, int]
 
 
 class ClaimOp(Op):
-    """Claims queued segments for sending. ``claimed`` holds those that were still queued."""
+    """Claims queued segments for sending. ``claimed`` holds those that were still queued, and with ``carrier``."""
 
-    __slots__ = ("claimed", "context", "keys")
+    __slots__ = ("carrier", "claimed", "context", "keys")
     order: ClassVar[int] = 50
     name: ClassVar[str] = "claim"
 
-    def __init__(self, keys: list[Key], context: Any = None) -> None:
+    def __init__(self, keys: list[Key], context: Any = None, carrier: str | None = None) -> None:
         super().__init__()
         self.keys = keys
         self.context = context
+        self.carrier = carrier  # None: whichever it is with
         self.claimed: set[Key] | list[Key] = []
 
     @property
@@ -56,7 +57,7 @@ class ClaimOp(Op):
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         con = tx.con
-        rows = [(mid, part, tx.epoch) for op in ops for mid, part in op.keys]
+        rows = [(mid, part, tx.epoch, op.carrier) for op in ops for mid, part in op.keys]
         con.execute("SAVEPOINT claim")
         if CLAIM.run(con, rows) == len(rows):
             for op in ops:

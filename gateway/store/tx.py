@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gateway.model import IdSource, IdText
 from gateway.store.forms import Forms, FormsChange
@@ -17,6 +17,9 @@ from gateway.store.hot import INSERT_EVENT, Row
 from gateway.store.streams import Streams
 from gateway.store.trace import Trace, write
 from gateway.store.waiting import Change, Waiting
+
+if TYPE_CHECKING:
+    from gateway.store.reroute import Moved, Planner
 
 
 class Live:
@@ -68,8 +71,10 @@ class Tx:
         "forms",
         "id_text",
         "ids",
+        "moved",
         "now",
         "parked",
+        "planner",
         "receipt_times",
         "streams",
         "traces",
@@ -86,10 +91,12 @@ class Tx:
         self.streams = base.streams
         self.tuning = base.tuning
         self.parked = base.parked
+        self.planner = base.planner
         self.waiting = Change(base.waiting)
         self.forms = FormsChange(base.forms)
         self.events: list[Live] = []
         self.traces: list[Trace] = []
+        self.moved: list[Moved] = []  # messages that went to another carrier by what came in
         self.counts: dict[str, int] = {}
         self.receipt_times: dict[str, list[float]] = {}  # by carrier, seconds from a response to its receipt
         self._next_seq: dict[int, int] = {}
@@ -134,7 +141,7 @@ class Tx:
 class Base:
     """What transactions share, owned by the writer: ids, epoch, streams, bounds and the counts of what waits."""
 
-    __slots__ = ("epoch", "forms", "id_text", "ids", "parked", "streams", "tuning", "waiting")
+    __slots__ = ("epoch", "forms", "id_text", "ids", "parked", "planner", "streams", "tuning", "waiting")
 
     def __init__(
         self, epoch: int, ids: IdSource, id_text: IdText, streams: Streams, tuning: Tuning, parked: int
@@ -147,6 +154,7 @@ class Base:
         self.parked = parked
         self.waiting = Waiting()
         self.forms = Forms()
+        self.planner: Planner | None = None  # where messages may go from one carrier to another
 
 
 class Tuning:

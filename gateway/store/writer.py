@@ -18,6 +18,7 @@ import trio
 from gateway.log import logger
 from gateway.model import Clock
 from gateway.store.events import CloseStreamOp, OpenStreamOp
+from gateway.store.reroute import Moved
 from gateway.store.tx import Base, Live, Op, Tx
 
 _log = logger(component="store")
@@ -98,6 +99,7 @@ class Writer:
         self.on_events: Callable[[list[Live]], None] = _nobody
         self.on_counts: Callable[[dict[str, int]], None] = _nobody
         self.on_receipt_times: Callable[[dict[str, list[float]]], None] = _nobody
+        self.on_moved: Callable[[list[Moved]], None] = _nobody
 
     @property
     def base(self) -> Base:
@@ -315,6 +317,8 @@ class Writer:
         for op in burst:
             if op.on_commit is not None:
                 op.on_commit(op)
+        if tx.moved:
+            self.on_moved(tx.moved)
         if tx.counts:
             self.on_counts(tx.counts)
         if tx.receipt_times:
