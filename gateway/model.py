@@ -59,6 +59,8 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
             State.SENT,
             State.DELIVERED,
             State.UNDELIVERED,
+            # Its copy was not sent within the validity: what became of the first is still not known.
+            State.IN_DOUBT,
         }
     ),
     State.SUBMITTING: frozenset(
