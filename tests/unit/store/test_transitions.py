@@ -26,6 +26,11 @@ def refused(mid: int, low: State, high: State) -> End:
     return End(mid, 1, S.FAILED, "carrier_refused", status=0x0B, low=low, high=high)
 
 
+def doubted(desk: Desk, mid: int) -> int:
+    desk.con.execute("UPDATE segment SET in_doubt = 1 WHERE message_id = ?", (mid,))
+    return mid
+
+
 # Everything that flows put, with the ranges that they put it with, and what it changes.
 CHANGES: dict[str, tuple[Change, dict[State, State]]] = {
     "claim": (lambda d, m: ClaimOp([(m, 1)]), {S.QUEUED: S.SUBMITTING}),
@@ -59,6 +64,10 @@ CHANGES: dict[str, tuple[Change, dict[State, State]]] = {
     "expired unwritten": (
         lambda d, m: EndOp([End(m, 1, S.EXPIRED, "expired_unsent", low=2, high=2)]),
         {S.SUBMITTING: S.EXPIRED},
+    ),
+    "expired copy": (
+        lambda d, m: EndOp([End(doubted(d, m), 1, S.EXPIRED, "expired_unsent", low=1, high=2)]),
+        {S.QUEUED: S.IN_DOUBT, S.SUBMITTING: S.IN_DOUBT},
     ),
     "unsendable": (
         lambda d, m: EndOp([End(m, 1, S.FAILED, "unsendable", low=0, high=1)]),
