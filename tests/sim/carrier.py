@@ -58,7 +58,7 @@ class SimCarrier:
         self.taken: list[Taken] = []
         self.undelivered = 0  # deliveries that the gateway has not acknowledged
         self.wrong_tries = 0
-        self.binds: list[float] = []
+        self.attempts: list[tuple[int, float]] = []  # in which life, and when, a connection was asked for
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._ties = itertools.count()
         self._lines = itertools.count(1)
@@ -125,6 +125,7 @@ class SimCarrier:
 
     async def connect(self) -> trio.abc.Stream:
         """What the daemon is given in place of TCP."""
+        self.attempts.append((self.world.life, trio.current_time()))
         await trio.sleep(self._rng.uniform(0.001, 0.05))
         if self.chance("refuses_connection"):
             raise ConnectionRefusedError(111, "Connection refused")
@@ -142,7 +143,6 @@ class SimCarrier:
 
     def binding(self, line: Line, sequence: int, pdu: Any) -> None:
         answer = BINDS[type(pdu)]("sim")
-        self.binds.append(trio.current_time())
         status = 0
         if self.chance("ignores_bind"):
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -40,10 +41,10 @@ def at_rest(world: World) -> None:
 def at_end(world: World) -> None:
     """After the last stop."""
     for name, carrier in world.carriers.items():
-        times = sorted(carrier.binds)
-        if any(b - a < 0.5 for a, b in zip(times, times[2:], strict=False)):
-            # Two may come close together, where one was delayed on its way.
-            world.ledger.broken("hammer", f"three binds within half a second at {name}")
+        for (life, at), (later, again) in pairwise(carrier.attempts):
+            if life == later and again - at < 0.999:
+                said = f"connections to {name} asked for {again - at:.2f} s apart, at {again - world.ledger.start:.3f}"
+                world.ledger.broken("hammer", said)
 
 
 def uncounted(world: World) -> bool:
@@ -229,8 +230,8 @@ def _tasks(world: World, daemon: Daemon) -> None:
         "Link._read": binds,
         "Link._write": binds,
         "Link._time": binds,
-        "Carrier.run": len(daemon.outbound.carriers),
-        "Carrier._tick": len(daemon.outbound.carriers),
+        "Life": len(daemon.outbound.carriers),  # each of its tasks
+        "Carrier": len(daemon.outbound.carriers),
         "Connection._slowly": doors,
         "Connection._write_until_closed": doors,
         "Subscription.run": doors,
@@ -238,7 +239,8 @@ def _tasks(world: World, daemon: Daemon) -> None:
         "_run_handler": doors,
     }
     for name, n in sorted(found.items()):
-        if n > several.get(name, several.get(name.split(".")[-1], 1)):
+        owner, _, method = name.partition(".")
+        if n > several.get(name, several.get(owner, several.get(method, 1))):
             world.ledger.broken("tasks", f"{n} of {name}")
 
 

@@ -44,6 +44,7 @@ class CarrierPlan:
             "refused_delay": 5,
             "retry_delay": rng.choice((0.2, 1, 3)),
             "throttle_pause": rng.choice((0.1, 0.5, 2)),
+            "interface_version": rng.choice(("3.4", "3.4", "5.0")),
             "text_receipts": rng.random() < 0.3,
         }
         wild = rng.random() < 0.6
@@ -79,6 +80,7 @@ class Plan:
         self.clock_steps = [
             (rng.uniform(1, self.seconds), rng.choice((-3000, -50, 4000))) for _ in range(rng.choice((0, 0, 0, 1)))
         ]
+        self.routes = self._routes(rng)
         self.look_ahead = rng.choice((1, 5, 50, 2000))
         self.wishes = self._wishes(rng)
         self.inbound = self._inbound(rng)
@@ -100,6 +102,25 @@ class Plan:
                 burst.append((label, self._submit(rng, label, at, app)))
             out.append((at, app, burst))
         return sorted(out, key=lambda b: b[0])
+
+    def _routes(self, rng: Random) -> list[str]:
+        """Sections of routes: none, one for some messages, or one for all."""
+        if len(self.carriers) < 2 or rng.random() < 0.4:
+            return []
+        carriers = [c.name for c in self.carriers]
+        rng.shuffle(carriers)
+        ways = [
+            f'{{ name = "{name}", weight = {rng.choice((1, 3))}, preference = {rng.choice((1, 1, 2))} }}'
+            for name in carriers
+        ]
+        section = ["[[routes]]", 'name = "main"', f"carriers = [{', '.join(ways)}]"]
+        if rng.random() < 0.5:
+            section.append(f'classes = ["{rng.choice(("transactional", "marketing"))}"]')
+        section.append(f"failover_after = {rng.choice((1, 3, 30))}")
+        section.append(f"failover_on_refusal = {_toml(rng.random() < 0.7)}")
+        section.append(f"failover_on_receipt = {_toml(rng.random() < 0.3)}")
+        section.append(f"sticky = {_toml(rng.random() < 0.7)}")
+        return ["\n".join(section)]
 
     def _submit(self, rng: Random, label: int, at: float, app: str) -> dict[str, Any]:
         numbers = list(self.numbers)
@@ -159,6 +180,7 @@ class Plan:
             sections.append("[[carriers]]\n" + "\n".join(f"{key} = {_toml(value)}" for key, value in settings.items()))
         for number, name in self.numbers.items():
             sections.append(f'[[numbers]]\nnumber = "{number}"\ncarrier = "{name}"')
+        sections += self.routes
         first = next(iter(self.numbers))
         sections.append('[[apps]]\nname = "crm"\nuid = [2001]')
         sections.append(f'[[apps]]\nname = "shop"\nuid = [2002]\nnumbers = ["{first}"]')
