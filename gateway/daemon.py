@@ -241,7 +241,6 @@ class Daemon:
         carrier = Carrier(settings, self.outbound, clock=self.store.clock, connector=self._connector, rng=self._rng)
         if before is not None:
             carrier.follow(before)
-            carrier.take_over(before)
         self.outbound.add_carrier(carrier)
         await self._nursery.start(carrier.run)
 

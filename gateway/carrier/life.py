@@ -223,11 +223,6 @@ class Life(ABC):
                 nursery.start_soon(self.outbinds.close)
         self._notify()
 
-    def take_over(self, other: Life) -> None:
-        """Takes the place of another of the same name, as after a reload: what an operator wanted of that one holds."""
-        if other.wish != "run":
-            self._want(other.wish, other.held_for)
-
     def wind_down(self) -> None:
         """Before `stop`: nothing new is written, and no operator can have it otherwise."""
         self.ending = self.held = True
