@@ -226,6 +226,9 @@ class Metrics:
         )
         self.burst = Histogram("smsgw_store_burst_rows", "Rows written by a transaction.", None, BURST)
         self.window = Live("smsgw_window_in_use", "Segments written, whose outcome is not recorded yet.", ("carrier",))
+        self.rate_limit = Live(
+            "smsgw_rate_limit", "Segments a second that a carrier is given just now; 0: no limit.", ("carrier",)
+        )
         self.queue = Live("smsgw_queue_segments", "Unsent segments by carrier.", ("carrier",))
         self.oldest = Live("smsgw_queue_oldest_seconds", "Age of the oldest unsent message.", ("carrier",))
         self.bind_up = Live("smsgw_bind_up", "1 where the bind is bound.", ("carrier", "bind"))

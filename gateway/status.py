@@ -177,6 +177,7 @@ class Status:
     def _connect_gauges(self) -> None:
         m, outbound, store = self._metrics, self._outbound, self._store
         m.window.read = lambda: [((c.name,), c.in_use) for c in outbound.carriers.values()]
+        m.rate_limit.read = lambda: [((c.name,), c.rate_now or 0.0) for c in outbound.carriers.values()]
         m.queue.read = lambda: [((name,), queue.queued) for name, queue in outbound.queues.items()]
         m.oldest.read = self._ages
         m.bind_up.read = lambda: [

@@ -13,8 +13,8 @@ from gateway.carrier.bind import Bind
 from gateway.carrier.connection import Connector, connect_tcp
 from gateway.carrier.life import BIND_INTERVAL, Life
 from gateway.carrier.outgoing import Outgoing, SegmentOut
-from gateway.carrier.pacer import Pacer
-from gateway.carrier.status import FullQueues
+from gateway.carrier.pace import Pace
+from gateway.carrier.status import Statuses
 from gateway.carrier.wire import Wire
 from gateway.log import logger
 from gateway.model import Clock
@@ -25,6 +25,9 @@ from gateway.smpp.session import Session
 __all__ = ["BIND_INTERVAL", "Carrier", "Hooks"]
 
 _log = logger(component="carrier")
+
+EVERYTHING = 1 << 30
+"""More segments than there ever is room for."""
 
 
 class Hooks(Protocol):
@@ -82,14 +85,13 @@ class Carrier(Life):
         self.hooks = hooks
         self._rng = rng or random.Random()
         super().__init__(settings, connector, self._rng)
-        self.paused_until = 0.0
         self.written_total = 0  # segments handed to sessions
         self._clock = clock
-        self._pacer = Pacer(settings.throughput)
+        self.pace = Pace(settings)
+        self.statuses = Statuses(settings.statuses)
         self._ready: tuple[deque[SegmentOut], ...] = (deque(), deque())  # by lane
         # A one-time code must find room to be claimed, however much of a bulk job is claimed already.
-        self.kept_free = max(1, settings.window * max(1, settings.binds) // 8)
-        self.full_queues = FullQueues()
+        self._kept_free = max(1, settings.window * max(1, settings.binds) // 8)
         self.wire = Wire(settings)
         self._due = float("inf")
         self._timer: trio.CancelScope | None = None
@@ -116,22 +118,59 @@ class Carrier(Life):
         """Claimed segments that wait for a slot or their pace."""
         return len(self._ready[0]) + len(self._ready[1])
 
+    @property
+    def kept_free(self) -> int:
+        """How much of the room is not for lane 1: some of it always, and all of it during a pause."""
+        return EVERYTHING if trio.current_time() < self.pace.paused_until else self._kept_free
+
     def room(self) -> int:
-        """How many more segments may be claimed: claimed and unanswered stay within twice the window of the binds."""
-        if self.held or self.stopping or trio.current_time() < self.paused_until:
+        """How many more segments may be claimed: claimed and unanswered stay within twice the window of the binds.
+
+        During a pause as many as are kept free for lane 0, so that one of them is the first after it.
+        """
+        if self.held or self.stopping:
             return 0
         total = used = 0
         for b in self._senders:
             used += b.in_use
             if b.can_send:
                 total += self.settings.window
-        return max(0, 2 * total - used - self.claims_waiting)
+        room = max(0, 2 * total - used - self.claims_waiting)
+        if trio.current_time() < self.pace.paused_until:
+            return max(0, min(room, self._kept_free - len(self._ready[0])))
+        return room
+
+    # --- what status shows --------------------------------------------------------------------------------------------
+
+    @property
+    def rate_now(self) -> float | None:
+        """Segments a second that it is given just now; None: no limit."""
+        return self.pace.rate.now or None
+
+    @property
+    def congestion(self) -> int | None:
+        """How busy the carrier last said it is on any bind, 0 to 100 (5.0 §4.8.4.18); None: it never said."""
+        return max((b.congestion for b in self.binds if b.congestion is not None), default=None)
+
+    @property
+    def waiting_reason(self) -> str:
+        """Why segments wait: `paused`, `down`, `throttled`, `full`, `congested`, `pace`, `window`, or nothing (empty)."""
+        now = trio.current_time()
+        if self.held or self.stopping:
+            return "paused"
+        if not self.can_send:
+            return "down"
+        if now < self.pace.paused_until:
+            return self.pace.why
+        if all(b.in_use >= self.settings.window for b in self._senders if b.can_send):
+            return "window"
+        return "pace" if self.claims_waiting and now < self.pace.pacer.next_at else ""
 
     # --- sending ------------------------------------------------------------------------------------------------------
 
     def could_write(self, now: float) -> bool:
         """Whether nothing keeps it from writing: no pause, no pace, and a bind with a free slot."""
-        if self.held or self.stopping or now < self.paused_until or self._pacer.next_at > now:
+        if self.held or self.stopping or now < self.pace.paused_until or self.pace.pacer.next_at > now:
             return False
         return any(b.can_send and b.in_use < self.settings.window for b in self._senders)
 
@@ -142,7 +181,7 @@ class Carrier(Life):
     def follow(self, other: Carrier) -> None:
         """Takes the place of another of the same name, as after a reload: the rate agreed is of the two together."""
         self._next_bind = other._next_bind
-        self._pacer.follow(other._pacer)
+        self.pace.follow(other.pace)
 
     def push(self, segments: list[SegmentOut]) -> None:
         """Takes claimed segments; they are written in this order as slots come free, lane 0 before lane 1."""
@@ -156,8 +195,8 @@ class Carrier(Life):
         if not self.claims_waiting or self.held or self.stopping:
             return
         now = trio.current_time()
-        if now < self.paused_until:
-            self._pump_at(self.paused_until)
+        if now < self.pace.paused_until:
+            self._pump_at(self.pace.paused_until)
             return
         senders = [b for b in self._senders if b.can_send and b.in_use < self.settings.window]
         if not senders:
@@ -165,7 +204,7 @@ class Carrier(Life):
                 self.hooks.stalled(self)
             return
         now_ms = self._clock.now_ms()
-        pacer = self._pacer
+        pacer = self.pace.pacer
         written = 0
         expired: list[SegmentOut] = []
         unsendable: list[SegmentOut] = []
@@ -179,6 +218,7 @@ class Carrier(Life):
                 expired.append(ready.popleft())
                 continue
             if not pacer.allow(now):
+                self.pace.held_back = True
                 self._pump_at(pacer.next_at)
                 break
             turn += 1
@@ -224,13 +264,22 @@ class Carrier(Life):
                     return True
         return False
 
-    def pause(self, seconds: float) -> float:
-        """Nothing is written for so long, for instance after ESME_RTHROTTLED; returns the seconds this adds."""
+    def judged(self, bind: Bind, accepted: int, throttled_at: float | None, *, full: bool) -> float:
+        """What the answers of one read mean for the pace, see `Pace.answers`; returns the seconds of pause they add."""
         now = trio.current_time()
-        until = max(self.paused_until, now + seconds)
-        added = until - max(self.paused_until, now)
-        self.paused_until = until
-        self._pump_at(until)
+        added = self.pace.answers(now, accepted, throttled_at, full=full)
+        session = bind.session
+        if session is not None and session.congestion_told:
+            session.congestion_told = False
+            added += self.pace.congested(now, session.congestion_state or 0)
+        if added:
+            self._pump_at(self.pace.paused_until)
+        return added
+
+    def pause(self, seconds: float, why: str = "throttled") -> float:
+        """Nothing is written for so long; returns the seconds that this adds to a pause there is."""
+        added = self.pace.pause(trio.current_time(), seconds, why)
+        self._pump_at(self.pace.paused_until)
         return added
 
     def retry_soon(self, seconds: float) -> None:
@@ -251,8 +300,8 @@ class Carrier(Life):
                 await trio.sleep_forever()
             self._timer = None
             self._due = float("inf")
-            if trio.current_time() < self.paused_until:
+            if trio.current_time() < self.pace.paused_until:
                 # It was due before a pause was made longer: with nothing claimed, nobody else would come back then.
-                self._pump_at(self.paused_until)
+                self._pump_at(self.pace.paused_until)
             self.pump()
             self.hooks.ready(self)

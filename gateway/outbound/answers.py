@@ -9,7 +9,7 @@ import trio
 from gateway.carrier.bind import Answer, Bind
 from gateway.carrier.carrier import Carrier
 from gateway.carrier.outgoing import Outgoing, SegmentOut
-from gateway.carrier.status import Verdict, verdict
+from gateway.carrier.status import Action
 from gateway.model import State, receipt_awaited
 from gateway.store.ends import End
 from gateway.store.hot import Row
@@ -36,17 +36,20 @@ class Answers:
         sent: list[Sent] = []
         refused: list[End] = []
         retries: list[Row] = []
-        mine: list[tuple[SegmentOut, Verdict, int]] = []
+        mine: list[tuple[SegmentOut, Action, int]] = []
         untaken: list[tuple[SegmentOut, int]] = []
         written: dict[Key, int] = {}  # of what was not accepted
         started = now_ms - now * 1000  # the wall clock's time at the zero of Trio's
-        throttled = False
+        throttled_at: float | None = None
+        full = False
+        action = carrier.statuses.action
+        reason = carrier.wire.reasons.of_status
         for a in answers:
             segment = a.segment
             item = segment.message
-            judged = verdict(a.status)
+            judged = action(a.status)
             at = int(started + segment.written_at * 1000)
-            if judged is Verdict.SENT:
+            if judged is Action.SENT:
                 receipt = item.receipt
                 if receipt > 1:
                     receipt = receipt_awaited(receipt, segment.part, item.parts)
@@ -56,14 +59,14 @@ class Answers:
             else:
                 written[item.id, segment.part] = at
                 counts.failed(a.status)
-                if judged is Verdict.REFUSED:
+                if judged is Action.REFUSE or judged is Action.REROUTE:
                     states = ((1, 1), (4, 4)) if a.late else ((2, 2),)
                     refused += [
                         End(
                             item.id,
                             segment.part,
                             State.FAILED,
-                            carrier.wire.reasons.of_status(a.status),
+                            reason(a.status),
                             status=a.status,
                             low=low,
                             high=high,
@@ -71,7 +74,10 @@ class Answers:
                         for low, high in states
                     ]
                 elif not a.late:
-                    throttled |= judged is Verdict.THROTTLED or carrier.full_queues.full(a.status, item.peer)
+                    if judged is Action.THROTTLE:
+                        throttled_at = max(throttled_at or 0.0, segment.written_at)
+                    elif judged is Action.QUEUE_FULL:
+                        full |= carrier.pace.full_queues.full(item.peer, now)
                     due = self._retry_at(carrier, segment, judged, now_ms)
                     retries.append((item.id, segment.part, a.status, due))
                     item.due_at = max(item.due_at, due)
@@ -85,11 +91,9 @@ class Answers:
             self._outbound.doubts.untaken(bind, untaken)
         if sent:
             counts.accepted.inc(len(sent))
-            carrier.full_queues.taken()
         counts.submit_latency.observe([now - a.segment.written_at for a in answers])
-        if throttled:
-            pause = carrier.settings.throttle_pause
-            counts.throttled.inc(carrier.pause(pause))
+        if paused := carrier.judged(bind, len(sent), throttled_at, full=full):
+            counts.throttled.inc(paused)
         op = ResponseOp(carrier.name, sent, refused, retries, (bind, mine), bind=bind.name, written=written)
         self._outbound.writer.put(op, self._recorded, self._not_recorded)
 
@@ -108,9 +112,9 @@ class Answers:
         self._outbound.place(queue, item)
 
     @staticmethod
-    def _retry_at(carrier: Carrier, segment: SegmentOut, judged: Verdict, now_ms: int) -> int:
+    def _retry_at(carrier: Carrier, segment: SegmentOut, judged: Action, now_ms: int) -> int:
         item = segment.message
-        if judged is Verdict.THROTTLED:
+        if judged is Action.THROTTLE:
             wait = carrier.settings.throttle_pause
         else:
             item.attempts += 1
@@ -120,7 +124,7 @@ class Answers:
 
     def _recorded(self, op: ResponseOp) -> None:
         bind: Bind
-        mine: list[tuple[SegmentOut, Verdict, int]]
+        mine: list[tuple[SegmentOut, Action, int]]
         bind, mine = op.context
         carrier = bind.carrier
         queue = self._outbound.queues[carrier.name]
@@ -128,9 +132,9 @@ class Answers:
         for segment, judged, _ in mine:
             item = segment.message
             item.open -= 1
-            if judged is Verdict.SENT:
+            if judged is Action.SENT:
                 pass
-            elif judged is Verdict.REFUSED:
+            elif judged is Action.REFUSE or judged is Action.REROUTE:
                 # Its unsent parts ended with it in the same transaction.
                 queue.count(item.app, -len(item.waiting))
                 item.waiting = []

@@ -45,6 +45,8 @@ class Sender:
         """interface_version that the peer said when it bound, or when it accepted our bind. None: not yet, or not."""
         self.congestion_state: int | None = None
         """What the last response that had one said: 0, idle, to 100 (5.0 §4.8.4.18). None: none had."""
+        self.congestion_told = False
+        """Whether a response said so since who heeds it set this to False."""
         self._enter(SessionState.OPEN)
 
     @property

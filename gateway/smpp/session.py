@@ -244,6 +244,7 @@ class Session(Sender):
         said = congestion_state(pdu)
         if said is not None:
             self.congestion_state = said
+            self.congestion_told = True
 
     def _reject(self, sequence: int, command_id: int, status: int, detail: str, events: list[Event]) -> None:
         # §4.3.1: generic_nack where the command is not known; else the response of the command. Not to a
