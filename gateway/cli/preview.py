@@ -133,6 +133,7 @@ def _way(carrier: str | None, config: Any) -> tuple[Way, bool, bool]:
         flash=found.flash,
         national=found.national_languages,
         max_parts=settings.limits.max_segments,
+        latin1=found.latin1,
     )
     return way, found.transliterate, found.ports == "tlv"
 

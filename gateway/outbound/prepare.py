@@ -83,6 +83,7 @@ class Preparer:
                 alphabet=carrier.default_alphabet,
                 national=carrier.national_languages,
                 max_parts=self._max_segments,
+                latin1=carrier.latin1,
             )
             for carrier in settings.carriers
         }
@@ -244,8 +245,9 @@ class Preparer:
         self, request: Submit, carrier: Carrier, options: Options, content: str | bytes
     ) -> tuple[SegmentPlan, str | bytes, tuple[Change, ...]]:
         way = self._way(request, carrier, options)
-        if isinstance(content, str) and _transliterates(request, carrier):
-            composed = compose(content, way)
+        to_gsm = _transliterates(request, carrier)
+        if isinstance(content, str) and (to_gsm or way.latin1 == "nearly"):
+            composed = compose(content, way, to_gsm=to_gsm)
             return composed.plan, composed.text, composed.changes
         return way.plan(content), content, ()
 

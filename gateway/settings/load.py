@@ -115,6 +115,7 @@ def _check(
             problems.append(Problem(place(finding.path), key, finding.expected, finding.found, finding.nearest))
     if settings is not None:
         problems += [Problem(place(path), key_path(path), what) for path, what in _shared(settings.apps)]
+        problems += [Problem(place(path), key_path(path), what) for path, what in _regionless(settings)]
     if problems or settings is None:
         raise ConfigError(sorted(problems, key=lambda problem: problem.place.line or 0))
     return _normalised(settings)
@@ -161,6 +162,17 @@ def _shared(apps: tuple[App, ...]) -> Iterator[tuple[Path, str]]:
             if app.token is not None and app.token == other.token:
                 yield ("apps", index, "token"), f"expected a token of its own; apps[{earlier}] has the same"
                 break
+
+
+def _regionless(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """National forms without a region that they are of would be without effect, and a phone would miss its STOP."""
+    if settings.default_region is not None:
+        return
+    for index, carrier in enumerate(settings.carriers):
+        if carrier.region is None:
+            for key, value in (("source_national", True), ("dest_national", True), ("peer_numbers", "national")):
+                if getattr(carrier, key) == value:
+                    yield ("carriers", index, key), "expected region beside it, or default_region at the top"
 
 
 def _normalised(settings: Settings) -> Settings:

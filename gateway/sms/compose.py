@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
+from .encoding import is_latin1
 from .national import Language
 from .segment import (
     MAX_PARTS,
@@ -42,6 +43,7 @@ class Way(msgspec.Struct, frozen=True):
     national: tuple[Language, ...] = ()
     added: int = 0
     max_parts: int = MAX_PARTS
+    latin1: Literal["off", "exact", "nearly"] = "off"
 
     def plan(self, text: str | bytes, national: Sequence[Language] | None = None) -> SegmentPlan:
         """The plan of a text this way; the errors of `plan`."""
@@ -55,6 +57,7 @@ class Way(msgspec.Struct, frozen=True):
             national=self.national if national is None else national,
             added=self.added,
             max_parts=self.max_parts,
+            latin1=self.latin1 != "off",
         )
 
 
@@ -69,8 +72,8 @@ class Composed(msgspec.Struct, frozen=True):
         return f"Composed({self.plan!r}, <{len(self.changes)} changes>)"
 
 
-def compose(text: str, way: Way) -> Composed:
-    """The plan of a text that may be transliterated.
+def compose(text: str, way: Way, *, to_gsm: bool = True) -> Composed:
+    """The plan of a text that may be transliterated: to GSM 7 bit (`to_gsm`), and to Latin-1 where its way says so.
 
     It is when it cannot go as gsm7 otherwise and can then, wholly; half of it would change the text and save nothing.
     Where languages are allowed their letters stay, unless only without them fewer segments are needed. Raises what
@@ -84,12 +87,17 @@ def compose(text: str, way: Way) -> Composed:
         failed = error
     if planned is not None and planned.encoding == "gsm7":
         return Composed(planned, text)
-    if way.encoding in ("auto", "gsm7"):
+    if to_gsm and way.encoding in ("auto", "gsm7"):
         found = _transliterated(text, way, None if planned is None else planned.parts)
+        # As Latin-1 the text stays as it is: it only gives way where that saves a segment.
+        if found is not None and (planned is None or planned.encoding != "latin1" or found.plan.parts < planned.parts):
+            return found
+    if way.latin1 == "nearly" and way.encoding == "auto" and (planned is None or planned.encoding == "ucs2"):
+        found = _in_latin1(text, way)
         if found is not None:
             return found
     if failed is not None:
-        raise _hindrance(text, way) or failed
+        raise (_hindrance(text, way) if to_gsm else None) or failed
     assert planned is not None
     return Composed(planned, text)
 
@@ -116,6 +124,20 @@ def _transliterated(text: str, way: Way, parts: int | None) -> Composed | None:
     if too_long is not None and way.encoding == "gsm7":
         raise too_long
     return None
+
+
+def _in_latin1(text: str, way: Way) -> Composed | None:
+    """The text with typographic characters replaced, if all of it goes as Latin-1 then, or with less."""
+    if len(text) > LONGEST * way.max_parts:
+        return None
+    done = transliterate(text, is_latin1, wholly=True)
+    if not done.changes:
+        return None
+    try:
+        planned = way.plan(done.text)
+    except TooLongError:
+        return None
+    return Composed(planned, done.text, done.changes) if planned.encoding in ("latin1", "gsm7") else None
 
 
 def _hindrance(text: str, way: Way) -> UnencodableError | None:

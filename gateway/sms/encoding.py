@@ -6,6 +6,7 @@ only when both have every character.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -20,6 +21,7 @@ __all__ = [
     "Encoding",
     "forcing",
     "has_septets",
+    "is_latin1",
     "to_carrier",
     "to_latin1",
     "to_septets",
@@ -70,6 +72,15 @@ def to_latin1(text: str) -> bytes:
         return text.encode("latin-1")
     except UnicodeEncodeError as error:
         raise UnencodableError(text[error.start], error.start, "latin1") from None
+
+
+# Without C1, the control characters from 0x80 on: phones and SMSCs take those places for characters of their own.
+_of_latin1: Final = re.compile(r"[\n\r\x20-\x7e\xa0-\xff]*").fullmatch
+
+
+def is_latin1(text: str) -> bool:
+    """Whether `text` may go as Latin-1 unasked: characters that all who read Latin-1 show alike."""
+    return _of_latin1(text) is not None
 
 
 def forcing(text: str, alphabet: Alphabet = "gsm7", national: Sequence[Language] = ()) -> tuple[tuple[str, int], ...]:

@@ -52,23 +52,25 @@ def preview(content: str | bytes, way: Way, *, transliterated: bool) -> Preview:
     if isinstance(content, bytes):
         return Preview(Composed(way.plan(content), ""))
     other = compose(content, way)
-    bare: SegmentPlan | None = other.plan
+    bare: Composed | None = other
     if other.changes:
         try:
-            bare = way.plan(content)
+            bare = compose(content, way, to_gsm=False)
         except (UnencodableError, TooLongError):
             if not transliterated:
                 raise
             bare = None
-    composed = other if transliterated or bare is None else Composed(bare, content)
+    composed = other if transliterated or bare is None else bare
     forced: tuple[Forced, ...] = ()
     if way.encoding == "auto" and composed.plan.encoding == "ucs2":
         # With languages allowed, every character may have a place in one of their tables; then the plain alphabet's.
         forced = _forced(forcing(content, way.alphabet, way.national) or forcing(content, way.alphabet))
     offer = None
     if other.changes:
-        needed = bare.parts if bare is not None else _parts_as_it_is(content, way)
-        offer = Offer(transliterated, other.plan.encoding, other.plan.parts, needed - other.plan.parts, other.changes)
+        unchanged = bare is not None and not bare.changes
+        needed = bare.plan.parts if bare is not None and unchanged else _parts_as_it_is(content, way)
+        applied = transliterated or not unchanged
+        offer = Offer(applied, other.plan.encoding, other.plan.parts, needed - other.plan.parts, other.changes)
     return Preview(composed, forced, offer)
 
 

@@ -26,6 +26,7 @@ from .encoding import (
     Encoding,
     forcing,
     has_septets,
+    is_latin1,
     to_latin1,
     to_septets,
     to_ucs2,
@@ -94,6 +95,10 @@ _FLASH_TLVS: Final[dict[FlashWay, _Tlvs]] = {"0x10": (), "0xf0": (), "dest_addr_
 
 # Octets of the concatenation element. The carrier makes an 8-bit header of SAR TLVs and of message_payload.
 _CONCAT_OCTETS: Final[dict[Scheme, int]] = {"udh8": 5, "udh16": 6, "sar": 5, "payload": 5}
+
+
+# Ways of flash by which Latin-1 stays a text.
+_LATIN1_FLASH: Final[tuple[FlashWay | None, ...]] = (None, "dest_addr_subunit")
 
 
 class TooLongError(ValueError):
@@ -234,6 +239,7 @@ def plan(
     shift: Shift | None = None,
     added: int = 0,
     max_parts: int = MAX_PARTS,
+    latin1: bool = False,
 ) -> SegmentPlan:
     """Choose the encoding of `text` and cut it into parts.
 
@@ -247,7 +253,9 @@ def plan(
     the fewest segments, then septets, then elements, then the language named first. Asked for gsm7 it is taken
     whatever it costs, with auto only if it takes fewer segments than ucs2. `shift` is such a pair that is
     settled already, for a message that was planned before. A `udh` that asks for tables has settled them too.
-    A carrier that takes latin1 or ascii for data_coding 0 gets none. `added` are octets of elements that the carrier
+    A carrier that takes latin1 or ascii for data_coding 0 gets none. `latin1`: auto takes Latin-1 rather than ucs2
+    where it has every character, unless national tables need fewer segments, or a message class would make octets of
+    it (flash by a coding group). `added` are octets of elements that the carrier
     makes of TLVs, as it does of ports: they take room on the air as any.
 
     Raises UnencodableError with the first character that the asked encoding cannot carry, TooLongError past
@@ -273,7 +281,9 @@ def plan(
                 septets = to_septets(text, alphabet)
                 if septets is None:
                     if national and shift is None and has_septets(alphabet):
-                        found = _by_languages(text, encoding, scheme, alphabet, udh, flash, national, added, max_parts)
+                        found = _by_languages(
+                            text, encoding, scheme, alphabet, udh, flash, national, added, max_parts, latin1
+                        )
                         if found is not None:
                             return found
                 elif not udh and not added and (used := len(septets)) <= SEPTETS_ALONE:  # by far the most frequent
@@ -284,6 +294,8 @@ def plan(
                 resolved, data = "gsm7", septets
             elif encoding == "gsm7":
                 raise unencodable(text, alphabet, national)
+            elif latin1 and flash in _LATIN1_FLASH and is_latin1(text):
+                resolved, data = "latin1", to_latin1(text)
             else:
                 resolved, data, unforced = "ucs2", to_ucs2(text), text
         elif encoding == "ucs2":
@@ -335,6 +347,7 @@ def _by_languages(
     languages: Sequence[Language],
     added: int,
     max_parts: int,
+    latin1: bool,
 ) -> SegmentPlan | None:
     """The best plan with national tables, None where none has every character or, for auto, none saves a segment."""
     best: SegmentPlan | None = None
@@ -360,9 +373,10 @@ def _by_languages(
         return best
     if best is None:
         return None
+    other: Encoding = "latin1" if latin1 and flash in _LATIN1_FLASH and is_latin1(text) else "ucs2"
     try:
         wide = plan(
-            text, encoding="ucs2", scheme=scheme, alphabet=alphabet, udh=udh, flash=flash, added=added,
+            text, encoding=other, scheme=scheme, alphabet=alphabet, udh=udh, flash=flash, added=added,
             max_parts=max_parts,
         )  # fmt: skip
     except (TooLongError, UdhError):

@@ -161,3 +161,56 @@ def test_no_profile_is_of_an_account() -> None:
     assert set(Carrier.model_fields) >= profiles.OF_THE_ACCOUNT
     for file in FOLDER.glob("*.toml"):
         assert not profiles.OF_THE_ACCOUNT & tomllib.loads(file.read_text()).keys()
+
+
+WRONG = [
+    ('source_types = { shortcode = "0/1" }', "carriers[0].source_types: expected kinds of address (international, "
+     'national, short_code, alphanumeric), not "shortcode"; did you mean short_code?'),
+    ('dest_types = { short_code = "0-1" }',
+     'carriers[0].dest_types: expected TON and NPI of short_code as "5/0", each 0 '
+     'to 255, not "0-1"'),
+    ('tlvs = { "0x20000" = "a" }', "carriers[0].tlvs: expected tags from 0x0001 to 0xFFFF or names of SMPP's, not "
+     '"0x20000"'),
+    ('tlvs = { source_prt = "a" }', "carriers[0].tlvs: expected tags from 0x0001 to 0xFFFF or names of SMPP's, not "
+     '"source_prt"; did you mean source_port?'),
+    ('tlvs = { sar_total_segments = 2 }', "carriers[0].tlvs: expected no TLV that ties segments together, as "
+     "sar_total_segments does: the gateway sets it"),
+    ('tlvs = { "0x1400" = "a", "5120" = "b" }', 'carriers[0].tlvs: expected each tag once; "0x1400" and "5120" are the '
+     "same"),
+    ('tlvs = { "0x1400" = "hex:0" }',
+     'carriers[0].tlvs: expected octets in hexadecimal behind "hex:" as TLV 0x1400, not '
+     '"hex:0"'),
+    ('tlvs = { source_port = 70000 }', "carriers[0].tlvs: expected 0 to 65535 as source_port, not 70000"),
+    ('reasons = { "err:1" = "spamm" }', "carriers[0].reasons: expected a reason for \"err:1\" of absent, barred, "
+     "carrier_refused, deleted, expired_at_carrier, handset_full, invalid_destination, landline, network_failure, "
+     "no_credit, no_sms_capability, not_registered, opted_out_at_carrier, rejected_by_carrier, sender_refused, spam, "
+     'undelivered, unknown_subscriber, not "spamm"; did you mean spam?'),
+    ('reasons = { "045" = "spam" }', 'carriers[0].reasons: expected codes as "0x45", "ESME_RSUBMITFAIL" or "err:045", '
+     'not "045"'),
+    ('reasons = { "err:1" = "spam", "err:001" = "absent" }',
+     'carriers[0].reasons: expected each code once; "err:1" and '
+     '"err:001" are the same'),
+    ('receipt_states = { KO = "failed" }',
+     'carriers[0].receipt_states: expected a state for "KO" of delivered, expired, '
+     'deleted, undeliverable, rejected, accepted, enroute, unknown, not "failed"'),
+    ('receipt_text = "Message {id}"', 'carriers[0].receipt_text: expected a form such as "Message {id} is {stat}" (it '
+     'has no {stat}), found "Message {id}"'),
+    ('time_zone = "+25:00"', 'carriers[0].time_zone: expected a zone such as "Europe/Paris", or a difference from UTC '
+     'such as "+05:30", found "+25:00"'),
+    ('region = "UK"', 'carriers[0].region: expected a region of ISO 3166 in two capital letters, such as "US", found '
+     '"UK"'),
+    ("dest_national = true", "carriers[0].dest_national: expected region beside it, or default_region at the top"),
+    ('peer_numbers = "national"', "carriers[0].peer_numbers: expected region beside it, or default_region at the top"),
+    ('peer_rules = [{ prefx = "0" }]', "carriers[0].peer_rules[0].prefx: unknown key; did you mean prefix?"),
+    ("longest_short_message = 255", "carriers[0].longest_short_message: expected a number from 0 to 254, found 255"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "said"), WRONG, ids=[line for line, _ in WRONG])
+def test_what_is_wrong_with_a_carriers_ways_is_named(problems: Failing, line: str, said: str) -> None:
+    assert problems(f"{CARRIER}{line}\n") == [f"smsgw.toml:7: {said}"]
+
+
+def test_the_region_of_the_gateway_is_that_of_its_carriers(config: Loader) -> None:
+    settings = config('default_region = "FR"\n' + CARRIER)
+    assert settings.carriers[0].region == "FR"
