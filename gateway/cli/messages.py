@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from gateway.cli import history
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
 from gateway.cli.output import cell, console, emit, inert, note, printed, table
 from gateway.cli.times import local, moment
@@ -105,78 +106,17 @@ def show(
     app: AppOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Show one message and its history.
+    """Show one message and its whole history.
 
-    Its segments with the carrier's ids and codes, and the events that told of it.
+    How it came in, every attempt with its PDUs out and in, receipts, its end, and who was told of it, with times.
     """
     with connect(socket, config, app) as client:
         found = client.call("history", id=message_id, text=text)
     if as_json:
         emit(found)
         return 0
-    message = found["message"]
-    shown = table("", "")
-    shown.show_header = False
-    for name, value in message.items():
-        if name == "parts":
-            continue
-        shown.add_row(name, cell(local(value) if name.endswith("_at") else value))
-    printed(shown)
-    columns = (
-        "part",
-        "state",
-        "smsc_message_id",
-        "command_status",
-        "receipt_state",
-        "error_code",
-        "attempts",
-    )
-    parts = table(*columns, "in doubt", "sent", "done", right=("part", "attempts", "in doubt"))
-    for part in message["parts"]:
-        parts.add_row(
-            *(cell(_READ[name](part[name]) if name in _READ else part[name]) for name in columns),
-            cell(part["in_doubt"]),
-            cell(local(part["sent_at"])),
-            cell(local(part["done_at"])),
-        )
-    console().print()
-    printed(parts)
-    if found["events"]:
-        events = table("event", "at", "stream", "seq", "told", right=("seq",))
-        for event in found["events"]:
-            payload = event["payload"]
-            events.add_row(
-                cell(event["kind"]),
-                cell(local(event["at"])),
-                f"{cell(event['stream'])} {cell(event['name'])}",
-                cell(event["seq"]),
-                cell(payload.get("state") if isinstance(payload, dict) else None),
-            )
-        console().print()
-        printed(events)
+    history.show(found)
     return 0
-
-
-def _status(value: Any) -> Any:
-    """A command_status with its name and what it means."""
-    from gateway.smpp.status import status_name, status_text
-
-    if not isinstance(value, int):
-        return value
-    return f"0x{value:02X} {status_name(value)}" + (f": {status_text(value)}" if value else "")
-
-
-def _receipt_state(value: Any) -> Any:
-    """A message_state (SMPP 3.4 §5.2.28) by its name."""
-    from gateway.smpp.constants import MessageState
-
-    try:
-        return MessageState(value).name if isinstance(value, int) else value
-    except ValueError:
-        return value
-
-
-_READ: Final = {"command_status": _status, "receipt_state": _receipt_state}
 
 
 @messages.command()

@@ -38,12 +38,13 @@ def moment(text: str, *, ahead: bool = False, now: datetime | None = None) -> st
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def local(text: str | None) -> str | None:
-    """An RFC 3339 time of the daemon in the user's zone, to the second."""
+def local(text: str | None, *, milliseconds: bool = False) -> str | None:
+    """An RFC 3339 time of the daemon in the user's zone, to the second or the millisecond."""
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        at = datetime.fromisoformat(text).astimezone()
+        return at.strftime("%Y-%m-%d %H:%M:%S") + (f".{at.microsecond // 1000:03d}" if milliseconds else "")
     except (ValueError, OverflowError):
         return text
 

@@ -13,6 +13,7 @@ from gateway.model import STATE_WORDS
 from gateway.outbound.request import App, Refusal
 from gateway.sms.address import AddressError, normalise
 from gateway.store.ends import rfc3339
+from gateway.store.history import History
 from gateway.store.messages import Search, View, message_events, search_ids
 from gateway.store.store import Store
 
@@ -138,12 +139,14 @@ class Lookup:
             return text  # an alphanumeric sender, or what a carrier once wrote: looked for as it is
 
     async def history(self, connection: Connection, params: HistoryParams) -> object:
-        """A message with the events that told of it."""
+        """A message with all that happened to it, in order, and the events that told of it."""
         stored = self.stored(params.id)
         found = await self.look_up(connection.app, [stored], text=params.text)
         if stored not in found:
             raise Refusal("not_found", field="id")
         rows = await self._store.reader.read(partial(message_events, message_id=stored))
+        whole = History(self._store.streams)
+        history = await self._store.reader.read(partial(whole.read, message_id=stored))
         events = []
         for stream, seq, at, kind, payload in rows:
             info = self._store.streams.by_id.get(stream)
@@ -157,7 +160,7 @@ class Lookup:
                     "payload": msgspec.Raw(payload),
                 }
             )
-        return {"message": found[stored], "events": events}
+        return {"message": found[stored], "history": history, "events": events}
 
 
 def _moment(text: str | None, field: str) -> int | None:

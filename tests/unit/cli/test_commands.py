@@ -445,6 +445,25 @@ def test_messages_without_a_match(smsgw: Run, daemon: Daemon) -> None:
 
 HISTORY = {
     "message": message(meta={"order": 17}),
+    "history": [
+        {
+            "at": "2026-03-01T09:00:01.250Z",
+            "what": "submit_sm",
+            "part": 1,
+            "carrier": "acme",
+            "bind": "acme/1",
+        },
+        {
+            "at": "2026-03-01T09:00:02.000Z",
+            "what": "event",
+            "event": "receipt",
+            "event_id": "2-9",
+            "to": "subscription",
+            "name": "de\x1bfault",
+            "app": "local",
+            "status": "acknowledged",
+        },
+    ],
     "events": [
         {
             "stream": "subscription",
@@ -467,8 +486,9 @@ def test_messages_show(smsgw: Run, daemon: Daemon) -> None:
         {"id": ID, "text": False},
         {"id": ID, "text": True},
     ]
-    for shown in (ID, "4f2a", "0x00 ESME_ROK", "DELIVERED", "subscription default", '{"order":17}'):
+    for shown in (ID, "4f2a", "0x00 ESME_ROK", "DELIVERED", r"subscription de\x1bfault of local", '{"order":17}'):
         assert shown in ran.out
+    assert ran.out.count(":01.250") == 1
 
 
 def test_messages_show_says_what_a_refusal_means(smsgw: Run, daemon: Daemon) -> None:
