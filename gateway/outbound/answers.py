@@ -59,7 +59,15 @@ class Answers:
             else:
                 written[item.id, segment.part] = at
                 counts.failed(a.status)
-                if judged is Action.REFUSE or judged is Action.REROUTE:
+                if (
+                    judged is Action.REROUTE
+                    and not a.late
+                    and self._outbound.rerouter.refused(item, segment.part, a.status, reason(a.status))
+                ):
+                    # Queued where it is until nothing of it is open; then another carrier takes it, or it ends.
+                    judged = Action.RETRY
+                    retries.append((item.id, segment.part, a.status, now_ms))
+                elif judged is Action.REFUSE or judged is Action.REROUTE:
                     states = ((1, 1), (4, 4)) if a.late else ((2, 2),)
                     refused += [
                         End(

@@ -177,8 +177,7 @@ class Outbound:
         for item, parts in reversed(kept):
             item.open -= len(parts)
             item.waiting = sorted({*parts, *item.waiting})
-            if not item.placed:
-                queue.again(item, first=True)
+            self._back(queue, item)
         carrier = self.carriers.get(name)
         if carrier is not None:
             carrier.retry_soon(0.5)
@@ -188,11 +187,11 @@ class Outbound:
             return
         carrier = self.carriers.get(name)
         if carrier is None or carrier.stopping or carrier.held or not carrier.can_send:
-            self._unclaim(name, segments)
+            self.unclaim(name, segments)
         else:
             carrier.push(segments)
 
-    def _unclaim(self, name: str, segments: list[SegmentOut], bind: Bind | None = None) -> None:
+    def unclaim(self, name: str, segments: list[SegmentOut], bind: Bind | None = None) -> None:
         """Claims that were certainly not written go back to the queue, in their order."""
         keys = [(s.message.id, s.part) for s in segments]
         self.writer.put(UnclaimOp(keys, (name, segments, bind)), self._unclaimed)
@@ -208,11 +207,17 @@ class Outbound:
             item.open -= 1
             item.waiting = sorted({s.part, *item.waiting})
             queue.count(item.app, 1)
-            if not item.placed:
-                queue.again(item, first=True)
+            self._back(queue, item)
         if bind is not None:
             bind.carrier.settled(bind, len(segments))
         self.refill(name)
+
+    def _back(self, queue: CarrierQueue, item: Outgoing) -> None:
+        """Claims came back unwritten: they go first, unless the message waits for another carrier to take it."""
+        if item.refusal is not None:
+            self.place(queue, item)
+        elif not item.placed:
+            queue.again(item, first=True)
 
     # --- what carriers call -------------------------------------------------------------------------------------------
 
@@ -229,7 +234,7 @@ class Outbound:
         """No bind can send: unwritten claims go back."""
         segments = carrier.take_back()
         if segments:
-            self._unclaim(carrier.name, segments)
+            self.unclaim(carrier.name, segments)
 
     def expired(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
         """Claimed, not written, and past the validity."""
@@ -299,7 +304,7 @@ class Outbound:
     def lost(self, bind: Bind, written: list[SegmentOut], unwritten: list[SegmentOut]) -> None:
         """The session ended."""
         if unwritten:
-            self._unclaim(bind.carrier.name, unwritten, bind)
+            self.unclaim(bind.carrier.name, unwritten, bind)
         if written:
             self.doubts.doubt(bind, written, lost=True)
 

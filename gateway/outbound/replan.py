@@ -13,7 +13,7 @@ import msgspec
 from gateway.model import CLASSES
 from gateway.outbound.choice import Choice
 from gateway.outbound.options import PORTS, Options, restored, stored
-from gateway.outbound.prepare import Preparer
+from gateway.outbound.prepare import Preparer, receipts_of
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.policy.routing import Facts, Ranking, pair_key
 from gateway.settings import Carrier, Settings
@@ -86,7 +86,6 @@ class Replanner:
 
     def _on(self, message: Candidate, ranking: Ranking, carrier: Carrier, cause: Cause) -> Plan | None:
         sticky = ranking.sticky and cause != "receipt"  # a phone that was off says nothing of its carrier
-        receipt = message.receipt and carrier.receipts
         ref = message.concat_ref
         if self._alike(message.carrier, carrier):
             if cause == "receipt" and message.parts > 1:
@@ -94,7 +93,7 @@ class Replanner:
                 ref = self._preparer.next_ref()
             return Plan(
                 carrier.name, ranking.name, sticky, message.body, message.encoding, message.options, message.scheme,
-                ref, message.parts, receipt,
+                ref, message.parts, receipts_of(carrier, message.parts) if message.receipt else 0,
             )  # fmt: skip
         try:
             request = self._request(message)
@@ -114,7 +113,7 @@ class Replanner:
             planned.scheme,
             ref if len(bodies) > 1 else 0,
             len(bodies),
-            receipt,
+            receipts_of(carrier, len(bodies)) if message.receipt else 0,
         )
 
     def _alike(self, old: str, new: Carrier) -> bool:

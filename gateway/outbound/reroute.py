@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from gateway.carrier.outgoing import Outgoing
+from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.log import logger
 from gateway.outbound.queue import CarrierQueue, UnitKey
 from gateway.outbound.replan import Replanner
 from gateway.settings import Settings
 from gateway.store.reroute import CAUSES, Cause, Moved, Refused, RerouteOp, Unit
 from gateway.store.sticky import AGED, AgeStickyOp, sticky_pairs
+from gateway.store.undelivered import PAGE as DECIDED
+from gateway.store.undelivered import DecideOp
 
 if TYPE_CHECKING:
     from gateway.outbound.outbound import Outbound
@@ -33,6 +35,8 @@ LOOK_EVERY: Final = 1.0
 """Seconds between two looks at which carriers are down."""
 PAGE: Final = 200
 """Messages that are taken from a carrier in one transaction: others wait for it."""
+DECIDE_EVERY: Final = 30.0
+"""Seconds between two looks for messages whose negative receipts were held for too long."""
 AGE_EVERY: Final = 600.0
 """Seconds between two looks for pairs that were not used for long."""
 
@@ -48,7 +52,7 @@ class Rerouter:
         outbound.writer.on_moved = self._arrived
         self.down: dict[str, float] = {}
         self._ready: frozenset[str] = frozenset()  # when it was last looked
-        self._next_age = 0.0
+        self._next_age = self._next_decision = 0.0
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -90,9 +94,14 @@ class Rerouter:
             await trio.sleep(LOOK_EVERY)
 
     async def _look(self) -> None:
+        now = trio.current_time()
+        if now >= self._next_decision:
+            # Also where no route asks for it any more: what is held shall end.
+            self._next_decision = now + DECIDE_EVERY
+            while (await self._outbound.writer.do(DecideOp())).found >= DECIDED:
+                pass
         if self._outbound.stopping or not self._names:
             return
-        now = trio.current_time()
         left = self.judge(now)
         come, self._ready = self.planner.ready - self._ready, self.planner.ready
         # Left just now, or what waits there could go nowhere before, and can now.
@@ -218,6 +227,11 @@ class Rerouter:
         if item.refusal is None:
             item.refusal = (part, status, why)
             self._outbound.queues[item.carrier].pull(item)
+            # What is claimed of it and not written shall not be accepted now.
+            carrier = self._outbound.carriers[item.carrier]
+            others = [other for other in range(1, item.parts + 1) if item.parts > 1 and carrier.withdraw(item, other)]
+            if others:
+                self._outbound.unclaim(item.carrier, [SegmentOut(item, other) for other in others])
         return True
 
     def take(self, queue: CarrierQueue, item: Outgoing) -> None:

@@ -12,6 +12,7 @@ from gateway.store.forms import fold, other_forms
 from gateway.store.hot import DELETE_PARKED, END, INSERT_PARKED, MATCH_PARKED, Row
 from gateway.store.matching import Found, Match, ReceiptIn, match, smsc_bucket
 from gateway.store.tx import Op, Tx
+from gateway.store.undelivered import elsewhere
 
 __all__ = ["KeepFormsOp", "ReceiptIn", "ReceiptOp", "RetryParkedOp", "apply_parked", "fold", "settle", "smsc_bucket"]
 
@@ -43,6 +44,8 @@ class ReceiptOp(Op):
 
 def settle(tx: Tx, found: Found) -> None:
     """Applies receipts to their segments; the first final one of a segment wins, contradictions are counted."""
+    if tx.planner is not None and tx.planner.receipts:
+        found = elsewhere(tx, found)
     rows: list[Row] = []
     several: list[End] = []
     done: dict[tuple[int, int], int] = {}

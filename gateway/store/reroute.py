@@ -33,7 +33,8 @@ SELECT_MESSAGES: Final = Values(
 )
 SELECT_SEGMENTS: Final = Values(
     "WITH v(mid) AS (VALUES {values}) SELECT s.message_id, s.part, s.carrier, s.lane, s.rank, s.shard, s.state,"
-    " s.in_doubt FROM v CROSS JOIN segment s ON s.message_id = v.mid ORDER BY s.message_id, s.part",
+    " s.in_doubt, s.done_at, s.reason, s.error, s.receipt_state FROM v CROSS JOIN segment s ON s.message_id = v.mid"
+    " ORDER BY s.message_id, s.part",
     1,
 )
 DELETE_SEGMENTS: Final = Values(
@@ -54,6 +55,10 @@ class Part(NamedTuple):
     part: int
     state: int
     in_doubt: int
+    done_at: int | None
+    reason: str | None
+    error: str | None
+    receipt_state: int | None
 
 
 class Candidate:
@@ -94,7 +99,7 @@ class Candidate:
         self.scheme: str = row[8]
         self.concat_ref: int = row[9]
         self.parts: int = row[10]
-        self.receipt = bool(row[11])
+        self.receipt: int = row[11]  # `gateway.model.Receipts`
         self.expires_at: int = row[12]
         self.route: str | None = row[13]
         self.tried: tuple[str, ...] = tuple(msgspec.json.decode(row[14])) if row[14] else ()
@@ -103,7 +108,7 @@ class Candidate:
         self.lane: int = first[3]
         self.rank: int = first[4]
         self.shard: int = first[5]
-        self.segments = [Part(s[1], s[6], s[7]) for s in segments]
+        self.segments = [Part(s[1], *s[6:]) for s in segments]
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -128,7 +133,7 @@ class Plan(NamedTuple):
     scheme: str
     concat_ref: int
     parts: int
-    receipt: bool
+    receipt: int
 
 
 class Planner(Protocol):

@@ -67,7 +67,7 @@ message = Table(
     Column("expires_at", Big, nullable=False),
     Column("door", Text),  # which way it came in: socket ...
     Column("route", Text),  # name of the route that chose its carrier; null: its number's own carrier
-    Column("tried", Text),  # JSON array of the carriers that it was taken from, in this order
+    Column("tried", Text),  # JSON array of the carriers that refused it, or said that it failed, in this order
     Index("message_peer", "peer", "id"),
 )
 
@@ -137,6 +137,13 @@ Index(
     segment.c.message_id,
     sqlite_where=text("state = 4"),
     postgresql_where=text("state = 4"),
+)
+Index(
+    "segment_held",  # sent, and its negative receipt is held: another carrier may follow (`store.undelivered`)
+    segment.c.message_id,
+    segment.c.due_at,
+    sqlite_where=text("state = 3 AND reason IS NOT NULL"),
+    postgresql_where=text("state = 3 AND reason IS NOT NULL"),
 )
 Index(
     "segment_failed",

@@ -159,7 +159,7 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         _statement(receipts, "MATCH_RECEIPT", " AND d.carrier = v.carrier", ""),
         frozenset({"receipts"}),
     ),
-    "a claim is not put back": (_method(Outbound, "_unclaim", _nothing), frozenset({"rest"})),
+    "a claim is not put back": (_method(Outbound, "unclaim", _nothing), frozenset({"rest"})),
     "what was written is taken for unwritten": (_method(Bind, "_taken", _nothing), frozenset({"copies"})),
     "doubt is resent again and again": (
         _statement(sends, "DOUBT", "v.resend AND in_doubt = 0", "v.resend"),

@@ -25,6 +25,13 @@ def upgrade() -> None:
     op.add_column("message", sa.Column("tried", sa.Text()))
     op.add_column("segment", sa.Column("bind", sa.Text()))
     op.add_column("segment", sa.Column("written_at", BIG))
+    op.create_index(
+        "segment_held",
+        "segment",
+        ["message_id", "due_at"],
+        sqlite_where=sa.text("state = 3 AND reason IS NOT NULL"),
+        postgresql_where=sa.text("state = 3 AND reason IS NOT NULL"),
+    )
     op.create_table(
         "trace",
         sa.Column("message_id", BIG, nullable=False),
@@ -59,6 +66,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("carrier_state", "sticky", "trace"):
         op.drop_table(table)
+    op.drop_index("segment_held", "segment")
     for table, columns in (("segment", ("written_at", "bind")), ("message", ("tried", "route", "door"))):
         for column in columns:
             op.drop_column(table, column)
