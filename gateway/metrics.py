@@ -103,6 +103,8 @@ class CarrierMetrics:
         self._name = name
         for state in ("delivered", "undelivered", "expired", "no_change"):
             metrics.receipts.labels(name, state)
+        for result in QUERY_RESULTS:
+            metrics.queries.labels(name, result)
         for status in CommandStatus:
             if status != CommandStatus.ESME_ROK:
                 metrics.failed.labels(name, status.name)
@@ -115,6 +117,10 @@ class CarrierMetrics:
         except ValueError:
             name = "other"
         self._metrics.failed.labels(self._name, name).inc(count)
+
+    def queried(self, result: str) -> None:
+        """A query_sm, by what became of it."""
+        self._metrics.queries.labels(self._name, result).inc()
 
     def receipts(self, state: str, count: int = 1) -> None:
         """Receipts by the state that they lead to."""
@@ -154,6 +160,12 @@ class Metrics:
         )
         for outcome in RECEIPT_OUTCOMES:
             self.receipt_outcomes.labels(outcome)
+        self.queries = Counter(
+            "smsgw_queries",
+            "Questions (query_sm) for segments whose receipt is overdue, by what came of them.",
+            ["carrier", "result"],
+            registry=r,
+        )
         self.throttled = Counter(
             "smsgw_throttled_seconds",
             "Seconds for which a carrier was paused by ESME_RTHROTTLED.",
@@ -346,6 +358,17 @@ RECEIPT_OUTCOMES: Final = (
     "no_change",
     "undecided",
     "stale",
+)
+QUERY_RESULTS: Final = (
+    "delivered",
+    "undelivered",
+    "expired",
+    "no_change",
+    "unknown",
+    "refused",
+    "throttled",
+    "unsupported",
+    "unanswered",
 )
 REFUSALS: Final = (
     "invalid_params",

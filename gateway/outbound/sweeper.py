@@ -12,6 +12,7 @@ from gateway.carrier.outgoing import Outgoing
 from gateway.log import logger
 from gateway.model import State, id_floor
 from gateway.outbound.outbound import Outbound
+from gateway.outbound.overdue import Queries
 from gateway.settings import Settings
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
@@ -66,6 +67,7 @@ class Sweeper:
         self._delayed: list[tuple[int, int, Outgoing]] = []
         self._swept = self._store.clock.now_ms() - int(settings.limits.no_receipt_after * 1000)
         self._tried = 0  # undecided parked receipts that came before were tried again when they had waited enough
+        self._queries = Queries(outbound)
         outbound.later = self.later
 
     def configure(self, settings: Settings) -> None:
@@ -89,6 +91,7 @@ class Sweeper:
                 await self._scheduled()
                 await self._undecided()
                 await self._outbound.doubts.bring_back()
+                await self._queries.turn()
                 now = trio.current_time()
                 if now >= next_expiry:
                     next_expiry = now + EXPIRY_EVERY

@@ -17,6 +17,8 @@ from gateway.smpp.pdu import (
     BindTransceiver,
     BindTransmitter,
     DeliverSm,
+    QuerySm,
+    QuerySmResp,
     SubmitSm,
     SubmitSmResp,
     Tlv,
@@ -123,6 +125,8 @@ class Bound:
             if isinstance(event, RequestReceived):
                 if isinstance(event.pdu, SubmitSm):
                     smsc.submitted(self, event.sequence, event.pdu)
+                elif isinstance(event.pdu, QuerySm):
+                    smsc.asked(self, event.sequence, event.pdu)
                 elif isinstance(event.pdu, BindTransceiver | BindTransmitter | BindReceiver):
                     self._bind(event.sequence, event.pdu)
             elif isinstance(event, ResponseReceived):
@@ -169,6 +173,9 @@ class Smsc:
         self.binds: list[Bound] = []
         self.submits: list[Submitted] = []
         self.next_id: Callable[[Submitted], str] = lambda s: f"{s.place + 1000}"
+        self.queries: list[tuple[float, QuerySm]] = []
+        self.answer_query: Callable[[QuerySm], tuple[int, int] | None] = lambda _: (STATES["ENROUTE"], 0)
+        """The message_state and command_status for a query_sm, or None to leave it unanswered."""
         self.hung: trio.Event | None = None
         self._changed = trio.Event()
 
@@ -231,6 +238,16 @@ class Smsc:
         status = self.answer(submit)
         if status is not None:
             self.respond(submit, status)
+
+    def asked(self, bind: Bound, sequence: int, pdu: QuerySm) -> None:
+        self.queries.append((trio.current_time(), pdu))
+        answer = self.answer_query(pdu)
+        if answer is not None:
+            state, status = answer
+            bind.session.send_response(
+                sequence, QuerySmResp(pdu.message_id, "", state, 69 if state == 5 else 0), status
+            )
+            bind.link.flush()
 
     def respond(self, submit: Submitted, status: int = 0, message_id: str | None = None) -> None:
         """Answers a submit_sm."""
