@@ -289,7 +289,9 @@ class RerouteOp(Op):
                 continue
             going.append((c, plan))
             if plan.sticky and c.pair not in pairs:
-                pairs[c.pair] = (c.id, plan.carrier)
+                # All of a pair leave a carrier together: a page of one app would else have later ones of another app
+                # follow it, and these pass their own earlier ones, which are in a page that is still to come.
+                pairs[c.pair] = (0 if self.unit is not None else c.id, plan.carrier)
         self.moved += move(tx, going, self.cause)
         self._follow(tx, planner, pairs)
         went = {m.id for m in self.moved}
