@@ -69,15 +69,6 @@ DEFAULTS: Final[Mapping[int, Action]] = {
 """All others are final, wherever they would go: they speak of the destination or of what is in the message, or are in
 no specification. A rejection of the content (ESME_RX_R_APPN) is not taken to the next carrier."""
 
-_REASONS: Final[dict[int, str]] = {
-    CommandStatus.ESME_RINVDSTADR: "invalid_destination",
-    CommandStatus.ESME_RINVDSTTON: "invalid_destination",
-    CommandStatus.ESME_RINVDSTNPI: "invalid_destination",
-    CommandStatus.ESME_RINVSRCADR: "sender_refused",
-    CommandStatus.ESME_RINVSRCTON: "sender_refused",
-    CommandStatus.ESME_RINVSRCNPI: "sender_refused",
-}
-
 
 class Statuses:
     """The actions of one carrier: `DEFAULTS`, and over them the carrier's ``statuses`` (checked by the settings)."""
@@ -96,11 +87,6 @@ class Statuses:
 def refuses_account(status: int) -> bool:
     """Whether a bind answered with this command_status is for a person to mend, and not to be tried again soon."""
     return status_class(status) is StatusClass.CREDENTIALS
-
-
-def reason(status: int) -> str:
-    """The normalised reason of a final refusal."""
-    return _REASONS.get(status, "carrier_refused")
 
 
 MANY_FULL: Final = 10

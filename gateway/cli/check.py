@@ -71,7 +71,7 @@ def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
             "group": settings.socket.group,
         },
         "metrics": settings.metrics.bind or None,
-        "carriers": [_carrier(carrier) for carrier in settings.carriers],
+        "carriers": [_carrier(carrier, settings) for carrier in settings.carriers],
         "numbers": [
             {"number": number.number, "carrier": number.carrier, "handlers": number.handlers}
             for number in settings.numbers
@@ -91,9 +91,25 @@ def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
     }
 
 
-def _carrier(carrier: Carrier) -> dict[str, Any]:
+def _profile(carrier: Carrier, settings: Settings) -> dict[str, Any] | None:
+    """Which profile a carrier has, what it sets, and which of that the carrier itself says otherwise."""
+    from gateway.settings import profiles
+
+    if carrier.profile is None or (found := profiles.of(carrier.profile, settings.profiles)) is None:
+        return None
+    return {
+        "name": found.name,
+        "from": "file" if found.name in settings.profiles else "package",
+        "about": found.about,
+        "sets": dict(found.values),
+        "overridden": profiles.overridden(carrier, found),
+    }
+
+
+def _carrier(carrier: Carrier, settings: Settings) -> dict[str, Any]:
     return {
         "name": carrier.name,
+        "profile": _profile(carrier, settings),
         "hosts": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in carrier.endpoints],
         "tls": carrier.tls,
         "system_id": carrier.system_id,
@@ -110,7 +126,27 @@ def _carrier(carrier: Carrier) -> dict[str, Any]:
         "in_doubt": carrier.in_doubt,
         "order": carrier.order,
         "receipts": carrier.receipts,
+        "receipt_segments": carrier.receipt_segments,
+        "latin1": carrier.latin1,
+        "peer_numbers": carrier.peer_numbers,
+        "region": carrier.region,
+        "validity_format": carrier.validity_format,
+        "tlvs": sorted(carrier.tlvs),
     }
+
+
+def _show_profiles(carriers: list[dict[str, Any]]) -> None:
+    shown = table("carrier", "profile", "sets")
+    for one in carriers:
+        if (profile := one["profile"]) is None:
+            continue
+        others = set(profile["overridden"])
+        sets = [f"{key} = {value!r}" for key, value in profile["sets"].items() if key not in others]
+        said = ", ".join(sets) + (f"; the carrier itself says {', '.join(profile['overridden'])}" if others else "")
+        shown.add_row(cell(one["name"]), cell(f"{profile['name']} ({profile['from']})"), cell(said))
+    if shown.row_count:
+        console().print()
+        printed(shown)
 
 
 def _show(settings: Settings, path: Path | None) -> None:
@@ -151,6 +187,7 @@ def _show(settings: Settings, path: Path | None) -> None:
         for made in (carriers, texts):
             console().print()
             printed(made)
+        _show_profiles(found["carriers"])
     if found["numbers"]:
         webhooks = {handler["name"]: handler["webhook"] for handler in found["handlers"]}
         numbers = table("number", "carrier", "what comes in goes to")

@@ -70,6 +70,23 @@ def of(name: str, own: Mapping[str, Any]) -> Profile | None:
     return packaged().get(name)
 
 
+def overridden(carrier: Carrier, profile: Profile) -> list[str]:
+    """The keys of a profile of which its carrier says something else itself; in a table, any entry of it."""
+    try:
+        said = _Profile.model_validate(dict(profile.values))
+    except ValidationError:  # of a file that was not loaded
+        return []
+    differing = []
+    for key in profile.values:
+        mine, its = getattr(carrier, key), getattr(said, key)
+        if isinstance(its, dict):
+            if any(mine.get(name) != value for name, value in its.items()):
+                differing.append(key)
+        elif mine != its:
+            differing.append(key)
+    return differing
+
+
 def apply(data: dict[str, Any], positions: Mapping[Path, Position], source: str, resolver: Resolver) -> list[Problem]:
     """Lay profiles under the carriers of a configuration; returns what is wrong with profiles, each problem once."""
     own = data.get("profiles", {})

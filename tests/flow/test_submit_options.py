@@ -112,7 +112,7 @@ async def test_preview_and_submit_agree_with_what_a_carrier_gets(
             seen["national"] += preview["national"] is not None
         # The texts are such that each of these happened, where it is allowed.
         assert seen["gsm7"] > 10
-        assert seen["ucs2"] > 10
+        assert seen["ucs2"] > (5 if "latin1 =" in carrier else 10)
         assert seen["changed"]
         assert seen["national"] or alphabet == "ascii"
         assert bool(seen["latin1"]) == ("latin1 =" in carrier)

@@ -11,6 +11,7 @@ from gateway.carrier.reasons import OF_GSM, OF_STATE, OF_STATUS, Reasons
 from gateway.model import REASONS
 from gateway.settings import Carrier
 from gateway.settings.carrier.forms import REASONS_AT_THE_END
+from gateway.smpp.constants import CommandStatus as S
 from gateway.smpp.constants import EsmClass, MessageState, Tag
 from gateway.smpp.pdu import Address, DeliverSm, Tlv
 from gateway.smpp.receipt import Receipt
@@ -191,6 +192,33 @@ def test_the_reason_of_a_receipt(
     given: Given, state: MessageState | None, error: str | None, network: bytes | None, expected: str | None
 ) -> None:
     assert reasons(**given).of_receipt(Receipt(id="1", state=state, error=error, network_error=network)) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (S.ESME_RINVDSTADR, "invalid_destination"),
+        (S.ESME_RINVDSTTON, "invalid_destination"),
+        (S.ESME_RINVDSTNPI, "invalid_destination"),
+        (S.ESME_RINVSRCADR, "sender_refused"),
+        (S.ESME_RINVSRCTON, "sender_refused"),
+        (S.ESME_RINVSRCNPI, "sender_refused"),
+        (S.ESME_RSUBMITFAIL, "carrier_refused"),
+        (S.ESME_RINVESMCLASS, "carrier_refused"),
+    ],
+)
+def test_usual_reasons(status: S, expected: str) -> None:
+    assert reasons().of_status(status) == expected
+
+
+@pytest.mark.parametrize("status", list(S))
+def test_every_refusal_has_a_documented_reason(status: S) -> None:
+    assert reasons().of_status(status) in REASONS
+
+
+def test_a_status_of_nobody_is_refused_by_the_carrier() -> None:
+    for status in (0x17, 0x3FF, 0x400, 0x4FF, 0x500, 0xFFFFFFFF):
+        assert reasons().of_status(status) == "carrier_refused"
 
 
 def test_the_reason_of_a_refusal() -> None:

@@ -11,10 +11,8 @@ from gateway.carrier.status import (
     Action,
     FullQueues,
     Statuses,
-    reason,
     refuses_account,
 )
-from gateway.model import REASONS
 from gateway.settings.carrier.statuses import ACTIONS
 from gateway.smpp.constants import CommandStatus as S
 
@@ -66,7 +64,6 @@ def test_what_speaks_of_the_account_or_the_form_may_be_taken_elsewhere(status: S
 @pytest.mark.parametrize("status", [0x17, 0x3FF, 0x400, 0x4FF, 0x500, 0xFFFFFFFF])
 def test_what_nobody_knows_is_final(status: int) -> None:
     assert action(status) is Action.REFUSE
-    assert reason(status) == "carrier_refused"
 
 
 def test_a_carrier_has_its_own() -> None:
@@ -115,25 +112,3 @@ def test_the_next_pause_needs_as_many_again() -> None:
 def test_what_refuses_the_account_at_a_bind() -> None:
     refusals = {S.ESME_RINVPASWD, S.ESME_RINVSYSID, S.ESME_RBINDFAIL, S.ESME_RINVSYSTYP, S.ESME_RALYBND}
     assert {code for code in range(0x600) if refuses_account(code)} == refusals
-
-
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        (S.ESME_RINVDSTADR, "invalid_destination"),
-        (S.ESME_RINVDSTTON, "invalid_destination"),
-        (S.ESME_RINVDSTNPI, "invalid_destination"),
-        (S.ESME_RINVSRCADR, "sender_refused"),
-        (S.ESME_RINVSRCTON, "sender_refused"),
-        (S.ESME_RINVSRCNPI, "sender_refused"),
-        (S.ESME_RSUBMITFAIL, "carrier_refused"),
-        (S.ESME_RINVESMCLASS, "carrier_refused"),
-    ],
-)
-def test_reasons(status: S, expected: str) -> None:
-    assert reason(status) == expected
-
-
-@pytest.mark.parametrize("status", list(S))
-def test_every_reason_is_of_the_documented_list(status: S) -> None:
-    assert reason(status) in REASONS

@@ -209,3 +209,25 @@ def test_the_default_socket_is_that_of_the_settings() -> None:
 
     source = Path(common.__file__).read_text()
     assert f'Path("{Socket().path}")' in source
+
+
+def test_what_a_profile_sets_is_shown(smsgw: Run, tmp_path: Path) -> None:
+    file = config(tmp_path)
+    text = file.read_text().replace('name = "acme"', 'name = "acme"\nprofile = "latin1_gateway"\nlatin1 = "off"')
+    file.write_text(text)
+    (found,) = smsgw("check", "-c", str(file), "--json").lines
+    assert found["carriers"][0]["profile"] == {
+        "name": "latin1_gateway",
+        "from": "package",
+        "about": "data_coding 0 is Latin-1, out and in",
+        "sets": {"default_alphabet": "latin1", "latin1": "exact"},
+        "overridden": ["latin1"],
+    }
+    shown = smsgw("check", "-c", str(file)).out
+    assert "latin1_gateway (package)" in shown
+    assert "default_alphabet = 'latin1'; the carrier itself says latin1" in shown
+    file.write_text(text.replace('"latin1_gateway"', '"budget"') + "\n[profiles.budget]\nwindow = 5\n")
+    (found,) = smsgw("check", "-c", str(file), "--json").lines
+    profile = found["carriers"][0]["profile"]
+    assert (profile["from"], profile["sets"], profile["overridden"]) == ("file", {"window": 5}, [])
+    assert found["carriers"][0]["window"] == 5

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from gateway.model import REASONS
 from gateway.settings import Carrier, profiles
+from gateway.settings.carrier.ends import Ends
+from gateway.settings.carrier.profile import Profiled
+from gateway.settings.carrier.receipts import Receipts
+from gateway.settings.carrier.wire import Wire
 from gateway.settings.reference import reference
 
 from .conftest import CARRIER, Failing, Loader
@@ -214,3 +220,16 @@ def test_what_is_wrong_with_a_carriers_ways_is_named(problems: Failing, line: st
 def test_the_region_of_the_gateway_is_that_of_its_carriers(config: Loader) -> None:
     settings = config('default_region = "FR"\n' + CARRIER)
     assert settings.carriers[0].region == "FR"
+
+
+def test_the_guide_has_every_setting_of_a_carriers_ways() -> None:
+    text = (ROOT / "docs/carriers.md").read_text()
+    ways = {*Wire.model_fields, *Ends.model_fields, *Receipts.model_fields, *Profiled.model_fields}
+    assert [key for key in sorted(ways) if f"`{key}`" not in text] == []
+
+
+def test_the_guide_names_only_settings_that_there_are() -> None:
+    text = (ROOT / "docs/carriers.md").read_text()
+    named = set(re.findall(r"`([a-z][a-z0-9]*(?:_[a-z0-9]+)+)(?: =[^`]*)?`", text))
+    known = {*Carrier.model_fields, *NAMES, *REASONS, "error_code", "smsgw_receipts_overdue_total"}
+    assert named - known == set()
