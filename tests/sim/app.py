@@ -95,6 +95,8 @@ class SimApp:
                 about.unknown += 1
                 if about.repeatable:
                     again.append(about)
+            elif method == "carrier" and about[1] == "resume":
+                self.world.later(1, lambda about=about: self.world._hold(*about))  # type: ignore[misc]
         self._asked.clear()
         self._unacked.clear()
         self._out = b""
@@ -180,12 +182,19 @@ class SimApp:
             self.subscribed = self.subscribed or error is None
             if error is not None:
                 self.world.later(0.5, self._subscribe)
+        elif method == "carrier" and error is None:
+            name, action = about
+            ledger.note("reply", f"{action} {name}: {said['result']['state']}")
+            if action in ("pause", "drain") and not said["result"]["warnings"]:
+                self.world.laws.held.add(name)
+        elif method == "carrier" and about[1] == "resume":
+            self.world.later(1, lambda: self.world._hold(*about))
         elif method == "cancel" and error is None:
             about.cancelled = True
             ledger.note("reply", f"<{about.label}> cancelled")
         elif error is not None:
             ledger.note("reply", f"{method} {error['data'].get('reason')}")
-            if error["code"] not in (-32000, -32001):
+            if error["code"] not in (-32000, -32001) and method != "carrier":  # a drained one has no binds to renew
                 ledger.broken("clean", f"{method} was answered {error}")
 
     def _refused(self, wish: Wish, error: dict[str, Any]) -> None:

@@ -169,7 +169,7 @@ class SimCarrier:
 
     def submitted(self, line: Line, sequence: int, pdu: p.SubmitSm) -> None:
         label, part = label_of(pdu)
-        segment = self.world.ledger.find(label, part)
+        segment = self.world.ledger.find(label, part, self.name)
         if segment is None:
             return  # a law is broken, and told of: it was written without being stored
         now = trio.current_time()

@@ -30,8 +30,9 @@ def at_rest(world: World) -> None:
     con = daemon.store.read_now(lambda c: c)
     _accounts(world, con)
     for message in world.ledger.messages.values():
-        for segment in message.segments.values():
+        for segment in (*message.gone, *message.segments.values()):
             _copies(world, segment)
+        for segment in message.segments.values():
             _receipts(world, segment)
     _inbound(world)
     _counters(world.ledger, daemon, con)

@@ -37,7 +37,9 @@ class Laws:
         self._paced: dict[str, deque[float]] = defaultdict(deque)
         self._first: dict[tuple[str, str, str, str, int, int], int] = {}
         self._unsettled: dict[str, set[Segment]] = defaultdict(set)  # by bind: written, with no outcome stored
+        self.held: set[str] = set()  # carriers that an operator has paused or drained, and was told so
         self._urgent: dict[str, dict[Segment, float]] = defaultdict(dict)  # claimed of lane 0, when; not written
+        self._passed: list[tuple[float, str, dict[Segment, float]]] = []  # what marketing was written before
         self.caught_up = 0
         ledger.on_commit = self.committed
 
@@ -46,9 +48,14 @@ class Laws:
     def committed(self, changes: list[Change]) -> None:
         """A transaction was committed."""
         touched: set[tuple[str, str, str]] = set()
+        moved: set[int] = set()
         for segment, old, new in changes:
             message = segment.message
-            if old >= 0 and new != old and State(new) not in TRANSITIONS[State(old)]:
+            if new < 0:
+                moved.add(message.id)
+                if old == State.SUBMITTING:
+                    self._ledger.broken("route", f"{segment.place} is taken from {segment.carrier} while on its way")
+            elif old >= 0 and new != old and State(new) not in TRANSITIONS[State(old)]:
                 self._ledger.broken("monotone", f"{segment.place} {STATE_WORDS[old]} -> {STATE_WORDS[new]}")
             if old == new:
                 continue
@@ -64,6 +71,8 @@ class Laws:
                 self._claimed[segment.carrier] += step
                 self._on_its_way[pair][message.id] += step
                 touched.add(pair)
+        for mid in sorted(moved):
+            self._moved(mid)
         for pair in touched:
             way = self._on_its_way[pair]
             for mid in [mid for mid, n in way.items() if n <= 0]:
@@ -76,6 +85,16 @@ class Laws:
                 del self._on_its_way[pair]
         for name in {pair[0] for pair in touched}:
             self._claims(name)
+
+    def _moved(self, mid: int) -> None:
+        """Another carrier gets a message whole, and only if no carrier has any of it, or one said that it failed."""
+        message = self._ledger.messages[mid]
+        if len({s.carrier for s in message.segments.values()}) != 1:
+            self._ledger.broken("route", f"<{message.label}> is on several carriers")
+        accepted = [s.place for s in message.gone if s.accepted]
+        failed = any(state != State.DELIVERED for s in message.gone for state, _ in s.receipts)
+        if accepted and not failed:
+            self._ledger.broken("route", f"{accepted} went to another carrier and had been accepted")
 
     def _claims(self, name: str) -> None:
         claimed = self._claimed[name]
@@ -103,6 +122,8 @@ class Laws:
         self._urgent[carrier].pop(segment, None)
         if not caught_up:
             self._lanes(carrier, segment, now)
+            if carrier in self.held:
+                self._ledger.broken("held", f"{segment.place} is written on {carrier}, which is held")
             if self._now_ms() > segment.message.expires_at + LATE_MS:
                 self._ledger.broken("validity", f"{segment.place} is written after its validity")
         self._doubtful(carrier, bind, segment)
@@ -119,11 +140,18 @@ class Laws:
 
     def _lanes(self, carrier: str, segment: Segment, now: float) -> None:
         """What is claimed of the urgent lane goes first, where all connections take what is written."""
-        if not segment.lane or carrier not in self.steady:
-            return
-        passed = [s.place for s, at in self._urgent[carrier].items() if at < now - SLOWEST]
-        if passed:
-            self._ledger.broken("lanes", f"{segment.place} is marketing, and written before {passed}")
+        passed = self._passed
+        if passed and passed[0][0] < now:
+            # Writes of one moment, on several binds, are in no order.
+            for _, place, urgent in passed:
+                if urgent:
+                    self._ledger.broken("lanes", f"{place} is marketing, written before {[s.place for s in urgent]}")
+            passed.clear()
+        for _, _, urgent in passed:
+            urgent.pop(segment, None)
+        if segment.lane and carrier in self.steady:
+            waited = {s: at for s, at in self._urgent[carrier].items() if at < now - SLOWEST}
+            passed.append((now, segment.place, waited))
 
     def _doubtful(self, carrier: str, bind: str, segment: Segment) -> None:
         """What a kill at this moment would leave in doubt: at most a window of each bind."""
@@ -157,6 +185,7 @@ class Laws:
         """Another life of the daemon: in real life a second passes before it has a bind."""
         self._paced.clear()
         self._urgent.clear()
+        self._passed.clear()
         self._unsettled.clear()
 
     def arrived(self, carrier: str, segment: Segment, *, unanswered: int) -> None:
@@ -169,7 +198,8 @@ class Laws:
             return
         # First copies of a pair, in the order of their ids; what was scheduled, refused for now or in doubt is let pass
         # by others as the design has it.
-        if segment.history[0][2] == State.SCHEDULED or settings.order != "peer":
+        first_of_all = next(iter(message.gone), segment)
+        if first_of_all.history[0][2] == State.SCHEDULED or settings.order != "peer":
             return
         key = (carrier, message.number, message.peer, message.app, segment.lane, segment.rank)
         first = self._first.get(key, 0)

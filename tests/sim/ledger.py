@@ -27,6 +27,8 @@ CREATE TEMP TRIGGER sim_s AFTER INSERT ON main.segment BEGIN
  SELECT sim_segment(new.message_id, new.part, new.carrier, new.lane, new.rank, -1, new.state, new.in_doubt); END;
 CREATE TEMP TRIGGER sim_u AFTER UPDATE ON main.segment BEGIN
  SELECT sim_segment(new.message_id, new.part, new.carrier, new.lane, new.rank, old.state, new.state, new.in_doubt); END;
+CREATE TEMP TRIGGER sim_d AFTER DELETE ON main.segment BEGIN
+ SELECT sim_segment(old.message_id, old.part, old.carrier, old.lane, old.rank, old.state, -1, old.in_doubt); END;
 CREATE TEMP TRIGGER sim_i AFTER INSERT ON main.inbound BEGIN SELECT sim_inbound(new.text); END;
 CREATE TEMP TRIGGER sim_p AFTER INSERT ON main.mo_part BEGIN SELECT sim_inbound(new.data); END;
 CREATE TEMP TRIGGER sim_q AFTER UPDATE ON main.mo_part BEGIN SELECT sim_inbound(new.data); END;
@@ -36,7 +38,7 @@ CREATE TEMP TRIGGER sim_q AFTER UPDATE ON main.mo_part BEGIN SELECT sim_inbound(
 class Message:
     """A message that was stored."""
 
-    __slots__ = ("app", "expires_at", "id", "label", "number", "peer", "receipt", "segments")
+    __slots__ = ("app", "expires_at", "gone", "id", "label", "number", "peer", "receipt", "segments")
 
     def __init__(self, id: int, app: str, number: str, peer: str, label: int, receipt: bool, expires_at: int) -> None:
         self.id = id
@@ -47,6 +49,7 @@ class Message:
         self.receipt = receipt
         self.expires_at = expires_at
         self.segments: dict[int, Segment] = {}
+        self.gone: list[Segment] = []  # as they were on carriers that it was taken from
 
 
 class Segment:
@@ -146,7 +149,7 @@ class Ledger:
 
     def unwatch(self, con: sqlite3.Connection) -> None:
         """Takes the triggers away: they do not outlive the database under them."""
-        for name in ("sim_m", "sim_s", "sim_u", "sim_i", "sim_p", "sim_q"):
+        for name in ("sim_m", "sim_s", "sim_u", "sim_d", "sim_i", "sim_p", "sim_q"):
             con.execute(f"DROP TRIGGER temp.{name}")
 
     def saved(self, name: str) -> None:
@@ -192,8 +195,8 @@ class Ledger:
                 self.inbound |= {(int(a), int(b)) for a, b in INBOUND_LABEL.findall(text or "")}
         for segment, old, new in changes:
             if old != new:
-                before = STATE_WORDS[old] if old >= 0 else "-"
-                self.note("commit", f"{segment.place} {before} -> {STATE_WORDS[new]}")
+                before, after = (STATE_WORDS[s] if s >= 0 else "-" for s in (old, new))
+                self.note("commit", f"{segment.place} {before} -> {after}")
         self.on_commit(changes)
 
     def _segment(
@@ -201,7 +204,10 @@ class Ledger:
     ) -> Change:
         message = self.messages[mid]
         segment = message.segments.get(part)
-        if segment is None:
+        if new < 0:
+            segment = message.segments.pop(part)
+            message.gone.append(segment)
+        elif segment is None:
             segment = message.segments[part] = Segment(message, part, carrier, lane, rank)
         segment.carrier = carrier
         segment.state = new
@@ -209,7 +215,13 @@ class Ledger:
         segment.history.append((now, old, new, in_doubt))
         return segment, old, new
 
-    def find(self, label: int, part: int) -> Segment | None:
-        """The segment with this label."""
+    def find(self, label: int, part: int, carrier: str) -> Segment | None:
+        """The segment with this label; as it was on this carrier, where it is another's now."""
         message = self.by_label.get(label)
-        return message.segments.get(part) if message is not None else None
+        if message is None:
+            return None
+        segment = message.segments.get(part)
+        if segment is None or segment.carrier != carrier:
+            before = [s for s in message.gone if s.part == part and s.carrier == carrier]
+            segment = before[-1] if before else segment
+        return segment

@@ -80,6 +80,10 @@ class Plan:
         self.clock_steps = [
             (rng.uniform(1, self.seconds), rng.choice((-3000, -50, 4000))) for _ in range(rng.choice((0, 0, 0, 1)))
         ]
+        self.holds: list[tuple[float, str, str, float]] = []
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            what = rng.choice(("pause", "drain", "rebind"))
+            self.holds.append((rng.uniform(1, self.seconds), rng.choice(self.carriers).name, what, rng.uniform(1, 8)))
         self.routes = self._routes(rng)
         self.look_ahead = rng.choice((1, 5, 50, 2000))
         self.wishes = self._wishes(rng)

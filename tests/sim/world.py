@@ -141,6 +141,9 @@ class World:
         for at in plan.resolves:
             params = {"action": rng.choice(("resend", "resend", "fail")), "carrier": rng.choice(plan.carriers).name}
             self.later(at, lambda params=params: ops.ask("resolve", params))  # type: ignore[misc]
+        for at, name, action, seconds in plan.holds:
+            self.later(at, lambda name=name, action=action: self._hold(name, action))  # type: ignore[misc]
+            self.later(at + seconds, lambda name=name: self._hold(name, "resume"))  # type: ignore[misc]
         for at in plan.reloads:
             self.later(at, self._reload)
         for at in plan.hang_ups:
@@ -151,6 +154,14 @@ class World:
     def _step(self, ms: int) -> None:
         self.ledger.note("clock", f"{ms} ms")
         self._stepped += ms
+
+    def _hold(self, name: str, action: str) -> None:
+        """An operator has a carrier held, or go on; that in the end it goes on is asked for until it is done."""
+        if action in ("resume", "rebind"):
+            self.laws.held.discard(name)
+        asked = self.apps["ops"].ask("carrier", {"name": name, "action": action}, (name, action))
+        if action == "resume" and not asked:
+            self.later(0.5, lambda: self._hold(name, action))
 
     def _reload(self) -> None:
         self.plan.variant += 1
@@ -267,6 +278,8 @@ class World:
     def _be_good(self) -> None:
         self.ledger.note("life", "all is well from here on")
         self.good = self.disk.honest = True
+        for name in self.carriers if self.plan.holds else ():
+            self._hold(name, "resume")
         for carrier in self.carriers.values():
             carrier.honest = True
             for line in list(carrier.lines):
@@ -336,7 +349,7 @@ class World:
                 label, part = label_of(pdu)
                 line.written[sequence] = -math.inf if caught_up else now
                 name = line.carrier.name
-                segment = self.ledger.find(label, part)
+                segment = self.ledger.find(label, part, name)
                 self.laws.written(name, f"{name}/{line.number}", segment, label, part, caught_up=caught_up)
             data = data[length:]
 
