@@ -33,6 +33,7 @@ NEED_WAIT: Final = 5.0
 REFUSED_WAIT: Final = 1.0
 """Seconds before a connection with a wrong password is closed, which slows guessing."""
 LISTEN_AGAIN: Final = 5.0
+ACCEPT_AGAIN: Final = 0.1
 OUTCOMES: Final = ("taken", "not_allowed", "too_many", "slow", "garbage", "refused", "not_needed")
 """What becomes of connections to the listening address."""
 
@@ -76,9 +77,26 @@ class Outbinds:
                         continue
                     self._carrier.alarm_list.set("outbind", None)
                     _log.info("outbind_listens", carrier=self._carrier.name, address=f"{host}:{port}")
-                    await trio.serve_listeners(self._arrived, listeners)
+                    await self._serve(listeners)
         finally:
             self._closed.set()
+
+    async def _serve(self, listeners: list[trio.SocketListener]) -> None:
+        """Accepts until cancelled. (trio.serve_listeners would close a connection once it is handed over.)"""
+        async with trio.open_nursery() as nursery:
+            for listener in listeners:
+                nursery.start_soon(self._accept, listener, nursery)
+
+    async def _accept(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
+        async with listener:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError as error:  # no file descriptor or memory left, mostly: it may be better soon
+                    _log.error("outbind_not_accepted", carrier=self._carrier.name, error=error.strerror or str(error))
+                    await trio.sleep(ACCEPT_AGAIN)
+                    continue
+                nursery.start_soon(self._arrived, stream)
 
     async def close(self) -> None:
         """Stops listening; returns when the address is free."""
@@ -96,22 +114,28 @@ class Outbinds:
 
     async def serve(self, stream: trio.abc.Stream, peer: str) -> None:
         """One connection from an address, until a bind has taken it or it is closed."""
-        if not self._allowed(peer):
-            outcome = "not_allowed"
-        elif self.open >= MOST_OPEN:
-            outcome = "too_many"
-        else:
-            self.open += 1
-            try:
-                outcome = await self._judge(stream)
-            finally:
-                self.open -= 1
-        self.counts[outcome] += 1
-        if outcome == "taken":
-            _log.info("outbind", carrier=self._carrier.name, peer=peer)
-            return
-        _log.warning("outbind_closed", carrier=self._carrier.name, peer=peer, cause=outcome)
-        await trio.aclose_forcefully(stream)
+        taken = False
+        try:
+            if not self._allowed(peer):
+                outcome = "not_allowed"
+            elif self.open >= MOST_OPEN:
+                outcome = "too_many"
+            else:
+                self.open += 1
+                try:
+                    outcome = await self._judge(stream)
+                finally:
+                    self.open -= 1
+            self.counts[outcome] += 1
+            taken = outcome == "taken"
+            if taken:
+                _log.info("outbind", carrier=self._carrier.name, peer=peer)
+            else:
+                _log.warning("outbind_closed", carrier=self._carrier.name, peer=peer, cause=outcome)
+        finally:
+            if not taken:
+                with trio.CancelScope(shield=True):
+                    await trio.aclose_forcefully(stream)
 
     def _allowed(self, peer: str) -> bool:
         try:

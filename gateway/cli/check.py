@@ -111,6 +111,7 @@ def _carrier(carrier: Carrier, settings: Settings) -> dict[str, Any]:
         "name": carrier.name,
         "profile": _profile(carrier, settings),
         "hosts": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in carrier.endpoints],
+        "outbind": carrier.outbind,
         "tls": carrier.tls,
         "system_id": carrier.system_id,
         "bind": carrier.bind,
@@ -167,7 +168,7 @@ def _show(settings: Settings, path: Path | None) -> None:
         for one in found["carriers"]:
             carriers.add_row(
                 cell(one["name"]),
-                cell(", ".join(one["hosts"])),
+                cell(", ".join([*one["hosts"], *([f"outbind at {one['outbind']}"] if one["outbind"] else [])])),
                 cell(one["tls"]),
                 cell(f"{one['binds']} × {one['bind']}"),
                 cell(one["window"]),
