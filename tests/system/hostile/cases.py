@@ -314,11 +314,20 @@ CONNECTIONS: Final = (
 )
 _PAUSE: Final = {"throttle_pause": 0.6, "retry_delay": 0.1}
 _PACED: Final = {"throughput": 100, "window": 5}
+_ADAPTING: Final = {"adapt": True}
 _PAIR: Final = {"bind": "pair", "binds": 1}
 _ONE_BIND: Final = {"binds": 1}
 _PATIENT: Final = {"enquire_link": 0.5, "response_timeout": 10}
 SETTINGS: Final = (
     Case("pauses when throttled", Conduct(refuse={"0x58": 0.1}), rate=50, seconds=2.0, carrier=_PAUSE, check=pauses),
+    Case(
+        "throttles, and the rate adapts",
+        Conduct(rate=30),
+        rate=60,
+        seconds=2.0,
+        carrier=_ADAPTING,
+        check=all_of(some("retries"), _STEADY),
+    ),
     Case("every phone's queue is full", Conduct(refuse={"0x14": 1.0}), seconds=2.0, carrier=_PAUSE, check=full_carrier),
     Case("window and rate", Conduct(delay=0.04), rate=200, seconds=2.0, carrier=_PACED, check=within_rate),
     Case("says nothing", Conduct(deaf=True), seconds=1.5, rate=20, carrier=_PATIENT, check=noticed),

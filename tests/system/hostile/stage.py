@@ -30,8 +30,10 @@ CARRIER = {
     "bind_timeout": 2,
     "reconnect_max": 1,
     "refused_delay": 1,
+    "already_bound_delay": 1,
     "retry_delay": 0.1,
     "throttle_pause": 0.05,
+    "adapt": False,
     "text_receipts": True,
 }
 """Settings of the hostile carrier, so short that a case takes seconds; a case may have others."""
@@ -39,7 +41,7 @@ _SETTLE = 20.0
 _LOOKED_AT = 20
 _NO_RECEIPT_AFTER = 60
 _GROWTH_MOST = 64.0
-_SEEN_LATE = 0.35
+_SEEN_LATE = 0.6
 """Seconds by which a connection may be accepted late, so that the next one seems to come in less than a second."""
 _BAD_WORDS = ("Traceback", "bind_error", "internal error")
 
