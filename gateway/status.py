@@ -17,9 +17,9 @@ from gateway.log import counters as log_counters
 from gateway.metrics import Metrics
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App
+from gateway.outbound.shown import carrier_shown
 from gateway.outbox import Feed, Outbox
 from gateway.store import queries
-from gateway.store.ends import rfc3339
 from gateway.store.store import Store
 from gateway.store.streams import HANDLER
 
@@ -71,14 +71,18 @@ class Status:
     async def read(self, app: App) -> dict[str, Any]:
         """All of it for an operator; an app sees how its own messages can be sent, and its subscriptions."""
         counts = await self._store.reader.read(queries.counts_by_state)
-        self.oldest = await self._store.reader.read(queries.queued_oldest)
+        waiting: dict[str, list[queries.QueueLine]] = {}
+        if app.admin:
+            for line in await self._store.reader.read(queries.queue_lines):
+                waiting.setdefault(line.carrier, []).append(line)
         failed, receipts = _by_carrier(self._metrics.failed), _by_carrier(self._metrics.receipts)
         shown: dict[str, Any] = {
             "version": version("smsgw"),
             "uptime": round(time.monotonic() - self._started, 1),
             "stopping": self._outbound.stopping,
             "carriers": [
-                self._carrier(name, app, failed.get(name, 0), receipts.get(name, 0)) for name in self._outbound.carriers
+                self._carrier(name, app, failed.get(name, 0), receipts.get(name, 0), waiting.get(name, []))
+                for name in self._outbound.carriers
             ],
             "subscriptions": self._subscriptions(None if app.admin else app.name),
         }
@@ -100,23 +104,28 @@ class Status:
                 "handlers": self._handler_rows(),
                 "counts": counts,
                 "parked_receipts": writer.base.parked,
+                "not_configured": {
+                    name: sum(line.segments for line in lines)
+                    for name, lines in waiting.items()
+                    if name not in self._outbound.carriers
+                },
             }
         return shown
 
-    def _carrier(self, name: str, app: App, failed: int, receipts: int) -> dict[str, Any]:
+    def _carrier(
+        self, name: str, app: App, failed: int, receipts: int, lines: list[queries.QueueLine]
+    ) -> dict[str, Any]:
         carrier = self._outbound.carriers[name]
         queue = self._outbound.queues[name]
         metrics = self._metrics.carrier(name)
-        oldest = self.oldest.get(name)
         queued = queue.queued if app.admin else queue.stored.get(app.name, 0)
         shown: dict[str, Any] = {"name": name, "state": carrier.state, "queued": queued}
         if not app.admin:
             return shown
+        ids = self._store.writer.base.forms.view(name)
+        wish = self._outbound.wishes.get(name)
         return shown | {
-            "held_for": carrier.held_for,
-            "ready": carrier.claims_waiting,
-            "in_flight": carrier.in_use,
-            "oldest_seconds": round((self._store.clock.now_ms() - oldest) / 1000, 1) if oldest is not None else None,
+            **carrier_shown(carrier, wish, lines, ids, self._store.clock.now_ms()),
             "submitted": int(_value(metrics.submitted)),
             "accepted": int(_value(metrics.accepted)),
             "failed": failed,
@@ -124,22 +133,6 @@ class Status:
             "receipts": receipts,
             "inbound": int(_value(metrics.inbound)),
             "rate": self._rate(name),
-            "binds": [
-                {
-                    "name": b.name,
-                    "kind": b.kind,
-                    "state": b.state,
-                    "host": b.host,
-                    "since": rfc3339(int(b.since * 1000)),
-                    "window": carrier.settings.window if b.kind != "receiver" else 0,
-                    "in_use": b.in_use,
-                    "version": b.version,
-                    "congestion": b.congestion,
-                    "reconnects": b.reconnects,
-                    "last_error": b.last_error,
-                }
-                for b in carrier.binds
-            ],
         }
 
     def _subscriptions(self, app: str | None) -> list[dict[str, Any]]:

@@ -32,13 +32,9 @@ def show(found: dict[str, Any]) -> None:
 
 
 def _parts(parts: list[dict[str, Any]]) -> Any:
-    columns = ("part", "state", "smsc_message_id", "command_status", "receipt_state", "error_code", "attempts")
-    shown = table(*columns, "in doubt", right=("part", "attempts", "in doubt"))
+    shown = table(*_COLUMNS.values(), right=("part", "tries", "doubts"))
     for part in parts:
-        shown.add_row(
-            *(cell(_READ[name](part[name]) if name in _READ else part[name]) for name in columns),
-            cell(part["in_doubt"]),
-        )
+        shown.add_row(*(cell(_READ[name](part[name]) if name in _READ else part[name]) for name in _COLUMNS))
     return shown
 
 
@@ -178,4 +174,14 @@ def receipt_state(value: Any) -> Any:
         return value
 
 
+_COLUMNS: Final = {
+    "part": "part",
+    "state": "state",
+    "smsc_message_id": "smsc id",
+    "command_status": "answer",
+    "receipt_state": "receipt",
+    "error_code": "error",
+    "attempts": "tries",
+    "in_doubt": "doubts",
+}
 _READ: Final = {"command_status": status, "receipt_state": receipt_state}

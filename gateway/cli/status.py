@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
-from typing import Annotated, Any
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Final
 
 import typer
 
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
 from gateway.cli.output import cell, console, emit, inert, printed, table
-from gateway.cli.times import span
+from gateway.cli.times import local, span
 
 
 def status(
@@ -55,7 +57,12 @@ def show(found: dict[str, Any]) -> None:
     console().print(_store(store))
     counts = ", ".join(f"{value} {inert(name)}" for name, value in found["counts"].items())
     console().print(f"segments: {counts}; parked receipts: {found['parked_receipts']}")
-    for made in (_carriers, _binds, _handlers, _subscriptions):
+    for made in (_carriers, _binds):
+        if (rows := made(found)) is not None:
+            console().print()
+            printed(rows)
+    _say(_remarks(found))
+    for made in (_handlers, _subscriptions):
         if (rows := made(found)) is not None:
             console().print()
             printed(rows)
@@ -92,37 +99,124 @@ def _size(octets: int | None) -> str:
     return f"{value:.0f} TiB"
 
 
+_WIDE: Final = 100
+"""Columns of a terminal from which everything is shown; less leaves out what is of less use."""
+
+
+def _narrow() -> bool:
+    return console().is_terminal and console().width < _WIDE
+
+
 def _carriers(found: dict[str, Any]) -> Any:
     if not found["carriers"]:
         return None
-    numbers = ("submitted", "accepted", "failed", "receipts", "inbound", "queued", "in_flight", "in_doubt")
-    made = table("carrier", "state", *numbers, "oldest", "rate/s", right=(*numbers, "oldest", "rate/s"))
+    counts = ("accepted", "failed", "doubt") if _narrow() else ("accepted", "failed", "doubt", "receipts", "inbound")
+    made = table("carrier", "state", "queued", "oldest", "window", "rate/s", *counts,
+                 right=("queued", "oldest", "window", "rate/s", *counts))  # fmt: skip
     for carrier in found["carriers"]:
+        allowed = carrier.get("rate_allowed")
+        counted = carrier | {"doubt": carrier["in_doubt"]}
         made.add_row(
             cell(carrier["name"]),
             cell(carrier["state"]),
-            *(cell(carrier[name]) for name in numbers),
+            _count(carrier["queued"]),
             cell(span(carrier["oldest_seconds"])),
-            cell(carrier["rate"]),
+            f"{carrier['in_flight']}/{carrier.get('window', 0)}",
+            f"{carrier['rate']:g}" + (f"/{allowed:.4g}" if allowed is not None else ""),
+            *(_count(counted[name]) for name in counts),
             style=None if carrier["state"] == "up" else "yellow",
         )
     return made
 
 
+def _count(number: int) -> str:
+    """A number in at most six characters: from 100,000 on rounded down."""
+    if number < 100_000:
+        return str(number)
+    size, unit = (1000, "k") if number < 1_000_000 else (1_000_000, "M")
+    whole, rest = divmod(number, size)
+    return f"{whole}{unit}" if whole >= 100 else f"{whole}.{rest * 100 // size:02d}{unit}"
+
+
+_KINDS: Final = {"transceiver": "TRX", "transmitter": "TX", "receiver": "RX"}
+
+
 def _binds(found: dict[str, Any]) -> Any:
-    made = table("bind", "kind", "state", "host", "window", "reconnects", "last error", right=("reconnects",))
+    more = () if _narrow() else ("version", "reconnects")
+    made = table("bind", "kind", "state", "for", "host", "window", *more,
+                 right=("for", "window", "version", "reconnects"))  # fmt: skip
     for carrier in found["carriers"]:
         for bind in carrier["binds"]:
             made.add_row(
                 cell(bind["name"]),
-                cell(bind["kind"]),
+                cell(_KINDS.get(bind["kind"], bind["kind"])),
                 cell(bind["state"]),
+                cell(span(bind.get("seconds"))),
                 cell(bind["host"]),
                 f"{cell(bind['in_use'])}/{cell(bind['window'])}",
-                cell(bind["reconnects"]),
-                cell(bind["last_error"]),
+                *(cell(bind.get(name)) for name in more),
+                style=None if bind["state"] == "bound" else "yellow",
             )
     return made if made.row_count else None
+
+
+def _remarks(found: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """What is to be known of carriers and binds beside their numbers, as lines, and how they are shown."""
+    for carrier in found["carriers"]:
+        name = carrier["name"]
+        for alarm in carrier.get("alarms", ()):
+            yield f"{name}: ALARM {alarm['kind']} since {local(alarm['since'])}: {alarm['detail']}", "red"
+        alarms = {alarm["kind"] for alarm in carrier.get("alarms", ())}
+        if carrier.get("waiting") == "down" and alarms & {"down", "no_transmitter"}:
+            pass  # it was said
+        elif why := carrier.get("why"):
+            since = f" (since {local(carrier['held_since'])})" if carrier.get("held_since") else ""
+            yield f"{name}: {why}{since}", "yellow"
+        lines = carrier.get("queues", ())
+        if len(lines) > 1:
+            waiting = ", ".join(
+                f"{_count(q['queued'])} {q['lane']} of {q['app']} ({span(q['oldest_seconds'])})" for q in lines
+            )
+            yield f"{name}: queued {waiting}", None
+        if (ways := _ways(carrier)) is not None:
+            yield f"{name}: {ways}", None
+        said = [alarm["detail"] for alarm in carrier.get("alarms", ())] + [carrier.get("why") or ""]
+        for bind in carrier["binds"]:
+            # Not what was just said: of a carrier that refuses an account every bind says the same.
+            if bind["last_error"] and not any(bind["last_error"] in words for words in said):
+                yield f"{bind['name']}: {bind['last_error']}", None if bind["state"] == "bound" else "yellow"
+    for name, queued in found.get("not_configured", {}).items():
+        yield f"{name}: not configured any more, and {_count(queued)} segments are queued for it", "yellow"
+
+
+def _ways(carrier: dict[str, Any]) -> str | None:
+    words = []
+    if carrier.get("profile"):
+        words.append(f"profile {carrier['profile']}")
+    ids = carrier.get("message_id")
+    if ids and (ids["form"] or ids["seen"]):
+        seen = sum(ids["seen"].values())
+        of = {"set": "as set", "learnt": f"learnt from {seen} receipts", "learning": f"{seen} receipts so far"}
+        words.append(f"message ids: {ids['form'] or 'not known yet'}, {of.get(ids['source'], ids['source'])}")
+    if carrier.get("congestion") is not None:
+        words.append(f"congestion {carrier['congestion']} of 100")
+    if carrier.get("stalls"):
+        words.append(f"{carrier['stalls']} stalls")
+    return "; ".join(words) or None
+
+
+def _say(lines: Iterable[tuple[str, str | None]]) -> None:
+    """Lines under the tables; on a terminal broken between words, with what follows set in."""
+    target = console()
+    begun = False
+    for text, style in lines:
+        if not begun:
+            target.print()
+            begun = True
+        shown = inert(text)
+        if target.is_terminal:
+            shown = "\n".join(textwrap.wrap(shown, max(target.width, 20), subsequent_indent="  "))
+        target.print(shown, style=style)
 
 
 def _handlers(found: dict[str, Any]) -> Any:

@@ -108,8 +108,23 @@ STATUS = {
             "receipts": 950,
             "inbound": 5,
             "rate": 12.5,
+            "rate_allowed": 20.0,
+            "window": 50,
+            "why": "the window is full",
+            "waiting": "window",
+            "held_since": None,
+            "profile": "kannel",
+            "congestion": 97,
+            "stalls": 2,
+            "alarms": [{"kind": "credentials", "since": "2026-03-01T09:00:00.000Z", "detail": "acme/1: \x1brefused"}],
+            "message_id": {"form": "hex_to_decimal", "source": "learnt", "seen": {"hex_to_decimal": 20}, "against": 0},
+            "queues": [
+                {"lane": "transactional", "app": "crm", "queued": 2, "oldest_seconds": 1.0},
+                {"lane": "marketing", "app": "shop", "queued": 1_234_567, "oldest_seconds": 75.0},
+            ],
         }
     ],
+    "not_configured": {"old": 3},
     "handlers": [{"name": "crm", "backlog": 4, "dead": 1, "failures": 9, "last_error": "HTTP 500"}],
     "subscriptions": [{"app": "local", "name": "default", "connected": True, "backlog": 0}],
     "counts": {"scheduled": 0, "queued": 12, "submitting": 3, "in_doubt": 1},
@@ -342,7 +357,15 @@ def test_status_for_people(smsgw: Run, daemon: Daemon) -> None:
         "store sqlite:////var/lib/smsgw/smsgw.db: healthy, 5 GiB free, log 4 MiB, 4000 rows in 100 transactions"
     )
     words = [line.split() for line in lines]
-    assert ["acme", "degraded", "1000", "990", "7", "950", "5", "12", "3", "1", "1m15s", "12.5"] in words
+    assert ["acme", "degraded", "12", "1m15s", "3/50", "12.5/20", "990", "7", "1", "950", "5"] in words
+    assert "acme: the window is full" in lines
+    assert "acme: queued 2 transactional of crm (1s), 1.23M marketing of shop (1m15s)" in lines
+    assert (
+        "acme: profile kannel; message ids: hex_to_decimal, learnt from 20 receipts; congestion 97 of 100; 2 stalls"
+        in lines
+    )
+    assert any(line.startswith("acme: ALARM credentials since ") and r"\x1brefused" in line for line in lines)
+    assert "old: not configured any more, and 3 segments are queued for it" in lines
     assert any(line[:1] == ["acme/1"] and "3/50" in line for line in words)
     assert ["crm", "4", "1", "9", "HTTP", "500"] in words
     assert ["local", "default", "yes", "0"] in words
