@@ -241,6 +241,9 @@ class Metrics:
         self.rate_limit = Live(
             "smsgw_rate_limit", "Segments a second that a carrier is given just now; 0: no limit.", ("carrier",)
         )
+        self.slow_numbers = Live(
+            "smsgw_numbers_waiting", "Our numbers whose messages wait for the rate of the number.", ("carrier",)
+        )
         self.queue = Live("smsgw_queue_segments", "Unsent segments by carrier.", ("carrier",))
         self.oldest = Live("smsgw_queue_oldest_seconds", "Age of the oldest unsent message.", ("carrier",))
         self.bind_up = Live("smsgw_bind_up", "1 where the bind is bound.", ("carrier", "bind"))

@@ -171,6 +171,7 @@ class Status:
         m, outbound, store = self._metrics, self._outbound, self._store
         m.window.read = lambda: [((c.name,), c.in_use) for c in outbound.carriers.values()]
         m.rate_limit.read = lambda: [((c.name,), c.rate_now or 0.0) for c in outbound.carriers.values()]
+        m.slow_numbers.read = lambda: [((name,), q.slow.numbers) for name, q in outbound.queues.items()]
         m.queue.read = lambda: [((name,), queue.queued) for name, queue in outbound.queues.items()]
         m.oldest.read = self._ages
         m.bind_up.read = lambda: [

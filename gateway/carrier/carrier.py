@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Mapping
 from typing import Protocol
 
 import trio
@@ -11,6 +12,7 @@ import trio
 from gateway.carrier.answer import Answer
 from gateway.carrier.bind import Bind
 from gateway.carrier.connection import Connector, connect_tcp
+from gateway.carrier.gate import Gate
 from gateway.carrier.life import BIND_INTERVAL, Life
 from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.carrier.pace import Pace
@@ -90,6 +92,8 @@ class Carrier(Life):
         self.pace = Pace(settings)
         self.statuses = Statuses(settings.statuses)
         self._ready: tuple[deque[SegmentOut], ...] = (deque(), deque())  # by lane
+        self._gated: tuple[deque[SegmentOut], ...] = (deque(), deque())  # the same, and their number has to wait
+        self.gates: Mapping[str, Gate] = {}  # the rates of numbers, shared by all carriers
         # A one-time code must find room to be claimed, however much of a bulk job is claimed already.
         self._kept_free = max(1, settings.window * max(1, settings.binds) // 8)
         self.wire = Wire(settings)
@@ -116,7 +120,8 @@ class Carrier(Life):
     @property
     def claims_waiting(self) -> int:
         """Claimed segments that wait for a slot or their pace."""
-        return len(self._ready[0]) + len(self._ready[1])
+        gated = self._gated
+        return len(self._ready[0]) + len(self._ready[1]) + len(gated[0]) + len(gated[1])
 
     @property
     def kept_free(self) -> int:
@@ -154,7 +159,7 @@ class Carrier(Life):
 
     @property
     def waiting_reason(self) -> str:
-        """Why segments wait: `paused`, `down`, `throttled`, `full`, `congested`, `pace`, `window`, or nothing (empty)."""
+        """Why segments wait: `paused`, `down`, `throttled`, `full`, `congested`, `pace`, `window`; empty: nothing."""
         now = trio.current_time()
         if self.held or self.stopping:
             return "paused"
@@ -210,12 +215,21 @@ class Carrier(Life):
         unsendable: list[SegmentOut] = []
         turn = self._rotation
         urgent, rest = self._ready
+        gates = self.gates
+        gated_until = float("inf")
+        self._ungate()
         while senders:
             ready = urgent or rest
             if not ready:
                 break
             if ready[0].message.expires_at <= now_ms:
                 expired.append(ready.popleft())
+                continue
+            gate = gates.get(ready[0].message.number) if gates else None
+            if gate is not None and not gate.pacer.may(now):
+                gated_until = min(gated_until, gate.pacer.next_at)
+                segment = ready.popleft()
+                self._gated[segment.message.lane and 1].append(segment)
                 continue
             if not pacer.allow(now):
                 self.pace.held_back = True
@@ -231,8 +245,12 @@ class Carrier(Life):
                 unsendable.append(segment)
                 continue
             written += 1
+            if gate is not None:
+                gate.pacer.count(now)
             if bind.in_use >= self.settings.window:
                 senders.remove(bind)
+        if gated_until < float("inf"):
+            self._pump_at(gated_until)
         self._rotation = turn
         for b in self._senders:
             b.flush()
@@ -244,20 +262,32 @@ class Carrier(Life):
         if unsendable:
             self.hooks.unsendable(self, unsendable)
 
+    def _ungate(self) -> None:
+        """What waited for the rate of its number is looked at again, in its place."""
+        for ready, gated in zip(self._ready, self._gated, strict=True):
+            if gated:
+                ready.extendleft(reversed(gated))
+                gated.clear()
+
     def settled(self, bind: Bind, segments: int) -> None:
         """The outcome of so many segments of a bind is stored: their slots are free."""
         bind.in_use -= segments
 
     def take_back(self) -> list[SegmentOut]:
         """Takes the claimed segments that are not written out of its hands."""
+        self._ungate()
         out = [s for ready in self._ready for s in ready]
         for ready in self._ready:
             ready.clear()
         return out
 
+    def claims_of(self, message: Outgoing) -> list[SegmentOut]:
+        """The claimed segments of a message that are not written."""
+        return [s for waiting in (*self._ready, *self._gated) for s in waiting if s.message is message]
+
     def withdraw(self, message: Outgoing, part: int) -> bool:
         """Takes one claimed segment that is not written out of its hands; returns whether it was there."""
-        for ready in self._ready:
+        for ready in (*self._ready, *self._gated):
             for s in ready:
                 if s.message is message and s.part == part:
                     ready.remove(s)

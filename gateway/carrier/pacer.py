@@ -41,8 +41,14 @@ class Pacer:
 
     def allow(self, now: float) -> bool:
         """Whether a segment may be written now; if so it is counted. Else `next_at` says when to ask again."""
-        rate = self.rate
-        if not rate:
+        if not self.may(now):
+            return False
+        self.count(now)
+        return True
+
+    def may(self, now: float) -> bool:
+        """Whether a segment may be written now. Else `next_at` says when to ask again."""
+        if not self.rate:
             return True
         if now < self.next_at:
             return False
@@ -54,6 +60,10 @@ class Pacer:
             if len(sent) >= self._most:
                 self.next_at = sent[len(sent) - self._most] + self._span
                 return False
-        sent.append(now)
-        self.next_at = max(self.next_at, now - self._credit) + 1 / rate
         return True
+
+    def count(self, now: float) -> None:
+        """A segment is written now."""
+        if self.rate:
+            self._sent.append(now)
+            self.next_at = max(self.next_at, now - self._credit) + 1 / self.rate

@@ -11,6 +11,7 @@ from gateway.log import logger
 from gateway.model import State
 from gateway.outbound.prepare import restore
 from gateway.outbound.queue import CarrierQueue, Unit
+from gateway.outbound.slow import MOST, Left
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
 from gateway.store.hot import Row
@@ -59,6 +60,8 @@ class Loader:
                     continue
                 for unit in queue.wants_page():
                     await self._load_page(queue, unit)
+                for left in queue.slow.wants():
+                    await self._load_slow(queue, left)
             await self._load.wait()
 
     async def _load_page(self, queue: CarrierQueue, unit: Unit) -> None:
@@ -80,6 +83,24 @@ class Loader:
         self._outbound.refill(queue.carrier)
         if not unit.complete:
             self.nudge()
+
+    async def _load_slow(self, queue: CarrierQueue, left: Left) -> None:
+        """A page of what a number with a rate of its own has left on disk."""
+        queue.slow.begin(left)
+        where = queries.QueueUnit(queue.carrier, *left.unit)
+        try:
+            found, last = await self._store.reader.read(
+                lambda con: queries.queued_of(con, where, left.after, MOST // 2, left.number)
+            )
+        except Exception as error:
+            queue.slow.gave_up(left)
+            _log.error("queue_not_read", carrier=queue.carrier, error=repr(error))
+            await trio.sleep(1)
+            self.nudge()
+            return
+        for item in queue.loaded_slow(left, self.restore(found), last):
+            self._outbound.later(item)
+        self._outbound.refill(queue.carrier)
 
     def restore(self, found: list[tuple[Row, list[Row]]]) -> list[Outgoing]:
         """Stored rows as messages. One that cannot be put on the air any more is set aside, with its reason."""

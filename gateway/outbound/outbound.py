@@ -10,9 +10,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import trio
+
 from gateway.carrier.bind import Answer, Bind
 from gateway.carrier.capture import Captures
 from gateway.carrier.carrier import Carrier
+from gateway.carrier.gate import Gate
 from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.log import logger
 from gateway.metrics import Metrics
@@ -45,9 +48,11 @@ class Outbound:
         self.carriers: dict[str, Carrier] = {}
         self.queues: dict[str, CarrierQueue] = {}
         self.wishes: dict[str, Wish] = {}  # what operators want of carriers, other than that they run
+        self.gates: dict[str, Gate] = {}  # the rates of our numbers, by number
         self.captures: dict[str, Captures] = {}  # by carrier, also of one that is just being replaced
         self.stopping = False
         self._settings = settings
+        self._set_gates(settings)
         self.choice = Choice(settings)
         self.intake = Intake(self, settings, rng)
         self.loader = Loader(self)
@@ -65,10 +70,12 @@ class Outbound:
         self.rerouter.configure(settings)
         for queue in self.queues.values():
             queue.look_ahead = settings.limits.look_ahead
+        self._set_gates(settings)
 
     def add_carrier(self, carrier: Carrier) -> None:
         """A carrier that was set up; its queue outlives it."""
         self.carriers[carrier.name] = carrier
+        carrier.gates = self.gates
         queue = self.queue(carrier.name)
         queue.set_ordered(carrier.settings.order == "peer")
         self.metrics.carrier(carrier.name)
@@ -102,7 +109,9 @@ class Outbound:
         """The queue of a carrier."""
         queue = self.queues.get(name)
         if queue is None:
-            queue = self.queues[name] = CarrierQueue(name, self._settings.limits.look_ahead, ordered=True)
+            look_ahead = self._settings.limits.look_ahead
+            queue = self.queues[name] = CarrierQueue(name, look_ahead, ordered=True, gates=self.gates)
+            queue.take_back = self._take_back
         return queue
 
     # --- claims -------------------------------------------------------------------------------------------------------
@@ -118,8 +127,35 @@ class Outbound:
             budget = carrier.room() - queue.reserved
             taken = queue.take(budget, carrier.kept_free) if budget > 0 else None
             if not taken:
-                return
+                break
             keys = self._claim(queue, taken)
+        if queue.slow:
+            wait = queue.slow.next_at() - trio.current_time()
+            if 0 < wait < float("inf"):
+                carrier.retry_soon(wait)
+            # What was put aside made room for others, which are on disk.
+            self.loader.nudge()
+
+    def _take_back(self, item: Outgoing) -> bool:
+        """Takes back what of a message is claimed and not written, when that is all that is open of it."""
+        carrier = self.carriers.get(item.carrier)
+        segments = carrier.claims_of(item) if carrier is not None else []
+        if carrier is None or len(segments) != item.open:
+            return False
+        for s in segments:
+            carrier.withdraw(item, s.part)
+        self.unclaim(item.carrier, segments)
+        return True
+
+    def _set_gates(self, settings: Settings) -> None:
+        """The rates of numbers; one that did not change goes on where it is."""
+        wanted = {value: n.throughput for value, n in settings.numbers_by_value.items() if n.throughput}
+        for number in self.gates.keys() - wanted.keys():
+            del self.gates[number]
+        for number, throughput in wanted.items():
+            gate = self.gates.get(number)
+            if gate is None or gate.throughput != throughput:
+                self.gates[number] = Gate(throughput)
 
     def _claim(self, queue: CarrierQueue, taken: list[tuple[Outgoing, list[int]]]) -> list[Key]:
         """Has them claimed, without those whose validity is over; returns what is being claimed."""

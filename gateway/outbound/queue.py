@@ -3,16 +3,21 @@
 Two lanes; within a lane apps take turns (deficit round robin, counted in segments); within an app by priority, then in
 order of arrival. Of each app and priority at most ``look_ahead`` messages are held here; the others are on disk only,
 and are loaded as these go out. Between a number and a peer one message at a time is on its way, so that texts arrive
-in the order in which they were written.
+in the order in which they were written; but one of lane 1 of which nothing is on the wire steps back for one of lane 0.
+Messages of a number with a rate of its own wait beside all that, in ``slow``.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+import trio
+
+from gateway.carrier.gate import Gate
 from gateway.carrier.outgoing import Outgoing
+from gateway.outbound.slow import Left, SlowNumbers
 from gateway.store.queries import QueueUnit
 from gateway.store.reroute import Moved
 
@@ -60,7 +65,9 @@ def _without_done(items: deque[Outgoing]) -> None:
 class CarrierQueue:
     """What waits for one carrier. ``known`` holds every message of this carrier that is in memory, by id."""
 
-    def __init__(self, carrier: str, look_ahead: int, *, ordered: bool) -> None:
+    def __init__(
+        self, carrier: str, look_ahead: int, *, ordered: bool, gates: Mapping[str, Gate] | None = None
+    ) -> None:
         self.carrier = carrier
         self.look_ahead = look_ahead
         self.ordered = ordered
@@ -72,6 +79,10 @@ class CarrierQueue:
         self._units: dict[UnitKey, Unit] = {}
         self._lanes = (_Turns(), _Turns())
         self._busy: dict[Pair, deque[Outgoing] | None] = {}
+        self._low: dict[Pair, Outgoing] = {}  # the messages of lane 1 that hold their pair
+        self.slow = SlowNumbers(gates if gates is not None else {})
+        self.take_back: Callable[[Outgoing], bool] = _nothing_claimed
+        """Takes back the claims of a message that are not written; returns whether that was all that is open of it."""
 
     # --- coming in ----------------------------------------------------------------------------------------------------
 
@@ -159,6 +170,23 @@ class CarrierQueue:
         half = self.look_ahead // 2
         return [u for u in self._units.values() if not u.complete and not u.loading and len(u.items) + u.aside <= half]
 
+    def loaded_slow(self, left: Left, items: list[Outgoing], last: int | None) -> list[Outgoing]:
+        """Takes a page of what `slow` left on disk, as `loaded` does."""
+        later: list[Outgoing] = []
+        waiting: list[Outgoing] = []
+        for item in items:
+            if item.id in self.known:
+                continue
+            self.known[item.id] = item
+            if item.due_at:
+                self._hold(item)
+                later.append(item)
+            else:
+                item.placed = True
+                waiting.append(item)
+        self.slow.loaded(left, waiting, last)
+        return later
+
     # --- to and from other carriers -----------------------------------------------------------------------------------
 
     def unit_keys(self) -> list[UnitKey]:
@@ -198,6 +226,7 @@ class CarrierQueue:
             return
         for urgent in self._urgent:
             _without_done(urgent)
+        self.slow.without_done()
         for unit in self._units.values():
             _without_done(unit.items)
         for pair in {(item.number, item.peer) for item in items}:
@@ -236,6 +265,8 @@ class CarrierQueue:
             return False
         if self.ordered and (number, peer) in self._busy:
             return False
+        if number in self.slow.gates:
+            return False
         for unit in self._units.values():  # noqa: SIM110
             if not unit.complete and unit.key[0] <= lane:
                 return False
@@ -251,6 +282,8 @@ class CarrierQueue:
         if self.ordered and pair not in self._busy:
             self._busy[pair] = None
             item.holds = True
+            if item.lane:
+                self._low[pair] = item
 
     def take(self, budget: int, kept_free: int = 0) -> list[tuple[Outgoing, list[int]]]:
         """Messages to claim next with the parts of each, at most ``budget`` segments in all.
@@ -259,17 +292,28 @@ class CarrierQueue:
         rest stays in front.
         """
         out: list[tuple[Outgoing, list[int]]] = []
+        now = trio.current_time() if self.slow.gates or self.slow else 0.0
         for lane, turns in enumerate(self._lanes):
             if lane:
                 budget -= kept_free
             urgent = self._urgent[lane]
             while budget > 0 and urgent:
-                budget -= self._claim(urgent.popleft(), budget, out)
+                item = urgent.popleft()
+                if not item.waiting:  # it ended meanwhile
+                    continue
+                if not self._slowed(item, now, first=True) and self._gets_pair(item, first=True):
+                    budget -= self._claim(item, budget, out)
+            if self.slow and budget > 0:
+                for item in self.slow.due(lane, now):
+                    if self._gets_pair(item):
+                        budget -= self._claim(item, budget, out)
+                    if budget <= 0:
+                        break
             while budget > 0 and turns.order:
-                budget = self._turn(turns, budget, out)
+                budget = self._turn(turns, budget, out, now)
         return out
 
-    def _turn(self, turns: _Turns, budget: int, out: list[tuple[Outgoing, list[int]]]) -> int:
+    def _turn(self, turns: _Turns, budget: int, out: list[tuple[Outgoing, list[int]]], now: float) -> int:
         """One app's turn."""
         app = turns.order[0]
         if not turns.begun:
@@ -289,21 +333,56 @@ class CarrierQueue:
                 turns.begun = False
                 return budget
             unit.items.popleft()
-            if self.ordered and not item.holds:
-                if (item.number, item.peer) in self._busy:
-                    self._wait_for_pair(item)
-                    continue
-                self._hold(item)
+            if not item.waiting or self._slowed(item, now) or not self._gets_pair(item):
+                continue
             turns.deficit[app] -= len(item.waiting)
             budget -= self._claim(item, budget, out)
         return budget
+
+    def _gets_pair(self, item: Outgoing, *, first: bool = False) -> bool:
+        """Has a message hold its pair; while another does it waits for that, ``first`` of its lane or last."""
+        if not self.ordered or item.holds:
+            return True
+        pair = (item.number, item.peer)
+        if pair not in self._busy:
+            self._hold(item)
+            return True
+        if not item.lane and self._low and self._steps_back(pair):
+            item.holds = True
+            return True
+        self._wait_for_pair(item, first=first)
+        return False
+
+    def _steps_back(self, pair: Pair) -> bool:
+        """Has a message of lane 1 give its pair to one of lane 0, where nothing of it is on the wire."""
+        holder = self._low.get(pair)
+        if holder is None or not (self.take_back(holder) if holder.open else holder.placed):
+            return False
+        # It waits where it is, or comes back as its claims do; in its turn it waits for the pair.
+        del self._low[pair]
+        holder.holds = False
+        return True
+
+    def _slowed(self, item: Outgoing, now: float, *, first: bool = False) -> bool:
+        """Whether the rate of its number holds a message back: it waits aside then, or is left on disk."""
+        slow = self.slow
+        if not (slow.gates or slow) or item.holds or not slow.stops(item, now):
+            return False
+        if not slow.put(item, first=first):
+            item.placed = False
+            self.known.pop(item.id, None)
+        return True
 
     def _wait_for_pair(self, item: Outgoing, *, first: bool = False) -> None:
         pair = (item.number, item.peer)
         others = self._busy[pair]
         if others is None:
             others = self._busy[pair] = deque()
-        if first:
+        if others and others[-1].lane and (first or not item.lane):
+            # Those of lane 0 come before those of lane 1.
+            place = next(i for i, other in enumerate(others) if other.lane)
+            others.insert(0 if first and not item.lane else place, item)
+        elif first and not item.lane:
             others.appendleft(item)
         else:
             others.append(item)
@@ -326,10 +405,14 @@ class CarrierQueue:
             return
         item.holds = False
         pair = (item.number, item.peer)
+        if item.lane:
+            self._low.pop(pair, None)
         others = self._busy.get(pair)
         if others:
             following = others.popleft()
             following.holds = True
+            if following.lane:
+                self._low[pair] = following
             self._back(following)
         else:
             self._busy.pop(pair, None)
@@ -347,6 +430,7 @@ class CarrierQueue:
         if not ordered:
             aside = [item for others in self._busy.values() for item in others or ()]
             self._busy.clear()
+            self._low.clear()
             for item in aside:
                 self._back(item)
             for unit in self._units.values():
@@ -355,7 +439,7 @@ class CarrierQueue:
     @property
     def waiting(self) -> bool:
         """Whether anything in memory could be claimed."""
-        return any(self._urgent) or any(turns.order for turns in self._lanes)
+        return any(self._urgent) or any(turns.order for turns in self._lanes) or bool(self.slow)
 
     @property
     def queued(self) -> int:
@@ -365,3 +449,7 @@ class CarrierQueue:
     def count(self, app: str, segments: int) -> None:
         """Counts segments that came to wait (or, negative, no longer do)."""
         self.stored[app] = max(0, self.stored.get(app, 0) + segments)
+
+
+def _nothing_claimed(item: Outgoing) -> bool:
+    return False

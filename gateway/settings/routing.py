@@ -65,6 +65,13 @@ class Number(Section):
     carrier: Name | None = Field(
         None, description="Carrier that it belongs to; may be left out when there is only one."
     )
+    throughput: float = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Segments a second that are sent from it, over all carriers; 0: no cap but theirs. Others do not "
+        "wait for it.",
+    )
     handlers: tuple[Name, ...] = Field((), description="Handlers that get its inbound messages and receipts.")
 
 

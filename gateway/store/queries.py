@@ -90,6 +90,30 @@ def queued(
     return _with_segments(con, [i for (i,) in ids]), ids[-1][0] if len(ids) >= limit else None
 
 
+SCANNED: Final = 5000
+"""Messages of a unit that are looked at in one read for those of a number."""
+
+
+def queued_of(
+    con: sqlite3.Connection, unit: QueueUnit, after: int, limit: int, number: str
+) -> tuple[list[tuple[Row, list[Row]]], int | None]:
+    """As `queued`, of one of our numbers only. It may find none and yet not be at the end."""
+    scan = (
+        "SELECT DISTINCT message_id AS id FROM segment WHERE state = 1 AND carrier = ? AND lane = ? AND app = ?"
+        f" AND rank = ? AND message_id > ? ORDER BY message_id LIMIT {SCANNED}"
+    )
+    given = (unit.carrier, unit.lane, unit.app, unit.rank, after)
+    ids = con.execute(
+        f"SELECT m.id FROM ({scan}) q CROSS JOIN message m ON m.id = q.id WHERE m.number = ? LIMIT ?",
+        (*given, number, limit),
+    ).fetchall()
+    found = _with_segments(con, [i for (i,) in ids])
+    if len(ids) >= limit:
+        return found, ids[-1][0]
+    seen, last = con.execute(f"SELECT count(*), max(id) FROM ({scan})", given).fetchone()
+    return found, last if seen >= SCANNED else None
+
+
 def queued_by_id(con: sqlite3.Connection, ids: list[int]) -> list[tuple[Row, list[Row]]]:
     """The same for messages whose ids are known, for instance those whose time has come."""
     return _with_segments(con, ids)
