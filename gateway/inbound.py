@@ -113,6 +113,7 @@ class Inbound:
             reason=arriving.reasons.of_receipt(receipt),
             error=receipt.error,
             at=now,
+            done=arriving.done_at(receipt),
         )
 
     def _arrival(self, carrier: Carrier, pdu: DeliverSm | DataSm, now: int) -> Arrival:

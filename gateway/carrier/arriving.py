@@ -6,7 +6,6 @@ without +, in national form, with prefixes of their own, and with any TON.
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Final
 
 from gateway.carrier.reasons import Reasons
@@ -33,6 +32,7 @@ class Arriving:
         self._form = ReceiptText(settings.receipt_text) if settings.receipt_text is not None else None
         self._words = {word.lower(): STATES[state] for word, state in settings.receipt_states.items()} or None
         self._zone = zone_of(settings.receipt_time_zone or settings.time_zone)
+        self._done: tuple[str, int | None] = ("", None)
         self.alphabet = settings.mo_alphabet
         """What data_coding 0 means."""
         self.reasons = Reasons(settings)
@@ -64,7 +64,12 @@ class Arriving:
 
     def done_at(self, receipt: Receipt) -> int | None:
         """When the carrier says that it came to its end, in ms since 1970; None where it says none."""
-        moment = receipt_time(receipt.done_date)
-        if moment is None:
+        digits = receipt.done_date
+        if digits is None:
             return None
-        return int(moment.replace(tzinfo=self._zone).astimezone(UTC).timestamp() * 1000)
+        known = self._done
+        if known[0] != digits:  # they have minutes, or seconds: many in a row have the same
+            moment = receipt_time(digits)
+            at = None if moment is None else int(moment.replace(tzinfo=self._zone).timestamp() * 1000)
+            known = self._done = (digits, at)
+        return known[1]

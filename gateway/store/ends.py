@@ -96,7 +96,19 @@ class End:
     ``whole``: it holds for all segments of the message or for none.
     """
 
-    __slots__ = ("error", "high", "low", "message_id", "part", "reason", "receipt_state", "state", "status", "whole")
+    __slots__ = (
+        "error",
+        "high",
+        "low",
+        "message_id",
+        "part",
+        "reason",
+        "receipt_state",
+        "state",
+        "status",
+        "told",
+        "whole",
+    )
 
     def __init__(
         self,
@@ -111,6 +123,7 @@ class End:
         low: int = 0,
         high: int = 4,
         whole: bool = False,
+        told: int | None = None,
     ) -> None:
         self.message_id = message_id
         self.part = part  # 0: every segment of the message that is in such a state
@@ -122,6 +135,7 @@ class End:
         self.low = low
         self.high = high
         self.whole = whole
+        self.told = told  # when it came to its end by the carrier's clock, in ms
 
 
 def end_segments(tx: Tx, ends: list[End]) -> set[int]:
@@ -168,6 +182,7 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
                     e.receipt_state,
                     e.low,
                     e.high,
+                    e.told,
                 )
             )
             changed.add(e.message_id)
@@ -231,7 +246,7 @@ def _end_unsent(tx: Tx, mid: int, segments: Segments) -> list[Row]:
     for part, known in segments.items():
         if known[0] in UNSENT:
             known[:4] = [int(after), _after_other_ends(tx.now, segments), reason, None]
-            rows.append((mid, part, int(after), known[1], None, reason, None, None, 0, 1))
+            rows.append((mid, part, int(after), known[1], None, reason, None, None, 0, 1, None))
     return rows
 
 

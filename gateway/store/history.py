@@ -42,7 +42,7 @@ class History:
         found = [self._accepted(con, message_id)]
         segments = con.execute(
             "SELECT part, carrier, bind, written_at, sent_at, smsc_message_id, state, done_at, reason, error, status,"
-            " receipt_state FROM segment WHERE message_id = ? ORDER BY part",
+            " receipt_state, carrier_done_at FROM segment WHERE message_id = ? ORDER BY part",
             (message_id,),
         ).fetchall()
         for segment in segments:
@@ -113,7 +113,9 @@ def told(con: sqlite3.Connection, stream: int, seq: int) -> Entry:
 
 
 def _of_segment(row: Row) -> list[Entry]:
-    part, carrier, bind, written_at, sent_at, smsc_id, state, done_at, reason, error, status, receipt_state = row
+    part, carrier, bind, written_at, sent_at, smsc_id, state, done_at, reason, error, status, receipt_state, told_at = (
+        row
+    )
     found: list[Entry] = []
     of: Entry = {"part": part, "carrier": carrier}
     if written_at is not None:
@@ -124,6 +126,8 @@ def _of_segment(row: Row) -> list[Entry]:
         return found
     if receipt_state is not None:
         told = {"receipt_state": receipt_state, "error": error, "id": smsc_id}
+        if told_at is not None:
+            told["carrier_done_at"] = rfc3339(told_at)
         found.append({"at": done_at, "what": "receipt", **of, **told, "outcome": "settled"})
     ended: Entry = {"at": done_at, "what": "ended", **of, "state": STATE_WORDS[state], "reason": reason}
     if status:

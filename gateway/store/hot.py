@@ -151,12 +151,12 @@ SETTLE: Final = Values(
 
 # An end of a segment; `low` to `high` are the states that it may end from.
 END: Final = Values(
-    "WITH v(mid, part, state, at, status, reason, error, receipt_state, low, high) AS (VALUES {values})"
+    "WITH v(mid, part, state, at, status, reason, error, receipt_state, low, high, told) AS (VALUES {values})"
     " UPDATE segment SET state = v.state, done_at = v.at, status = coalesce(v.status, segment.status),"
     " reason = v.reason, error = v.error, due_at = NULL,"
-    " receipt_state = coalesce(v.receipt_state, segment.receipt_state)"
+    " receipt_state = coalesce(v.receipt_state, segment.receipt_state), carrier_done_at = v.told"
     " FROM v WHERE message_id = v.mid AND segment.part = v.part AND segment.state BETWEEN v.low AND v.high",
-    10,
+    11,
 )
 
 SELECT_MESSAGE_FACTS: Final = Values(

@@ -54,6 +54,7 @@ class ReceiptIn(msgspec.Struct):
     error: str | None
     at: int  # ms
     undecided: bool = False  # it waits though there are segments that it may be for
+    done: int | None = None  # when the carrier says that it came to its end, ms
 
 
 class Match:

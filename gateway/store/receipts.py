@@ -87,6 +87,7 @@ def settle(tx: Tx, found: Found) -> None:
                     receipt.receipt_state,
                     int(State.QUEUED),
                     int(State.IN_DOUBT),
+                    receipt.done,
                 )
             )
             if facts.receipt or state != State.SENT:
@@ -102,6 +103,7 @@ def settle(tx: Tx, found: Found) -> None:
                     receipt_state=receipt.receipt_state,
                     low=int(State.QUEUED),
                     high=int(State.IN_DOUBT),
+                    told=receipt.done,
                 )
             )
     END.run(tx.con, rows)

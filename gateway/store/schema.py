@@ -96,6 +96,7 @@ segment = Table(
     Column("done_at", Big),
     Column("bind", Text),  # of the attempt that was answered last
     Column("written_at", Big),  # when its submit_sm was handed to the session
+    Column("carrier_done_at", Big),  # when the carrier says that it came to its end, by the dates of its receipt
     PrimaryKeyConstraint("message_id", "part"),
     sqlite_with_rowid=False,
 )

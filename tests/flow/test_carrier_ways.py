@@ -136,3 +136,24 @@ async def test_what_goes_with_every_submit(autojump_clock: MockClock) -> None:
         assert pdu.source == Address(0, 1, NUMBER)
         # Two days by default, from 2025-10-09T08:53:20Z, on the carrier's clock.
         assert pdu.validity_period == "251011142320022+"
+
+
+async def test_the_history_says_when_the_carrier_was_done_by_its_clock(autojump_clock: MockClock) -> None:
+    async with gateway(carrier='receipt_time_zone = "+05:30"', answer=withhold) as g:
+        app = await g.connect()
+        ids = [await app.submit(text, to=peer) for text, peer in (("x", PEER), (LONG, peers(2)[1]))]
+        await g.smsc.came(4)
+        for number, submit in enumerate(list(g.smsc.submits)):
+            g.smsc.respond(submit, 0, f"n{number}")
+        await g.settled()
+        for number, submit in enumerate(list(g.smsc.submits)):
+            text = (
+                f"id:n{number} sub:001 dlvrd:001 submit date:2510091400 done date:2510091423 stat:DELIVRD err:000 text:"
+            )
+            source = Address(1, 1, submit.pdu.destination.addr)
+            submit.bind.deliver(DeliverSm(source, Address(1, 1, NUMBER[1:]), text.encode(), esm_class=4), None)
+        for id in ids:
+            await app.until_state(id, "delivered")
+            found = (await app.call("history", id=id))["history"]
+            told = [entry["carrier_done_at"] for entry in found if entry["what"] == "receipt"]
+            assert set(told) == {"2025-10-09T08:53:00.000Z"}

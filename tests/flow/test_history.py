@@ -68,6 +68,7 @@ async def test_a_usual_message(autojump_clock: MockClock) -> None:
                 "receipt_state": 2,
                 "error": "000",
                 "id": submit.message_id,
+                "carrier_done_at": found[3]["carrier_done_at"],
                 "outcome": "settled",
             },
             {

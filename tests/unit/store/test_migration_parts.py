@@ -191,6 +191,6 @@ def test_a_kill_in_the_middle_leaves_the_old_database(old: Old, path: Path, monk
     assert before.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall() == tables
     assert before.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
     Database(f"sqlite:///{path}").close()
-    assert before.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
+    assert before.execute("SELECT version_num FROM alembic_version").fetchall() == [("0004",)]
     assert before.execute("SELECT data FROM mo_part").fetchall() == [(b"one ",)]
     before.close()
