@@ -32,6 +32,7 @@ WRONG_PASSWORD: Final = 0x0E
 TEMPORARY: Final = frozenset({THROTTLED, QUEUE_FULL, SYSTEM_ERROR, 0x64})
 STATS: Final = {5: "DELIVRD", 6: "UNDELIV", 7: "EXPIRED"}
 """How a receipt writes the state that the gateway stores for it."""
+_NUMBERS: Final = {"ENROUTE": 1, "DELIVRD": 2, "EXPIRED": 3, "UNDELIV": 5}  # message_state (SMPP 3.4 §5.2.28)
 
 
 class Taken:
@@ -42,6 +43,7 @@ class Taken:
         self.pdu = pdu
         self.raw = raw  # its id in the response
         self.written = written  # its id in receipts
+        self.state: int | None = None  # what became of it; None: not known yet
 
 
 class SimCarrier:
@@ -195,7 +197,8 @@ class SimCarrier:
 
         def respond() -> None:
             line.unanswered.pop(sequence, None)
-            line.send(encode(p.SubmitSmResp(raw), sequence, status))
+            busy = (p.Tlv(0x0428, self._rng.randrange(100)),) if self.chance("congested") else ()
+            line.send(encode(p.SubmitSmResp(raw, busy), sequence, status))
 
         wait = self._rng.uniform(*self.mood.answer_time)
         if self.chance("late"):
@@ -220,13 +223,31 @@ class SimCarrier:
             return self._rng.choice((0x0B, 0x0A, 0x45, 0xFF))
         return 0
 
+    def asked(self, line: Line, sequence: int, pdu: p.QuerySm) -> None:
+        """query_sm: what became of a message that it took, by the id of its response."""
+        found = [t for t in self.taken if t.raw == pdu.message_id]
+        if self.mood.queries == "ignored":
+            return
+        if self.mood.queries == "refused" or not found:
+            line.send(encode(p.QuerySmResp(), sequence, 0x67))
+            return
+        state = found[-1].state
+        if state is None:
+            line.send(encode(p.QuerySmResp(pdu.message_id, "", 1), sequence))
+            return
+        segment = found[-1].segment
+        number = int(error_of(segment)) & 0xFF
+        segment.receipts.add((state, number))
+        line.send(encode(p.QuerySmResp(pdu.message_id, "251121220100000+", _NUMBERS[STATS[state]], number), sequence))
+
     # --- receipts and messages ----------------------------------------------------------------------------------------
 
     def _plan_receipts(self, taken: Taken) -> None:
-        if not taken.pdu.registered_delivery & 3 or self.chance("no_receipt"):
-            return
         rng = self._rng
         state = 5 if rng.random() < 0.85 else rng.choice((6, 7))
+        if not taken.pdu.registered_delivery & 3 or self.chance("no_receipt"):
+            self.later(rng.uniform(0, 15), lambda: setattr(taken, "state", state))
+            return
         states = [state]
         if self.chance("contradicts"):
             states.append(rng.choice([s for s in STATS if s != state]))
@@ -243,6 +264,7 @@ class SimCarrier:
         segment = taken.segment
         error = error_of(segment)
         if state is not None:
+            taken.state = taken.state or state
             segment.receipts.add((state, int(error)))
         stat = STATS[state] if state is not None else "ENROUTE"
         form = self.mood.receipt_form
@@ -253,8 +275,7 @@ class SimCarrier:
         if form != "text":
             tlvs = (p.Tlv(0x001E, taken.written),)
             if form == "tlv":
-                number = {"DELIVRD": 2, "UNDELIV": 5, "EXPIRED": 3, "ENROUTE": 1}[stat]
-                tlvs += (p.Tlv(0x0427, number), p.Tlv(0x0423, b"\x03" + int(error).to_bytes(2)))
+                tlvs += (p.Tlv(0x0427, _NUMBERS[stat]), p.Tlv(0x0423, b"\x03" + int(error).to_bytes(2)))
         pdu = p.DeliverSm(
             taken.pdu.destination,
             taken.pdu.source,

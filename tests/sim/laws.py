@@ -37,6 +37,8 @@ class Laws:
         self._paced: dict[str, deque[float]] = defaultdict(deque)
         self._first: dict[tuple[str, str, str, str, int, int], int] = {}
         self._unsettled: dict[str, set[Segment]] = defaultdict(set)  # by bind: written, with no outcome stored
+        self.sticky = True
+        self.numbers: dict[str, float] = {}  # their own throughput, where they have one
         self.held: set[str] = set()  # carriers that an operator has paused or drained, and was told so
         self._urgent: dict[str, dict[Segment, float]] = defaultdict(dict)  # claimed of lane 0, when; not written
         self._passed: list[tuple[float, str, dict[Segment, float]]] = []  # what marketing was written before
@@ -128,6 +130,7 @@ class Laws:
                 self._ledger.broken("validity", f"{segment.place} is written after its validity")
         self._doubtful(carrier, bind, segment)
         self._pace(carrier, now, caught_up=caught_up)
+        self._pace_of_number(segment.message.number, now, caught_up=caught_up)
 
     def _state(self, segment: Segment) -> None:
         if segment.state == State.SUBMITTING:
@@ -176,7 +179,7 @@ class Laws:
         sent.append(now)
         while sent[0] <= now - 1:
             sent.popleft()
-        if len(sent) > max(1, int(settings.throughput)):
+        if len(sent) > max(1, int(settings.throughput)) + settings.burst:
             self._ledger.broken(
                 "throughput", f"{len(sent)} within a second on {carrier}, {settings.throughput:g} agreed"
             )
@@ -188,6 +191,17 @@ class Laws:
         self._passed.clear()
         self._unsettled.clear()
 
+    def _pace_of_number(self, number: str, now: float, *, caught_up: bool) -> None:
+        agreed = self.numbers.get(number, 0)
+        if not agreed or caught_up:
+            return
+        sent = self._paced[number]
+        sent.append(now)
+        while sent[0] <= now - 1:
+            sent.popleft()
+        if len(sent) > max(1, int(agreed)):
+            self._ledger.broken("throughput", f"{len(sent)} within a second from {number}, not {agreed:g}")
+
     def arrived(self, carrier: str, segment: Segment, *, unanswered: int) -> None:
         """A carrier has read a submit_sm; so many of its bind have no answer yet, and are not given up by us."""
         settings = self.carriers[carrier]
@@ -198,6 +212,10 @@ class Laws:
             return
         # First copies of a pair, in the order of their ids; what was scheduled, refused for now or in doubt is let pass
         # by others as the design has it.
+        if any(s.arrivals for s in message.gone) or (message.gone and not self.sticky):
+            # Refused, or failed by its receipt, on another carrier: later messages may have gone meanwhile. Without
+            # stickiness later messages go to any carrier of the route.
+            return
         first_of_all = next(iter(message.gone), segment)
         if first_of_all.history[0][2] == State.SCHEDULED or settings.order != "peer":
             return

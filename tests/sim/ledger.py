@@ -23,6 +23,8 @@ INBOUND_LABEL: Final = re.compile(r"<i(\d+)\.(\d+)>")
 _TRIGGERS: Final = """
 CREATE TEMP TRIGGER sim_m AFTER INSERT ON main.message BEGIN
  SELECT sim_message(new.id, new.app, new.number, new.peer, new.body, new.receipt, new.expires_at); END;
+CREATE TEMP TRIGGER sim_n AFTER UPDATE ON main.message BEGIN
+ SELECT sim_message(new.id, new.app, new.number, new.peer, new.body, new.receipt, new.expires_at); END;
 CREATE TEMP TRIGGER sim_s AFTER INSERT ON main.segment BEGIN
  SELECT sim_segment(new.message_id, new.part, new.carrier, new.lane, new.rank, -1, new.state, new.in_doubt); END;
 CREATE TEMP TRIGGER sim_u AFTER UPDATE ON main.segment BEGIN
@@ -149,7 +151,7 @@ class Ledger:
 
     def unwatch(self, con: sqlite3.Connection) -> None:
         """Takes the triggers away: they do not outlive the database under them."""
-        for name in ("sim_m", "sim_s", "sim_u", "sim_d", "sim_i", "sim_p", "sim_q"):
+        for name in ("sim_m", "sim_n", "sim_s", "sim_u", "sim_d", "sim_i", "sim_p", "sim_q"):
             con.execute(f"DROP TRIGGER temp.{name}")
 
     def saved(self, name: str) -> None:
@@ -187,6 +189,9 @@ class Ledger:
                 changes.append(self._segment(now, *row))
             elif kind == "m":
                 id, app, number, peer, body, receipt, expires_at = row
+                if id in self.messages:
+                    self.messages[id].receipt = bool(receipt)  # made anew for another carrier
+                    continue
                 found = LABEL.search(body.decode())
                 message = Message(id, app, number, peer, int(found[1]) if found else -1, bool(receipt), expires_at)
                 self.messages[id] = self.by_label[message.label] = message

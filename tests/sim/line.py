@@ -134,6 +134,8 @@ class Line:
                 carrier.acknowledged(delivery)
             else:
                 carrier.again(delivery)
+        elif isinstance(pdu, p.QuerySm):
+            carrier.asked(self, sequence, pdu)
         elif isinstance(pdu, p.EnquireLink):
             if not carrier.chance("deaf_to_enquiries"):
                 self.send(encode(p.EnquireLinkResp(), sequence))

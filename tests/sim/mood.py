@@ -67,6 +67,8 @@ class Mood:
         self.duplicates = habit(0.3)
         self.receipt_first = habit(0.5)
         self.enroute = habit(0.3)
+        self.congested = habit(0.5)
+        self.queries = rng.choice(("answered", "refused", "ignored"))
         self.answer_time = rng.choice(((0.0, 0.0), (0.0, 0.05), (0.01, 0.4), (0.0, 1.5)))
         self.receipt_time = rng.choice(((0.0, 0.2), (0.1, 3.0), (1.0, 15.0)))
         self.receipt_form = rng.choice(("both", "tlv", "text"))

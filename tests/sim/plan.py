@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 
+from gateway.settings import Number
 from tests.sim.mood import Mood
 from tests.sim.streams import Weather
 
@@ -44,6 +45,14 @@ class CarrierPlan:
             "refused_delay": 5,
             "retry_delay": rng.choice((0.2, 1, 3)),
             "throttle_pause": rng.choice((0.1, 0.5, 2)),
+            "burst": rng.choice((0, 0, 0, 3)),
+            "adapt": rng.random() < 0.7,
+            "receipt_segments": rng.choice(("each", "each", "each", "any", "last", "first")),
+            "message_id": "auto",
+            "query": rng.random() < 0.3,
+            "query_after": 10,
+            "query_interval": 10,
+            "query_rate": rng.choice((1, 20)),
             "interface_version": rng.choice(("3.4", "3.4", "5.0")),
             "text_receipts": rng.random() < 0.3,
         }
@@ -84,6 +93,8 @@ class Plan:
         for _ in range(rng.choice((0, 0, 1, 2))):
             what = rng.choice(("pause", "drain", "rebind"))
             self.holds.append((rng.uniform(1, self.seconds), rng.choice(self.carriers).name, what, rng.uniform(1, 8)))
+        self.sticky = True
+        self.rates = [rng.choice((0, 0, 1, 4)) for _ in self.numbers]
         self.routes = self._routes(rng)
         self.look_ahead = rng.choice((1, 5, 50, 2000))
         self.wishes = self._wishes(rng)
@@ -123,7 +134,8 @@ class Plan:
         section.append(f"failover_after = {rng.choice((1, 3, 30))}")
         section.append(f"failover_on_refusal = {_toml(rng.random() < 0.7)}")
         section.append(f"failover_on_receipt = {_toml(rng.random() < 0.3)}")
-        section.append(f"sticky = {_toml(rng.random() < 0.7)}")
+        self.sticky = rng.random() < 0.7
+        section.append(f"sticky = {_toml(self.sticky)}")
         return ["\n".join(section)]
 
     def _submit(self, rng: Random, label: int, at: float, app: str) -> dict[str, Any]:
@@ -182,8 +194,9 @@ class Plan:
             if self.variant and i == 0:
                 settings["retry_delay"] = 0.5 + self.variant
             sections.append("[[carriers]]\n" + "\n".join(f"{key} = {_toml(value)}" for key, value in settings.items()))
-        for number, name in self.numbers.items():
-            sections.append(f'[[numbers]]\nnumber = "{number}"\ncarrier = "{name}"')
+        for (number, name), rate in zip(self.numbers.items(), self.rates, strict=True):
+            own = f"\nthroughput = {rate}" if rate and "throughput" in Number.model_fields else ""
+            sections.append(f'[[numbers]]\nnumber = "{number}"\ncarrier = "{name}"{own}')
         sections += self.routes
         first = next(iter(self.numbers))
         sections.append('[[apps]]\nname = "crm"\nuid = [2001]')

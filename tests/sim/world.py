@@ -51,6 +51,7 @@ class World:
         self.settings: Settings = load(path, {})
         steady = frozenset(c.name for c in plan.carriers if c.weather.steady)
         self.laws = Laws(ledger, self.settings.carriers_by_name, self._now_ms, steady)
+        self.laws.sticky = plan.sticky
         self._rng = Random(f"{seed}/world")
         rng = Random(f"{seed}/disk")
         self.disk = Disk(rng, ledger, DiskMood(rng), plan.seconds)
@@ -215,6 +216,9 @@ class World:
         store.reader = SimReader(self.disk)
         self.settings = load(self.path, {})
         self.laws.carriers = self.settings.carriers_by_name
+        self.laws.numbers = {
+            value: getattr(number, "throughput", 0) for value, number in self.settings.numbers_by_value.items()
+        }
         self.daemon = Daemon(
             self.settings,
             path=self.path,
