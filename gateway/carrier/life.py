@@ -388,6 +388,8 @@ class Life(ABC):
     def _how_long(self, now: float) -> None:
         for kind, binds in self._directions():
             since = self._down_since[kind]
+            if all(b.state == "awaiting" for b in binds) and (kind == "no_receiver" or not self._me.something_waits()):
+                continue  # it connects when it has something for us
             if since is not None and now - since >= DOWN_AFTER and not (kind != "down" and "down" in self.alarm_list):
                 error = next((b.last_error for b in binds if b.last_error), "no attempt has ended yet")
                 self.alarm_list.set(kind, error)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from gateway.carrier.connection import keep_alive
 from gateway.log import logger
 from gateway.smpp.pdu import Outbind
 from gateway.smpp.session import Closed, CloseReason, RequestReceived, Session
@@ -110,6 +111,7 @@ class Outbinds:
         except OSError:  # gone already
             await trio.aclose_forcefully(stream)
             return
+        keep_alive(stream)
         await self.serve(stream, peer)
 
     async def serve(self, stream: trio.abc.Stream, peer: str) -> None:

@@ -180,8 +180,8 @@ class Traffic(ABC):
                 self.last_error = f"{len(expired)} submits without an answer"
                 hooks.unanswered(self._me, expired)
             self._settling = []
-            if self._going and self.session is not None and not self.session.outstanding:
-                self.carrier.all_answered()
+        if self._going and self.session is not None and not self.session.outstanding:
+            self.carrier.all_answered()
         if arrived:
             self.unanswered += len(arrived)
             assert self.session is not None

@@ -262,8 +262,10 @@ class Outbound:
         self.refill(carrier.name)
 
     def waiting(self, carrier: Carrier) -> bool:
-        """Whether something could be claimed, from memory or from disk."""
+        """Whether something could be claimed, from memory or from disk; not while the store keeps it."""
         queue = self.queues[carrier.name]
+        if queue.reserved or not self.writer.healthy:
+            return False
         return queue.waiting or bool(queue.wants_page())
 
     def stalled(self, carrier: Carrier) -> None:

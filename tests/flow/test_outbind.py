@@ -15,7 +15,7 @@ from gateway.carrier.outbind import MOST_OCTETS, MOST_OPEN, NEED_WAIT, OUTBIND_W
 from gateway.smpp import pdu as p
 from gateway.smpp.codec import encode
 from gateway.smpp.constants import CommandStatus
-from tests.support.wire import Held, Wire, carrier, segments, settings
+from tests.support.wire import Held, Notes, Wire, carrier, segments, settings
 
 Clock = trio.testing.MockClock
 SMSC = "192.0.2.7"
@@ -281,3 +281,22 @@ def test_settings_say_who_connects_to_whom() -> None:
             settings(**{**OUTBIND, "outbind": "127.0.0.1:2776", **given})
     assert settings(**{**OUTBIND, "outbind": "[::1]:2776", "outbind_password": ""}).outbind_address == ("::1", 2776)
     assert settings(**{**OUTBIND, "outbind": "0.0.0.0:2776"}).endpoints == ()
+
+
+async def test_waiting_for_an_outbind_is_no_alarm_unless_there_is_something_to_send(
+    autojump_clock: Clock, port: None
+) -> None:
+    class Waiting(Notes):
+        def waiting(self, carrier: Any) -> bool:
+            return True
+
+    async with called(bind="transceiver") as c:
+        await trio.sleep(1000)
+        assert c.held.carrier.alarms() == []
+        c.held.carrier.hooks = Waiting()
+        await trio.sleep(10)
+        assert [a["kind"] for a in c.held.carrier.alarms()] == ["down"]
+        c.held.carrier.hooks = c.held.notes
+        await c.bound()
+        await c.held.bound()
+        assert c.held.carrier.alarms() == []

@@ -43,6 +43,7 @@ class CarrierPlan:
             "reconnect_min": 1,
             "reconnect_max": rng.choice((1, 4)),
             "refused_delay": 5,
+            "already_bound_delay": 5,
             "retry_delay": rng.choice((0.2, 1, 3)),
             "throttle_pause": rng.choice((0.1, 0.5, 2)),
             "burst": rng.choice((0, 0, 0, 3)),

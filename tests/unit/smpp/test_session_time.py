@@ -301,3 +301,49 @@ def test_a_request_that_expires_lets_the_peers_unbind_go() -> None:
 def test_limits_that_make_no_sense(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
         SessionConfig(**{name: value})  # type: ignore[arg-type]
+
+
+# --- reading that is stopped at our own will ---
+
+
+def test_silence_while_nothing_is_read_says_nothing_of_the_peer() -> None:
+    esme = bound(response_timeout=10.0, enquire_link=30.0)
+    esme.deaf(True, 5.0)
+    assert esme.next_deadline() == math.inf
+    assert esme.on_deadline(1000.0) == []
+    assert esme.state is SessionState.BOUND_TRX
+    esme.deaf(False, 1000.0)
+    assert due(esme, 1030.0) == []
+    assert esme.enquiring
+
+
+def test_an_enquire_link_whose_answer_we_do_not_read_ends_nothing() -> None:
+    esme = bound(response_timeout=10.0, enquire_link=30.0)
+    assert due(esme, 30.0) == []
+    assert esme.enquiring
+    esme.deaf(True, 35.0)
+    assert esme.on_deadline(40.0) == []
+    assert not esme.enquiring
+    assert esme.state is SessionState.BOUND_TRX
+    esme.deaf(False, 50.0)
+    assert due(esme, 80.0) == []
+    assert [type(e) for e in due(esme, 90.0)] == [Closed], "from then on it counts again"
+
+
+def test_half_a_pdu_that_we_do_not_go_on_reading_is_not_the_peers_fault() -> None:
+    esme = bound(enquire_link=0.0, partial_frame=5.0)
+    assert esme.receive_data(encode(MO, 9)[:10], 1.0) == []
+    esme.deaf(True, 2.0)
+    assert esme.on_deadline(100.0) == []
+    esme.deaf(False, 100.0)
+    [closed] = due(esme, 105.0)
+    assert isinstance(closed, Closed)
+    assert closed.reason is CloseReason.PARTIAL_FRAME
+
+
+def test_requests_expire_also_while_nothing_is_read() -> None:
+    esme = bound(response_timeout=10.0, enquire_link=0.0)
+    esme.send_request(TEXT, 0.0, "token")
+    esme.deaf(True, 1.0)
+    [expired] = due(esme, 10.0)
+    assert isinstance(expired, RequestExpired)
