@@ -94,7 +94,7 @@ class Plan:
         for _ in range(rng.choice((0, 0, 1, 2))):
             what = rng.choice(("pause", "drain", "rebind"))
             self.holds.append((rng.uniform(1, self.seconds), rng.choice(self.carriers).name, what, rng.uniform(1, 8)))
-        self.sticky = True
+        self.sticky = True  # whether all messages of a pair stay together
         self.rates = [rng.choice((0, 0, 1, 4)) for _ in self.numbers]
         self.routes = self._routes(rng)
         self.look_ahead = rng.choice((1, 5, 50, 2000))
@@ -130,13 +130,15 @@ class Plan:
             for name in carriers
         ]
         section = ["[[routes]]", 'name = "main"', f"carriers = [{', '.join(ways)}]"]
-        if rng.random() < 0.5:
+        of_some = rng.random() < 0.5
+        if of_some:
             section.append(f'classes = ["{rng.choice(("transactional", "marketing"))}"]')
         section.append(f"failover_after = {rng.choice((1, 3, 30))}")
         section.append(f"failover_on_refusal = {_toml(rng.random() < 0.7)}")
         section.append(f"failover_on_receipt = {_toml(rng.random() < 0.3)}")
-        self.sticky = rng.random() < 0.7
-        section.append(f"sticky = {_toml(self.sticky)}")
+        sticky = rng.random() < 0.7
+        section.append(f"sticky = {_toml(sticky)}")
+        self.sticky = sticky and not of_some
         return ["\n".join(section)]
 
     def _submit(self, rng: Random, label: int, at: float, app: str) -> dict[str, Any]:
