@@ -101,15 +101,22 @@ _OUTCOMES: Final = {
     "duplicate": "; as one before",
     "contradiction": "; contradicts one before, which counts",
     "stale": "; of an attempt that does not count any more",
+    "held": "; whether it goes to another carrier is open",
 }
 
 
 def _receipt(e: Entry) -> str:
     error = f", error {e['error']}" if e["error"] else ""
     of = f" for {e['id']}" if e.get("id") else ""
-    return (
-        f"receipt from {e['carrier']}{of}: {receipt_state(e['receipt_state'])}{error}{_OUTCOMES.get(e['outcome'], '')}"
-    )
+    by = f", by its clock at {e['carrier_done_at']}" if e.get("carrier_done_at") else ""
+    state, outcome = receipt_state(e["receipt_state"]), _OUTCOMES.get(e["outcome"], "")
+    return f"receipt from {e['carrier']}{of}: {state}{error}{by}{outcome}"
+
+
+def _query(e: Entry) -> str:
+    state = receipt_state(e["receipt_state"])
+    error = f", error {e['error']}" if e.get("error") else ""
+    return f"query_sm to {e['carrier']}: {status(e['status'])}" + (f", {state}{error}" if state is not None else "")
 
 
 def _ended(e: Entry) -> str:
@@ -143,6 +150,7 @@ _WORDS: Final[dict[str, Callable[[Entry], str]]] = {
     "in_doubt": _doubt,
     "resend": lambda e: "an operator had it sent once more",
     "rerouted": _rerouted,
+    "query": _query,
     "receipt": _receipt,
     "ended": _ended,
     "event": _event,

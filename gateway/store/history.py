@@ -157,6 +157,7 @@ _WHAT: Final = {
     "retry": "submit_sm_resp",
     "refused": "submit_sm_resp",
     "late": "submit_sm_resp",
+    "sent": "submit_sm_resp",
     "doubt": "in_doubt",
     "more": "not_kept",
 }

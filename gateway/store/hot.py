@@ -246,6 +246,12 @@ DELETE_RETRY: Final = Values(
     2,
 )
 
+ACCEPTED: Final = Values(
+    "WITH v(mid) AS (VALUES {values}) SELECT s.message_id, s.part, s.carrier, s.bind, s.written_at, s.sent_at,"
+    " s.smsc_message_id FROM v CROSS JOIN segment s ON s.message_id = v.mid WHERE s.sent_at IS NOT NULL",
+    1,
+)
+
 # Where the numbers of a message's traces stand; null: it has none.
 LAST_TRACE: Final = Values(
     "WITH v(mid) AS (VALUES {values}) SELECT v.mid, (SELECT max(t.id) FROM trace t WHERE t.message_id = v.mid) FROM v",

@@ -17,6 +17,7 @@ from gateway.model import State
 from gateway.store.ends import End, end_segments
 from gateway.store.hot import INSERT_SEGMENT, Row, Values
 from gateway.store.sticky import StickyRow, put_sticky
+from gateway.store.trace import accepted
 from gateway.store.tx import Op, Tx
 
 Cause = Literal["down", "drained", "refused", "receipt", "order"]
@@ -200,6 +201,8 @@ def move(tx: Tx, going: list[tuple[Candidate, Plan]], cause: Cause) -> list[Move
             Moved(c.id, c.app, c.number, c.peer, c.lane, c.rank, c.carrier, p.carrier, cause, waited, p.parts, p.sticky)
         )
         tx.trace(c.id, 0, "rerouted", c.carrier, {"to": p.carrier, "cause": cause})
+    if cause == "receipt":
+        tx.traces += accepted(tx.con, [c.id for c, _ in going], tx.now)
     DELETE_SEGMENTS.run(tx.con, [(c.id,) for c, _ in going])
     INSERT_SEGMENT.run(tx.con, segments)
     UPDATE_MESSAGE.run(tx.con, messages)

@@ -14,6 +14,7 @@ The kinds, and what ``detail`` has (times are ms since 1970, statuses numbers):
 | `late` | an answer after its time: `status`, `id` (smsc_message_id), `bind` |
 | `receipt` | one that did not end its segment: `outcome`, `receipt_state`, `error`, `id` |
 | `resend` | an operator had it sent once more |
+| `sent` | an attempt that was accepted, before the message went elsewhere: `status`, `id`, `bind`, `written`, `came` |
 | `rerouted` | taken to another carrier: `to`, `cause` |
 | `query` | a query_sm: `status`, `receipt_state`, `error` |
 | `more` | a number: so many are not kept |
@@ -26,7 +27,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from gateway.store.hot import LAST_TRACE, PUT_TRACE, Row
+from gateway.store.hot import ACCEPTED, LAST_TRACE, PUT_TRACE, Row
 
 MOST: Final = 50
 """Traces that are kept of a message."""
@@ -65,6 +66,15 @@ def write(con: sqlite3.Connection, traces: list[Trace]) -> int:
     rows += [(mid, MOST + 1, 0, at, MORE, "", str(count)) for mid, (count, at) in beyond.items()]
     PUT_TRACE.run(con, rows)
     return sum(count for count, _ in beyond.values())
+
+
+def accepted(con: sqlite3.Connection, ids: list[int], now: int) -> list[Trace]:
+    """Traces of what `segment` says of accepted attempts, for messages whose segments are about to be made anew."""
+    found: list[Trace] = []
+    for mid, part, carrier, bind, written_at, sent_at, raw in ACCEPTED.fetch(con, [(mid,) for mid in ids]):
+        detail = {"status": 0, "id": raw, "bind": bind, "written": written_at, "came": sent_at}
+        found.append(Trace(mid, part, now, "sent", carrier, detail))
+    return found
 
 
 def read(con: sqlite3.Connection, message_id: int) -> list[Trace]:

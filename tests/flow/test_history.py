@@ -8,6 +8,7 @@ import pytest
 from trio.testing import MockClock
 
 from tests.support.apps import AppClient
+from tests.support.carriers import routes, stage
 from tests.support.daemons import gateway
 from tests.support.smsc import Submitted, peers, withhold
 
@@ -164,6 +165,32 @@ async def test_receipts_that_change_nothing(autojump_clock: MockClock) -> None:
             ("no_change", 1),
             ("settled", 2),
         ]
+
+
+async def test_what_was_with_another_carrier_first(autojump_clock: MockClock) -> None:
+    async with stage(extra=routes(given="failover_on_receipt = true")) as s:
+        acme, beta = s.smsc["acme"], s.smsc["beta"]
+        app = await s.running.connect()
+        id = await app.submit("x", to=TO)
+        await app.until_state(id, "sent")
+        acme.receipt(acme.submits[0], "UNDELIV", error="069")
+        await beta.came(1)
+        await s.running.settled()
+        acme.receipt(acme.submits[0], "DELIVRD")
+        await s.running.settled()
+        found = await entries(app, id)
+        acme_id, beta_id = acme.submits[0].message_id, beta.submits[0].message_id
+        assert [e for e in told(found, "what", "carrier", "id") if e[0] in ("submit_sm", "submit_sm_resp")] == [
+            ("submit_sm", "acme", None),
+            ("submit_sm_resp", "acme", acme_id),
+            ("submit_sm", "beta", None),
+            ("submit_sm_resp", "beta", beta_id),
+        ]
+        (moved,) = [e for e in found if e["what"] == "rerouted"]
+        assert (moved["carrier"], moved["to"], moved["cause"]) == ("acme", "beta", "receipt")
+        receipts = [e for e in found if e["what"] == "receipt"]
+        assert told(receipts, "carrier", "outcome") == [("acme", "held"), ("acme", "stale")]
+        assert (found[0]["tried"], found[0]["route"] is not None) == (["acme"], True)
 
 
 async def test_segments_each_have_their_own(autojump_clock: MockClock) -> None:

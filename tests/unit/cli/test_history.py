@@ -57,6 +57,15 @@ EVENT = {
             {"what": "rerouted", "part": None, "carrier": "acme", "to": "backup", "cause": "down"},
             "taken from acme to backup: down",
         ),
+        (
+            {"what": "query", "part": 1, "carrier": "acme", "status": 0, "receipt_state": 5, "error": "069"},
+            "query_sm to acme: 0x00 ESME_ROK, UNDELIVERABLE, error 069",
+        ),
+        (
+            {"what": "query", "part": 1, "carrier": "acme", "status": 0x67, "receipt_state": None, "error": None},
+            "query_sm to acme: 0x67 ESME_RQUERYFAIL",
+        ),
+        (RECEIPT | {"outcome": "held"}, "whether it goes to another carrier is open"),
         (RECEIPT, "receipt from acme for A1: UNDELIVERABLE, error 069"),
         (RECEIPT | {"outcome": "duplicate"}, "; as one before"),
         (RECEIPT | {"outcome": "contradiction", "receipt_state": None}, "None, error 069; contradicts one before"),

@@ -76,6 +76,7 @@ LOOKUPS = {
     ],
     "MATCH_PARKED": ["SEARCH p USING INDEX parked_receipt_key (carrier=? AND key=?)"],
     "DELETE_PARKED": ["SEARCH parked_receipt USING INTEGER PRIMARY KEY (rowid=?)"],
+    "ACCEPTED": ["SEARCH s USING PRIMARY KEY (message_id=?)"],
     "LAST_TRACE": ["SEARCH t USING PRIMARY KEY (message_id=?)"],
     "PUT_TRACE": [],
     "DELETE_RETRY": ["SEARCH retry USING PRIMARY KEY (stream=? AND seq=?)"],
