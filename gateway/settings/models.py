@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from gateway.settings.base import Section
 from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
+from gateway.settings.carrier.versions import SMPP_3_3
 from gateway.settings.routes import Route, route_warnings
 from gateway.settings.routing import SHORTEST_KEY, App, Handler, Number
 from gateway.settings.secret import Secret
@@ -121,6 +122,10 @@ def _carrier_warnings(carrier: Carrier) -> list[str]:
         )
     if not carrier.password:
         found.append(f"{where}: the password is empty")
+    if carrier.interface_version == SMPP_3_3 and carrier.bind == "transceiver":
+        found.append(f'{where}: SMPP 3.3 has no transceivers; bind = "pair" is for that')
+    if carrier.receipt_text is not None and carrier.receipts is False:
+        found.append(f"{where}: receipt_text is without effect with receipts = false")
     if carrier.enquire_link == 0:
         found.append(f"{where}: enquire_link = 0: a dead connection is noticed only by unanswered submits")
     found += _secret_warnings(f"{where}: password", carrier.password)

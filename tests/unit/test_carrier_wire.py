@@ -185,3 +185,53 @@ def test_smpp_3_3_has_no_tlvs(given: dict[str, Any]) -> None:
     assert settings(interface_version="3.3")
     with pytest.raises(ValueError, match=r'interface_version = "3.4" beside .*: SMPP 3.3 has no TLVs'):
         settings(interface_version="3.3", **given)
+
+
+# --- whole frames, field by field as SMPP 3.4 §4.4.1 has them ---------------------------------------------------------
+
+HEADER = "00000004 00000000 00000001"  # command_id, command_status, sequence_number; the length goes before it
+NOTHING = "00 00"  # schedule_delivery_time, validity_period
+FRAMES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    (
+        {},
+        {},
+        f"""{HEADER} 00  01 01 333337303030303030303100  01 01 333336313233343536373800
+        00 00 00  {NOTHING}  01 00 00 00  05 68656c6c6f""",
+    ),
+    (  # an absolute time: 10:31:30 on a clock 22 quarter hours ahead (§7.1.1)
+        {"validity_format": "absolute", "time_zone": "+05:30"},
+        {"validity": True},
+        f"""{HEADER} 00  01 01 333337303030303030303100  01 01 333336313233343536373800
+        00 00 00  00 3236313132323130333133303032322b00  01 00 00 00  05 68656c6c6f""",
+    ),
+    (  # message_payload 0x0424 in place of short_message (§5.3.2.32), a vendor's TLV behind it
+        {"longest_short_message": 4, "tlvs": {"0x1400": "1701158019811140068"}},
+        {"number": "ACME"},
+        f"""{HEADER} 00  05 00 41434d4500  01 01 333336313233343536373800
+        00 00 00  {NOTHING}  01 00 00 00  00
+        0424 0005 68656c6c6f  1400 0013 31373031313538303139383131313430303638""",
+    ),
+    (  # a short code as TON 0, NPI 1; a national destination (TON 2, §5.2.5); a service_type
+        {
+            "dest_national": True,
+            "national_prefix": "0",
+            "source_types": {"short_code": "0/1"},
+            "service_type": "VMA",
+        },
+        {"number": "38008"},
+        f"""{HEADER} 564d4100  00 01 333830303800  02 01 3036313233343536373800
+        00 00 00  {NOTHING}  01 00 00 00  05 68656c6c6f""",
+    ),
+    (  # + on both sides
+        {"source_plus": True, "dest_plus": True},
+        {},
+        f"""{HEADER} 00  01 01 2b333337303030303030303100  01 01 2b333336313233343536373800
+        00 00 00  {NOTHING}  01 00 00 00  05 68656c6c6f""",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "message", "octets"), FRAMES)
+def test_whole_frames(given: dict[str, Any], message: dict[str, Any], octets: str) -> None:
+    frame = bytes.fromhex("".join(octets.split()))
+    assert encode(submit(message=message, **given), 1) == (len(frame) + 4).to_bytes(4) + frame

@@ -233,3 +233,17 @@ def test_the_guide_names_only_settings_that_there_are() -> None:
     named = set(re.findall(r"`([a-z][a-z0-9]*(?:_[a-z0-9]+)+)(?: =[^`]*)?`", text))
     known = {*Carrier.model_fields, *NAMES, *REASONS, "error_code", "smsgw_receipts_overdue_total"}
     assert named - known == set()
+
+
+def test_what_is_probably_not_wanted_is_warned_of(config: Loader) -> None:
+    def warned(lines: str) -> list[str]:
+        return [w for w in config(CARRIER + lines).warnings() if "SMPP 3.3" in w or "receipt_text" in w]
+
+    assert warned("") == []
+    assert warned('interface_version = "3.3"\n') == [
+        'carriers "acme": SMPP 3.3 has no transceivers; bind = "pair" is for that'
+    ]
+    assert warned('interface_version = "3.3"\nbind = "pair"\n') == []
+    assert warned('receipts = false\nreceipt_text = "Message {id} is {stat}"\n') == [
+        'carriers "acme": receipt_text is without effect with receipts = false'
+    ]
