@@ -27,6 +27,8 @@ _log = logger(component="outbound")
 PAGE: Final = 500
 EXPIRY_EVERY: Final = 5.0
 SLOW_EVERY: Final = 60.0
+SOON_PAGES: Final = 10
+"""Pages of parked receipts that are tried again each second while the form of a carrier's ids is to be learnt."""
 TOLD_KEPT_MS: Final = 3_600_000
 """How long the mark of a long message that was told of stays, for late copies of its parts."""
 
@@ -135,7 +137,7 @@ class Sweeper:
                 return
 
     async def _undecided(self) -> None:
-        """Tries parked receipts again of carriers whose form of ids was learnt, given up or set."""
+        """Tries parked receipts again of carriers whose form of ids was learnt, given up or set, or is to be learnt."""
         forms = self._store.writer.base.forms
         if forms.retry:
             carriers = frozenset(forms.retry)
@@ -145,11 +147,17 @@ class Sweeper:
             except Exception:
                 forms.retry |= carriers
                 raise
+        if forms.soon:
+            carriers = frozenset(forms.soon)
+            forms.soon -= carriers
+            recent = id_floor(self._store.clock.now_ms() - UNDECIDED_MS)
+            await self._try_parked(recent, carriers=carriers, pages=SOON_PAGES)
 
-    async def _try_parked(self, after: int, **which: Any) -> None:
+    async def _try_parked(self, after: int, *, pages: int | None = None, **which: Any) -> None:
         last: int | None = after
-        while last is not None:
+        while last is not None and pages != 0:
             last = (await self._store.writer.do(RetryParkedOp(last, **which))).last
+            pages = pages - 1 if pages is not None else None
 
     async def _validity(self) -> None:
         store = self._store

@@ -169,6 +169,7 @@ class Forms:
         self.fixed: Mapping[str, Form] = {}  # by carrier, where it is set; replaced as a whole
         self.known: dict[str, Known] = {}
         self.retry: set[str] = set()  # carriers whose parked receipts are to be tried again
+        self.soon: set[str] = set()  # the same of what came in the last minute, while no form is known
         self.dirty: set[str] = set()  # carriers of which more is known than is stored
 
     def load(self, con: sqlite3.Connection) -> None:
@@ -205,13 +206,14 @@ class Forms:
 class FormsChange:
     """The forms as a transaction under way sees them: copies of what it changes."""
 
-    __slots__ = ("_base", "_changed", "_kept", "_turned", "turns")
+    __slots__ = ("_base", "_changed", "_kept", "_turned", "soon", "turns")
 
     def __init__(self, base: Forms) -> None:
         self._base = base
         self._changed: dict[str, Known] = {}
         self._kept: set[str] = set()
         self._turned: set[str] = set()
+        self.soon: set[str] = set()
         self.turns = 0  # times that a form was learnt or given up
 
     def fixed(self, carrier: str) -> bool:
@@ -278,3 +280,4 @@ class FormsChange:
             base.dirty |= self._changed.keys()
         base.dirty -= self._kept
         base.retry |= self._turned
+        base.soon |= self.soon

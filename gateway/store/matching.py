@@ -3,7 +3,8 @@
 Where the form of a carrier's ids is set or learnt (`gateway.store.forms`), a receipt is looked for in that form alone.
 What only another form explains waits for a minute, since the response that it belongs to may still be on its way;
 then it counts, unless the form is set. Where the form is not known, exactly one segment over all forms has to agree
-with the peer's address. In either case two candidates mean none.
+with the peer's address, and the phone must have nothing unanswered that the receipt may be ahead of. In either case two
+candidates mean none.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.model import State
+from gateway.model import State, id_floor
 from gateway.store.ends import Facts
 from gateway.store.forms import Form, fold, key_in, keys_of
 from gateway.store.hot import MATCH_RECEIPT, Row
@@ -53,8 +54,9 @@ class ReceiptIn(msgspec.Struct):
     reason: str | None
     error: str | None
     at: int  # ms
-    undecided: bool = False  # it waits though there are segments that it may be for
     done: int | None = None  # when the carrier says that it came to its end, ms
+    undecided: bool = False  # it waits though there are segments that it may be for
+    against: bool = False  # it was counted as evidence against what was learnt
 
 
 class Match:
@@ -83,7 +85,8 @@ Found = list[tuple[ReceiptIn, Match]]
 def match(tx: Tx, receipts: list[ReceiptIn], *, fresh: bool = True) -> tuple[Found, list[ReceiptIn]]:
     """Finds the segments; most receipts are for an id of the current or the previous bucket, in the leading form.
 
-    ``fresh``: they come for the first time, so that one that contradicts what is learnt is evidence.
+    ``fresh``: they come for the first time. One that contradicts what is learnt is evidence then, where nothing else
+    can be meant, or when it has waited long enough.
     """
     bucket = smsc_bucket(tx.now)
     leads: dict[str, Form | None] = {}
@@ -198,8 +201,10 @@ def _decide(tx: Tx, r: ReceiptIn, matches: list[Match], *, fresh: bool) -> Match
     agreeing = [m for m in matches if same_peer(m.facts.peer, r.peer)]
     lead = tx.forms.lead(r.carrier)
     if lead is not None and agreeing and not any(lead in forms[fold(m.raw)] for m in agreeing):
-        if fresh and len(_distinct(agreeing)) == 1:
-            tx.forms.contradicted(r.carrier)
+        if not r.against and len(_distinct(agreeing)) == 1 and (fresh or tx.now - r.at >= UNDECIDED_MS):
+            r.against = not _unanswered(tx, r, agreeing[0].facts.peer, agreeing[0].facts.id)
+            if r.against:
+                tx.forms.contradicted(r.carrier)
         if lead == tx.forms.lead(r.carrier):
             chosen = _in_another_form(tx, r, agreeing)
             r.undecided = chosen is None
@@ -211,7 +216,11 @@ def _decide(tx: Tx, r: ReceiptIn, matches: list[Match], *, fresh: bool) -> Match
         chosen = _only(agreeing, r.raw)
     if chosen is None and not agreeing:
         chosen = _by_id_alone(tx, r, matches, lead)
-    elif chosen is not None and chosen.state > State.IN_DOUBT and _ahead(tx, r, chosen):
+    elif (
+        chosen is not None
+        and (chosen.state > State.IN_DOUBT or (lead is None and len(forms) > 1))
+        and _ahead(tx, r, chosen)
+    ):
         chosen = None
     elif chosen is not None:
         explained = forms[fold(chosen.raw)]
@@ -220,6 +229,8 @@ def _decide(tx: Tx, r: ReceiptIn, matches: list[Match], *, fresh: bool) -> Match
         elif len(explained) == 1:
             tx.forms.matched(r.carrier, explained[0])
     r.undecided = chosen is None and bool(matches)
+    if r.undecided and lead is None:
+        tx.forms.soon.add(r.carrier)
     return chosen
 
 
@@ -252,7 +263,7 @@ def _in_another_form(tx: Tx, r: ReceiptIn, agreeing: list[Match]) -> Match | Non
     others = _distinct(agreeing)
     if len(others) != 1 or tx.forms.fixed(r.carrier) or tx.now - r.at < UNDECIDED_MS:
         return None
-    return None if _unanswered(tx, r.carrier, others[0].facts.peer, others[0].facts.id) else others[0]
+    return None if _unanswered(tx, r, others[0].facts.peer, others[0].facts.id) else others[0]
 
 
 def _by_id_alone(tx: Tx, r: ReceiptIn, matches: list[Match], lead: Form | None) -> Match | None:
@@ -270,27 +281,28 @@ def _by_id_alone(tx: Tx, r: ReceiptIn, matches: list[Match], lead: Form | None) 
     # What is at its end needs no receipt: this one is for a message with the same id whose response is not here yet.
     if len(alone) != 1 or alone[0].stale or alone[0].state > State.IN_DOUBT:
         return None
-    return None if _unanswered(tx, r.carrier, r.peer, alone[0].facts.id) else alone[0]
+    return None if _unanswered(tx, r, r.peer, alone[0].facts.id) else alone[0]
 
 
 def _ahead(tx: Tx, r: ReceiptIn, m: Match) -> bool:
-    """Whether a receipt for a segment at its end may be for another with the same id, whose response is to come."""
+    """Whether a receipt may be for another segment than the one found, whose response is still to come."""
     if r.state is None or tx.now - r.at >= UNDECIDED_MS:
         return False
-    return _unanswered(tx, r.carrier, m.facts.peer, m.facts.id)
+    return _unanswered(tx, r, m.facts.peer, m.facts.id)
 
 
 _UNANSWERED: Final = (
-    "SELECT 1 FROM (SELECT id FROM message WHERE peer = ? ORDER BY id DESC LIMIT ?) m"
+    "SELECT 1 FROM (SELECT id FROM message WHERE peer = ? AND id < ? ORDER BY id DESC LIMIT ?) m"
     " CROSS JOIN segment s ON s.message_id = m.id WHERE m.id != ? AND s.carrier = ?"
     f" AND (s.state IN ({int(State.SUBMITTING)}, {int(State.IN_DOUBT)})"
     f" OR (s.state = {int(State.QUEUED)} AND s.in_doubt > 0)) LIMIT 1"
 )
 
 
-def _unanswered(tx: Tx, carrier: str, peer: str, but: int) -> bool:
-    """Whether a phone has a segment on its way or in doubt at a carrier, of another message than ``but``."""
-    return tx.con.execute(_UNANSWERED, (peer, PEER_MESSAGES, but, carrier)).fetchone() is not None
+def _unanswered(tx: Tx, r: ReceiptIn, peer: str, but: int) -> bool:
+    """Whether a phone has a segment on its way or in doubt, of a message older than the receipt, other than ``but``."""
+    asked = (peer, id_floor(r.at + 1), PEER_MESSAGES, but, r.carrier)
+    return tx.con.execute(_UNANSWERED, asked).fetchone() is not None
 
 
 def _distinct(matches: list[Match]) -> list[Match]:
