@@ -273,6 +273,17 @@ class Metrics:
             ("carrier", "outcome"),
             counter=True,
         )
+        self.passed_over = Live(
+            "smsgw_route_passed_over",
+            "1 where a route passes a carrier over: it has been down for failover_after, or is drained.",
+            ("route", "carrier"),
+        )
+        self.sticky_pairs = Live(
+            "smsgw_sticky_pairs", "Pairs of number and peer held on another carrier than the first of their route.", ()
+        )
+        self.sticky_evicted = Live(
+            "smsgw_sticky_evicted", "Such pairs forgotten since there were too many.", (), counter=True
+        )
         self.backlog = Live("smsgw_stream_backlog", "Events that wait for an app or handler.", ("kind", "name"))
         self.store_state = Live(
             "smsgw_store_healthy", "1 where the database takes writes, 0 where it refuses them.", ()

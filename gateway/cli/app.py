@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import capture, carrier, check, messages, preview, send, service, simulate, status
+from gateway.cli import capture, carrier, check, messages, preview, route, send, service, simulate, status
 
 __all__ = ["UsageError", "app", "program"]
 
@@ -52,6 +52,7 @@ app.add_typer(messages.messages, name="messages")
 app.add_typer(carrier.carrier, name="carrier")
 app.command()(capture.capture)
 app.command()(status.reload)
+app.add_typer(route.route, name="route")
 app.add_typer(service.config, name="config")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.cli.common import ConfigOption, JsonOption, load_settings
 from gateway.cli.errors import USAGE
 from gateway.cli.output import cell, console, emit, inert, printed, table
+from gateway.cli.route import described, shown_routes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,7 @@ def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
             {"number": number.number, "carrier": number.carrier, "handlers": number.handlers}
             for number in settings.numbers
         ],
+        "routes": [described(route) for route in settings.routes],
         "handlers": [{"name": handler.name, "webhook": handler.webhook} for handler in settings.handlers],
         "apps": [
             {
@@ -197,6 +199,9 @@ def _show(settings: Settings, path: Path | None) -> None:
             numbers.add_row(cell(one["number"]), cell(one["carrier"]), cell(", ".join(goals)))
         console().print()
         printed(numbers)
+    if found["routes"]:
+        console().print()
+        printed(shown_routes(found["routes"]))
     apps = table("app", "known by", "numbers", "rights")
     for one in found["apps"]:
         known = [f"user {uid}" for uid in one["uid"]] + ["token"] * one["token"]

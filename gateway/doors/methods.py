@@ -14,6 +14,7 @@ from gateway.doors.acts import Acts, IdParams, ResolveParams, operator
 from gateway.doors.capturing import CaptureParams, Capturing
 from gateway.doors.carriers import CarrierActs, CarrierParams
 from gateway.doors.lookup import HistoryParams, Lookup, MessageParams, SearchParams
+from gateway.outbound.explain import Asked
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.outbox import Outbox
@@ -74,6 +75,7 @@ class Methods:
             "messages": (SearchParams, lookup.messages),
             "history": (HistoryParams, lookup.history),
             "preview": (Submit, self.preview),
+            "route": (Asked, self.route),
             "cancel": (IdParams, acts.cancel),
             "status": (NoParams, self.status),
             "subscribe": (SubscribeParams, self.subscribe),
@@ -95,6 +97,10 @@ class Methods:
             "carrier": prepared.row.carrier,
             "warnings": prepared.warnings,
         }
+
+    async def route(self, connection: Connection, params: Asked) -> object:
+        """Which carrier a message would go to, and why. Nothing is sent."""
+        return self.outbound.explain(connection.app, params)
 
     # --- events -------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
+
+import trio
 
 import trio
 
@@ -23,9 +26,11 @@ from gateway.model import State
 from gateway.outbound.answers import Answers
 from gateway.outbound.choice import Choice
 from gateway.outbound.doubts import Doubts
+from gateway.outbound.explain import Asked, Explainer, Standing
 from gateway.outbound.intake import Intake
 from gateway.outbound.loader import Loader
 from gateway.outbound.queue import CarrierQueue
+from gateway.outbound.request import App
 from gateway.outbound.reroute import Rerouter
 from gateway.settings import Settings
 from gateway.smpp.session import Session
@@ -104,6 +109,20 @@ class Outbound:
     def remove_carrier(self, name: str) -> None:
         """A carrier that is no longer there; what is queued for it waits."""
         self.carriers.pop(name, None)
+
+    def explain(self, app: App, asked: Asked) -> dict[str, Any]:
+        """Which carrier a message would go to, and why (`gateway.outbound.explain`). Raises Refusal."""
+        explainer = Explainer(self._settings, self.choice, self.intake.preparer, self._stands)
+        return explainer.explain(app, asked, self.clock.now_ms())
+
+    def _stands(self, name: str) -> Standing:
+        carrier = self.carriers.get(name)
+        since = None if carrier is not None and carrier.can_send else self.rerouter.down.get(name)
+        return Standing(
+            state=carrier.state if carrier is not None else "down",
+            down=None if since is None else round(trio.current_time() - since, 1),
+            queued=self.queue(name).queued,
+        )
 
     def queue(self, name: str) -> CarrierQueue:
         """The queue of a carrier."""

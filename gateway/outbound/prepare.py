@@ -95,7 +95,7 @@ class Preparer:
             peer = normalise(request.to, self._region).value
         except AddressError as error:
             raise Refusal("invalid_to", error.detail, field="to") from None
-        number = self._sender(app, request.from_)
+        number = self.sender(app, request.from_)
         carrier = self._carrier_of[number]
         message_id = self._ids.next()
         chosen: Chosen | None = None
@@ -191,7 +191,8 @@ class Preparer:
         way = self._way(request, carrier, options)
         return prepared, preview(_content(app, request), way, transliterated=_transliterates(request, carrier))
 
-    def _sender(self, app: App, wanted: str | None) -> str:
+    def sender(self, app: App, wanted: str | None) -> str:
+        """The number that an app sends from: the one named, or its only one. Raises Refusal."""
         if wanted is None:
             allowed = app.numbers if app.numbers is not None else self._carrier_of.keys()
             if len(allowed) != 1:

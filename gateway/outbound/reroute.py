@@ -50,6 +50,10 @@ class Rerouter:
         self.planner = Replanner(settings, outbound.choice, outbound.intake.preparer)
         outbound.writer.base.planner = self.planner
         outbound.writer.on_moved = self._arrived
+        metrics, choice = outbound.metrics, outbound.choice
+        metrics.passed_over.read = lambda: [(key, float(key in choice.away)) for key in self._after]
+        metrics.sticky_pairs.read = lambda: [((), len(choice.moved))]
+        metrics.sticky_evicted.read = lambda: [((), choice.evicted)]
         self.down: dict[str, float] = {}
         self._ready: frozenset[str] = frozenset()  # when it was last looked
         self._next_age = self._next_decision = 0.0
@@ -60,7 +64,7 @@ class Rerouter:
         self.planner.configure(settings)
         routes = settings.routes
         self._names = tuple(dict.fromkeys(carrier.name for route in routes for carrier in route.carriers))
-        self._after = {
+        self._after: dict[tuple[str, str], float] = {
             (route.name, carrier.name): route.failover_after for route in routes for carrier in route.carriers
         }
         # Carriers that a refusal may be taken from: whether this message's route is one of them is seen when it is.

@@ -125,6 +125,10 @@ class Ranking:
             groups.setdefault(carrier.preference, []).append(entry)
         self._groups = tuple(tuple(group) for group in groups.values())
 
+    def preference(self, name: str) -> int:
+        """The preference of one of its carriers."""
+        return next(carrier.preference for carrier in self.route.carriers if carrier.name == name)
+
     def home(self, key: str) -> str:
         """The carrier that is first for a key."""
         return _ordered(self._groups[0], key)[0]

@@ -41,6 +41,13 @@ class RouteCarrier(Section):
     )
 
 
+def _not_empty(value: tuple[RouteCarrier, ...]) -> tuple[RouteCarrier, ...]:
+    # Not by min_length: that counts the entries without those that are wrong, and says so beside what is wrong.
+    if not value:
+        raise fail("carriers", "at least one carrier")
+    return value
+
+
 class Route(Section):
     """Messages that go to these carriers. All conditions given must hold; the first route that matches is taken.
 
@@ -61,8 +68,8 @@ class Route(Section):
     prefixes: tuple[Annotated[str, AfterValidator(_prefix), Form("beginning of a number")], ...] = Field(
         (), description="To numbers that begin so, as `+44`; without `+` to short codes."
     )
-    carriers: tuple[RouteCarrier, ...] = Field(
-        min_length=1, description="Where to: a list of tables `{ name, weight, preference }`."
+    carriers: Annotated[tuple[RouteCarrier, ...], AfterValidator(_not_empty)] = Field(
+        description="Where to: a list of tables `{ name, weight, preference }`."
     )
     failover_after: Seconds = Field(
         30,
