@@ -168,12 +168,15 @@ class Captures:
                 self._forget(link)
 
     def watch(self, bind: Bind, link: Link) -> None:
-        """A bind has a new connection, of which nothing was read or written."""
+        """A bind has a new connection, of which nothing was read or written, but for an outbind."""
         wanted = [c for c in self.active if c.wanted(bind.name)]
         if wanted:
             tap = self._tap(bind, link, begun=True)
             for capture in wanted:
                 tap.join(capture)
+            door = bind.carrier.outbinds
+            if door is not None and (begun := door.begun.get(link.stream)):
+                tap.begin_with(begun)  # the outbind, read before it was known for which bind the connection is
 
     def _tap(self, bind: Bind, link: Link, *, begun: bool) -> _Tap:
         tap = self._taps.get(link)
@@ -215,6 +218,11 @@ class _Tap:
         """One less."""
         if capture in self.captures:
             self.captures.remove(capture)
+
+    def begin_with(self, data: bytes) -> None:
+        """All octets that were read of a connection before it had a tap."""
+        self._in = _Cut()
+        self.received(data)
 
     def received(self, data: bytes) -> None:
         """Octets that were read."""

@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Callable
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import trio
 
@@ -51,6 +52,7 @@ class Outbinds:
         assert settings.outbind_address is not None
         self.address = settings.outbind_address
         self.counts = dict.fromkeys(OUTCOMES, 0)
+        self.begun: WeakKeyDictionary[trio.abc.Stream, bytes] = WeakKeyDictionary()  # what was read, for a capture
         self.open = 0
         self._networks = settings.outbind_networks
         self._offer, self._take = trio.open_memory_channel[Made](0)
@@ -180,6 +182,7 @@ class Outbinds:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return None
             octets += len(data)
+            self.begun[stream] = self.begun.get(stream, b"") + data
             if events:
                 first = events[0]
                 whole = len(events) == 1 and isinstance(first, RequestReceived) and isinstance(first.pdu, Outbind)

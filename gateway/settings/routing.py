@@ -136,7 +136,11 @@ class App(Section):
     numbers: tuple[Annotated[str, StringConstraints(min_length=1, max_length=40)], ...] | None = Field(
         None, description="Numbers that it may send from and hear of; without it all."
     )
-    admin: bool = Field(False, description="May use the operator's methods: status of all, messages, resolve, reload.")
+    admin: bool = Field(
+        False,
+        description="May use the operator's methods: status of all, messages, resolve, carrier, reload, and capture, "
+        "which shows texts.",
+    )
     binary: bool = Field(
         False,
         description="May send binary messages, user data headers and ports, protocol_id, and TLVs to the same effect.",

@@ -11,9 +11,11 @@ import pytest
 import trio
 from trio.testing import memory_stream_pair
 
+from gateway.carrier.bind import Bind
+from gateway.carrier.capture import Capture, Captures, Opened, Piece
 from gateway.carrier.outbind import MOST_OCTETS, MOST_OPEN, NEED_WAIT, OUTBIND_WAIT, REFUSED_WAIT, Outbinds
 from gateway.smpp import pdu as p
-from gateway.smpp.codec import encode
+from gateway.smpp.codec import decode, encode
 from gateway.smpp.constants import CommandStatus
 from tests.support.wire import Held, Notes, Wire, carrier, segments, settings
 
@@ -300,3 +302,35 @@ async def test_waiting_for_an_outbind_is_no_alarm_unless_there_is_something_to_s
         await c.bound()
         await c.held.bound()
         assert c.held.carrier.alarms() == []
+
+
+async def test_a_capture_has_the_outbind_too(
+    autojump_clock: Clock, port: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captures, capture = Captures(), Capture(lambda _: True, None)
+    async with called(password="secret") as c:
+        captures.start(capture, c.held.carrier.binds)
+
+        def state(bind: Bind) -> None:
+            if bind.state == "binding" and bind.link is not None:
+                captures.watch(bind, bind.link)
+
+        monkeypatch.setattr(c.held.notes, "state", state)
+        wire = c.call()
+        for octet in encode(GOOD, 2):
+            await wire.stream.send_all(bytes([octet]))
+        await wire.accept()
+        await wire.send(p.EnquireLink(), 3)
+        await wire.expect(p.EnquireLinkResp)
+        opened, *pieces = await capture.take()
+        assert isinstance(opened, Opened)
+        assert (opened.ours, opened.begun) == (False, True)
+        seen = [(x.sent, decode(x.data)[2]) for x in pieces if isinstance(x, Piece)]
+        assert [(sent, type(pdu)) for sent, pdu in seen] == [
+            (False, p.Outbind),
+            (True, p.BindReceiver),
+            (False, p.BindReceiverResp),
+            (False, p.EnquireLink),
+            (True, p.EnquireLinkResp),
+        ]
+        assert [getattr(pdu, "password", None) for _, pdu in seen[:2]] == ["*****", "******"]
