@@ -99,13 +99,13 @@ def match(tx: Tx, receipts: list[ReceiptIn], *, fresh: bool = True) -> tuple[Fou
         else:
             lead = leads[r.carrier] = tx.forms.lead(r.carrier)
         # While no form is known the quick way is for ids that cannot be another's in another form.
-        key = key_in(lead or "same", r.raw) if lead is not None or len(keys_of(r.raw)) == 1 else None
-        if key is None:
-            slow.append(i)
-        else:
+        if lead == "same" or (lead is None and len(keys_of(r.raw)) == 1):
+            keys[i] = fold(r.raw)
+        elif lead is not None and (key := key_in(lead, r.raw)) is not None:
             keys[i] = key
+        else:
+            slow.append(i)
     left = list(keys)
-    counts: dict[str, int] = {}
     by_form = late = 0
     for b in (bucket, bucket - 1):
         if not left:
@@ -113,17 +113,20 @@ def match(tx: Tx, receipts: list[ReceiptIn], *, fresh: bool = True) -> tuple[Fou
         candidates = _fetch(tx, receipts, [(i, b, receipts[i].carrier, keys[i]) for i in left])
         for i, matches in candidates.items():
             r = receipts[i]
-            m = _sure([m for m in matches if same_peer(m.facts.peer, r.peer)], r.raw, leads[r.carrier] is None)
+            m: Match | None = matches[0]
+            assert m is not None
+            if len(matches) > 1 or m.raw != r.raw or not same_peer(m.facts.peer, r.peer):
+                m = _sure([m for m in matches if same_peer(m.facts.peer, r.peer)], r.raw, leads[r.carrier] is None)
             if m is None or (m.state > State.IN_DOUBT and _ahead(tx, r, m)):
                 continue
             found[i] = m
             by_form += m.raw != r.raw
-            counts[r.carrier] = counts.get(r.carrier, 0) + 1
         left = [i for i in left if i not in found]
-    for carrier, count in counts.items():
-        lead = leads[carrier]
-        if lead is not None:
-            tx.forms.matched(carrier, lead, count)
+    for carrier, lead in leads.items():
+        if lead is not None and found:
+            count = len(found) if len(leads) == 1 else sum([receipts[i].carrier == carrier for i in found])
+            if count:
+                tx.forms.matched(carrier, lead, count)
     slow = sorted(slow + left)
     if slow:
         decided = _decide_all(tx, receipts, slow, _search(tx, receipts, slow, bucket, leads), fresh=fresh)
