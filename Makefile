@@ -5,6 +5,7 @@
 #   make kills    the long runs: 200 kills under load
 #   make hostile  a carrier that does everything wrong beside an honest one, for a quarter of an hour
 #   make sim      thousands of simulated runs, each from a seed: SEEDS=n, FROM=k
+#   make rate     what is reached against a carrier that takes 200 segments a second
 #   make flood    100,000 first parts of long messages that never end, four ways
 #   make fuzz     ten million hostile inputs, and a million mutated PDUs each way against real processes
 #   make foreign  10,000 PDUs read by Wireshark, and texts counted by two other calculators, in full
@@ -17,7 +18,7 @@ PEERS := tests/foreign/node
 PEERS_STAMP := $(PEERS)/node_modules/.smsgw-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench kills hostile sim flood fuzz foreign docs clean
+.PHONY: help demo test lint format bench kills hostile sim rate flood fuzz foreign docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -59,6 +60,9 @@ kills: $(STAMP)
 
 hostile: $(STAMP)
 	$(RUN) tests.system.hostile
+
+rate: $(STAMP)
+	$(RUN) bench.rate
 
 flood: $(STAMP)
 	$(RUN) bench.flood

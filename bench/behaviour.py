@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 
 from bench import wire
 
@@ -20,6 +21,7 @@ class Behaviour:
     receipt_delay: from the answer to the receipt.
     receipt_form: `text` (Appendix B), `tlv`, or `both`.
     retry_after: from a temporary refusal of a deliver_sm to its repeat.
+    cap: submits that are taken in any sliding second; more are answered ESME_RTHROTTLED. 0: as many as come.
     faults: `name:share` with commas between; the names are a status (`0x58:0.01` refuses one in a hundred),
     `silent` (taken by nobody, never answered), `cut` (the same, and the connection closes), `undelivered`
     (a receipt UNDELIV instead of DELIVRD).
@@ -37,6 +39,7 @@ class Behaviour:
         receipt_delay: float = 0.0,
         receipt_form: str = "both",
         retry_after: float = 0.5,
+        cap: int = 0,
         faults: str = "",
         seed: int = 0,
     ) -> None:
@@ -54,7 +57,9 @@ class Behaviour:
         self._minute = -1.0
         self._dates = b""
         self._read_faults(faults)
-        self.plain = not self._bounds
+        self._cap = cap
+        self._taken: deque[float] = deque(maxlen=max(cap, 1))
+        self.plain = not self._bounds and not cap
         """Whether every submit is accepted, so that outcome() need not be asked."""
 
     def _read_faults(self, faults: str) -> None:
@@ -78,6 +83,11 @@ class Behaviour:
 
     def outcome(self) -> int:
         """The status of the next submit_sm_resp, or SILENT or CUT."""
+        if self._cap:
+            now = time.monotonic()
+            if len(self._taken) == self._cap and self._taken[0] > now - 1.0:
+                return wire.RTHROTTLED
+            self._taken.append(now)
         drawn = self._random.random()
         for bound, outcome in self._bounds:
             if drawn < bound:

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     add("--receipt-delay-ms", type=float, default=0.0, help="from the answer to the receipt")
     add("--receipt-form", choices=FORMS, default="both", help="what a receipt is told by (%(default)s)")
     add("--retry-ms", type=float, default=500.0, help="from a temporary refusal of a deliver_sm to its repeat")
+    add("--cap", type=int, default=0, help="submits taken in any second, more get ESME_RTHROTTLED; 0: no limit")
     add("--faults", default="", help="name:share,...; names: a status (0x58), silent, cut, undelivered")
     add("--seed", type=int, default=0, help="of the faults")
     add("--window", type=int, default=200, help="unacknowledged receipts on a bind")
@@ -156,6 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             receipt_delay=options.receipt_delay_ms / 1000,
             receipt_form=options.receipt_form,
             retry_after=options.retry_ms / 1000,
+            cap=options.cap,
             faults=options.faults,
             seed=options.seed,
         )

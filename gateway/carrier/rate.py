@@ -149,7 +149,7 @@ class Rate:
         else:
             found = rate  # too little was sent, or too lately, to tell more than that it is too much
         # Throttled well above what it stayed at: something was gained, and it is tried again as soon as at first.
-        if not rate and measured < START:
+        if measured < START and (not rate or self._stay == STAY_UNKNOWN):
             self._stay = STAY_UNKNOWN
         elif self._stay >= STAY and found < 1.1 * self._known:
             self._stay = min(self._stay * 2, LONGEST_STAY)
@@ -159,7 +159,7 @@ class Rate:
         self._in_use = 0.0
         self._lowered_at = now
         lowest = max(min(LOWEST, self.cap) if self.cap else LOWEST, FLOOR * self._peak)
-        self.now = min(max(BETA * found, lowest), self.cap or float("inf"))
+        self.now = min(max(BETA * found, lowest), rate or float("inf"), self.cap or float("inf"))
 
     def _count(self, segments: int, now: float) -> None:
         """Counts what was accepted in the last second, and the most of any, which is forgotten by and by."""

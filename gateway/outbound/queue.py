@@ -80,6 +80,7 @@ class CarrierQueue:
         self._lanes = (_Turns(), _Turns())
         self._busy: dict[Pair, deque[Outgoing] | None] = {}
         self._low: dict[Pair, Outgoing] = {}  # the messages of lane 1 that hold their pair
+        self._stepped: dict[Pair, Outgoing] = {}  # those that stepped back: before all others of lane 1
         self.slow = SlowNumbers(gates if gates is not None else {})
         self.take_back: Callable[[Outgoing], bool] = _nothing_claimed
         """Takes back the claims of a message that are not written; returns whether that was all that is open of it."""
@@ -358,8 +359,8 @@ class CarrierQueue:
         holder = self._low.get(pair)
         if holder is None or not (self.take_back(holder) if holder.open else holder.placed):
             return False
-        # It waits where it is, or comes back as its claims do; in its turn it waits for the pair.
-        del self._low[pair]
+        # It waits where it is, or comes back as its claims do, and gets its pair again before others of its lane.
+        self._stepped[pair] = self._low.pop(pair)
         holder.holds = False
         return True
 
@@ -375,6 +376,8 @@ class CarrierQueue:
 
     def _wait_for_pair(self, item: Outgoing, *, first: bool = False) -> None:
         pair = (item.number, item.peer)
+        if self._stepped.get(pair) is item:
+            del self._stepped[pair]
         others = self._busy[pair]
         if others is None:
             others = self._busy[pair] = deque()
@@ -401,14 +404,20 @@ class CarrierQueue:
     def finished(self, item: Outgoing) -> None:
         """Nothing of this message is open or waiting: its pair is free for the next, which goes first in its unit."""
         self.known.pop(item.id, None)
+        pair = (item.number, item.peer)
+        stepped = self._stepped.get(pair) if self._stepped else None
         if not item.holds:
+            if stepped is item:
+                del self._stepped[pair]
             return
         item.holds = False
-        pair = (item.number, item.peer)
         if item.lane:
             self._low.pop(pair, None)
         others = self._busy.get(pair)
-        if others:
+        if stepped is not None and not (others and not others[0].lane):
+            self._low[pair] = self._stepped.pop(pair)
+            stepped.holds = True
+        elif others:
             following = others.popleft()
             following.holds = True
             if following.lane:
@@ -431,6 +440,7 @@ class CarrierQueue:
             aside = [item for others in self._busy.values() for item in others or ()]
             self._busy.clear()
             self._low.clear()
+            self._stepped.clear()
             for item in aside:
                 self._back(item)
             for unit in self._units.values():
