@@ -104,6 +104,10 @@ class Traffic(ABC):
         assert self.session is not None
         self.session.send_request(pdu, trio.current_time(), ask)
 
+    def heard_since(self, at: float) -> bool:
+        """Whether anything came in on its session since then."""
+        return self.session is not None and self.session.received_at > at
+
     def flush(self) -> None:
         """Writes what was put in."""
         if self.link is not None:

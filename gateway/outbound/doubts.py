@@ -53,6 +53,10 @@ class Doubts:
     def doubt(self, bind: Bind, segments: list[SegmentOut], *, lost: bool = False) -> None:
         """``lost``: the session ended with them unanswered, and one of them may be why."""
         carrier = bind.carrier
+        silent = not lost and not bind.heard_since(max(s.written_at for s in segments))
+        if silent:
+            # They may have met a dead link: it is found out now, not when an enquire_link would have been due.
+            bind.probe()
         self._outbound.metrics.carrier(carrier.name).in_doubt.inc(len(segments))
         _log.warning("in_doubt", bind=bind.name, segments=len(segments), policy=carrier.settings.in_doubt)
         keys = [(s.message.id, s.part) for s in segments]
@@ -60,7 +64,7 @@ class Doubts:
         op = DoubtOp(
             keys,
             carrier.settings.in_doubt == "resend",
-            (bind, segments, lost),
+            (bind, segments, lost, silent),
             carrier=carrier.name,
             bind=bind.name,
             cause="lost" if lost else "timeout",
@@ -72,12 +76,16 @@ class Doubts:
         bind: Bind
         segments: list[SegmentOut]
         lost: bool
-        bind, segments, lost = op.context
+        silent: bool
+        bind, segments, lost, silent = op.context
         carrier = bind.carrier
         queue = self._outbound.queues[carrier.name]
         carrier.settled(bind, len(segments))
         now_ms = self._outbound.clock.now_ms()
-        waits = self._waits(bind, len(segments)) if lost else None
+        waits = None
+        if lost or silent:
+            # In silence, not before the link is either found alive or given up.
+            waits = self._waits(bind, len(segments), carrier.settings.response_timeout if silent else 0.0)
         for s in segments:
             item = s.message
             item.open -= 1
@@ -92,13 +100,13 @@ class Doubts:
         self._outbound.refill(carrier.name)
 
     @staticmethod
-    def _waits(bind: Bind, count: int) -> Iterator[float]:
+    def _waits(bind: Bind, count: int, probing: float) -> Iterator[float]:
         """Seconds that each copy waits after a session was lost, so that the bind is back first.
 
         What ended one session may end the next: it shall not find the bind beside while this one is down, and not meet
         all those again that it met before, for these would be held with it. New messages do not wait.
         """
-        first = bind.carrier.settings.reconnect_min * 1.5 + BIND_INTERVAL
+        first = probing + bind.carrier.settings.reconnect_min * 1.5 + BIND_INTERVAL
         apart = min(COPY_EVERY, COPIES_WITHIN / count)
         return (first + place * apart for place in range(count))
 

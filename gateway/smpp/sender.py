@@ -74,6 +74,11 @@ class Sender:
         """Free slots of the window. It says nothing about the state."""
         return self._config.window - len(self._windowed)
 
+    @property
+    def received_at(self) -> float:
+        """When octets last came in; when it was made, if none have."""
+        return self._received_at
+
     def outstanding_tokens(self) -> list[Any]:
         """Tokens of the requests that may have reached the peer and have no answer, oldest first.
 

@@ -29,7 +29,7 @@ async def test_resend_sends_once_more_and_then_holds(autojump_clock: MockClock) 
         after = await app.submit(labelled(2), to=PEER)
         await trio.sleep(9)
         assert len(g.smsc.submits) == 1
-        await trio.sleep(3)
+        await trio.sleep(14)
         assert [s.label for s in g.smsc.submits] == ["0001", "0001"]
         assert g.smsc.submits[0].pdu == g.smsc.submits[1].pdu
         await trio.sleep(12)
@@ -97,6 +97,37 @@ async def test_copies_after_a_lost_session_come_one_after_the_other(autojump_clo
         assert [s.label for s in submits[5:]] == ["0009", "0000", "0001", "0002", "0003", "0004"]
         assert submits[5].at == pytest.approx(again, abs=0.02)
         assert all(b.at - a.at >= 0.09 for a, b in pairwise(submits[6:]))
+
+
+async def test_no_copy_goes_to_a_link_that_may_be_dead(autojump_clock: MockClock) -> None:
+    """Submits expire and nothing came in: an enquire_link asks, and copies wait until the link is found dead."""
+    async with gateway(carrier='response_timeout = 2\nin_doubt = "resend"', answer=withhold) as g:
+        app = await g.connect()
+        await app.submit(labelled(0), to=peers(2)[0])
+        (first,) = await g.smsc.came(1)
+        first.bind.link.hold()
+        await app.submit(labelled(1), to=peers(2)[1])
+        await g.smsc.came(2)  # by the read that was under way; there is none after it
+        g.smsc.answer = lambda _: 0
+        again = await g.smsc.bound(2)
+        assert trio.current_time() - first.at < 6
+        submits = await g.smsc.came(4)
+        assert [(s.label, s.bind) for s in submits[2:]] == [("0000", again), ("0001", again)]
+        await g.settled()
+        assert g.segments("in_doubt") == [1, 1]
+
+
+async def test_a_link_that_lives_gets_the_copy_soon(autojump_clock: MockClock) -> None:
+    async with gateway(carrier='response_timeout = 2\nin_doubt = "resend"', answer=withhold) as g:
+        app = await g.connect()
+        one, other = await app.submits([{"to": p, "text": labelled(i)} for i, p in enumerate(peers(2))])
+        await g.smsc.came(2)
+        await trio.sleep(1)
+        g.smsc.respond(g.smsc.submits[1])
+        await trio.sleep(1.5)
+        assert [s.label for s in g.smsc.submits] == ["0000", "0001", "0000"]
+        assert await app.state(other) == "sent"
+        assert await app.state(one) == "submitting"
 
 
 async def test_what_certainly_was_not_written_is_not_in_doubt(autojump_clock: MockClock) -> None:
@@ -199,7 +230,7 @@ async def test_of_two_in_doubt_a_late_refusal_takes_away_one(autojump_clock: Moc
     async with gateway(carrier=RESEND, answer=withhold) as g:
         app = await g.connect()
         id = await app.submit(labelled(1), to=PEER)
-        await trio.sleep(22)
+        await trio.sleep(33)
         assert len(g.smsc.submits) == 2
         assert doubt(await app.message(id)) == [("in_doubt", 2)]
         g.smsc.respond(g.smsc.submits[1], 0x14)
@@ -216,7 +247,7 @@ async def test_a_late_refusal_of_the_first_leaves_its_copy_alone(autojump_clock:
     async with gateway(carrier=RESEND, answer=withhold) as g:
         app = await g.connect()
         id = await app.submit(labelled(1), to=PEER)
-        await trio.sleep(11)
+        await trio.sleep(23)
         assert doubt(await app.message(id)) == [("submitting", 1)]
         g.smsc.respond(g.smsc.submits[0], 0x58)
         await trio.sleep(2)
