@@ -58,6 +58,7 @@ class Bind(Traffic):
 
     def __init__(self, carrier: Carrier, name: str, kind: Kind, connector: Connector, rng: random.Random) -> None:
         super().__init__(carrier, name, kind)
+        self._me = self
         settings = carrier.settings
         self._connector = connector
         self.by_outbind = settings.outbind is not None and kind != "transmitter"
@@ -72,10 +73,6 @@ class Bind(Traffic):
         self._refused: int | None = None
         self._bound_at = 0.0
         self._tried = False
-
-    @property
-    def _me(self) -> Bind:
-        return self
 
     def silent_for(self, now: float) -> float:
         """Seconds since a submit was answered on this session, or since it was bound."""

@@ -43,6 +43,8 @@ class Traffic(ABC):
     window of segments can be in doubt after a kill.
     """
 
+    _me: Bind  # this bind, as those outside know it
+
     def __init__(self, carrier: Carrier, name: str, kind: Kind) -> None:
         self.carrier = carrier
         self.name = name
@@ -236,11 +238,6 @@ class Traffic(ABC):
             ask.done(None, None)
 
     # --- what the other half of a bind does ---------------------------------------------------------------------------
-
-    @property
-    @abstractmethod
-    def _me(self) -> Bind:
-        """This bind, as those outside know it."""
 
     @abstractmethod
     def _session_event(self, event: Event) -> None:
