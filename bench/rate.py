@@ -2,7 +2,7 @@
 
     python -m bench.rate [--cap 200] [--seconds 60] [--window 50] [--latency-ms 20] [--runs told,found] [--json]
 
-Each run queues more than goes out in its time, lets the daemon send, and counts by the sink's log, from the first
+Each run queues more than goes out in its time, then lets the daemon send, and counts by the sink's log from the first
 submit_sm on: what was accepted a second, the share that was throttled, and the most that was written in any second.
 `told`: the daemon has the cap as `throughput`. `found`: it has `throughput = 0`. Ends with 1 when told reaches less
 than 95% of the cap, or 0.5% of its submits are throttled, or more than the cap is written in any second; or when found
@@ -76,17 +76,19 @@ def most_in_a_second(times: Iterable[float]) -> int:
 def run(name: str, cap: int, seconds: float, window: int, latency_ms: float, directory: Path) -> Result:
     """One run in a new directory. Raises DaemonError, SinkError or OSError."""
     directory.mkdir()
-    carrier = {"throughput": cap if name == "told" else 0}
-    with SinkProcess(directory / "log", cap=cap, latency_ms=latency_ms, receipts=0) as sink:
-        text = config(directory, sink.port, window=window, carrier=carrier)
-        with DaemonProcess(directory, text) as daemon:
-            messages = int(cap * seconds * 1.2) + window
-            options = LoadOptions(str(daemon.socket), trace.load("otp"), messages=messages, subscribe=None)
-            with Load(options) as load:
-                load.submit_all()
-            began = sink.stats()["first_submit"]
+    carrier = {"throughput": cap if name == "told" else 0, "reconnect_max": 2}
+    with SinkProcess() as first:
+        port = first.port
+    # All is queued before the carrier is there, so that nothing else keeps the machine busy.
+    with DaemonProcess(directory, config(directory, port, window=window, carrier=carrier)) as daemon:
+        messages = int(cap * seconds * 1.2) + window
+        options = LoadOptions(str(daemon.socket), trace.load("otp"), messages=messages, subscribe=None)
+        with Load(options) as load:
+            load.submit_all()
+        with SinkProcess(directory / "log", port, cap=cap, latency_ms=latency_ms, receipts=0) as sink:
+            began = sink.wait_for(lambda stats: stats["first_submit"] > 0, 120)["first_submit"]
             time.sleep(max(0.0, began + seconds - time.monotonic()))
-        submits = [s for s in sink.read_log().submits if s.t <= began + seconds]
+            submits = [s for s in sink.read_log().submits if s.t <= began + seconds]
     return Result(
         name,
         cap,

@@ -17,6 +17,10 @@ BETA: Final = 0.9
 """What a throttling leaves of the rate that was accepted."""
 NEARLY: Final = 0.98
 """Share of the rate of the last throttling to which it comes back soon."""
+AGREED: Final = 0.9
+CHANCE_AFTER: Final = 15.0
+"""Where at least this share of the cap was accepted, and nothing was throttled for so many seconds, it comes back to
+the cap: what was agreed is thought to hold."""
 STEP: Final = 0.05
 """Share of that rate that is added for each second in use on the way back."""
 STAY: Final = 30.0
@@ -71,6 +75,7 @@ class Rate:
         self._peak = 0.0
         self._peak_at = 0.0
         self._known = 0.0  # what was accepted when it was last lowered; 0: it never was
+        self._level = 0.0  # to which it comes back soon
         self._in_use = 0.0  # seconds since then
         self._stay = STAY
         self._lowered_at = float("-inf")
@@ -81,7 +86,7 @@ class Rate:
         """Goes on with what another has found, as after a reload."""
         if not self.adapt or not other._known:
             return
-        for name in ("_known", "_in_use", "_stay", "_lowered_at", "_peak", "_peak_at"):
+        for name in ("_known", "_level", "_in_use", "_stay", "_lowered_at", "_peak", "_peak_at"):
             setattr(self, name, getattr(other, name))
         self.now = min(other.now, self.cap) if self.cap else other.now
 
@@ -102,13 +107,14 @@ class Rate:
         if rate and self._first and now < self._lowered_at + SPAN and self._in_second > self._known:
             # Of what was under way at the first throttling, it took more: that is what it takes in a second.
             self._known = float(self._in_second)
+            self._level = NEARLY * self._known
             self._stay = STAY if self._known >= START else STAY_UNKNOWN
             self.now = min(BETA * self._known, self.cap or float("inf"))
             return True
         if not rate or not held_back or rate == self.cap or now < self._steady_until:
             return False
         seconds = min(segments / rate, SPAN)
-        level = NEARLY * self._known
+        level = self._level
         if rate < level:
             rate = min(rate + STEP * self._known * seconds, level)
         else:
@@ -155,6 +161,9 @@ class Rate:
             self._stay = min(self._stay * 2, LONGEST_STAY)
         else:
             self._stay = STAY
+        # What was agreed, once throttled after long: segments were delayed, and came together.
+        chance = self.cap and found >= AGREED * self.cap and now - self._lowered_at > CHANCE_AFTER
+        self._level = self.cap if chance else NEARLY * found
         self._known = found
         self._in_use = 0.0
         self._lowered_at = now
