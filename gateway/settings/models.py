@@ -38,12 +38,12 @@ class Settings(Section):
     metrics: Metrics = Field(Metrics(), description=Metrics.__doc__)
     log: Log = Field(Log(), description=Log.__doc__)
     limits: Limits = Field(Limits(), description=Limits.__doc__)
-    carriers: tuple[Carrier, ...] = Field((), description=Carrier.__doc__)
     profiles: Annotated[dict[str, Any], Form("tables `[profiles.NAME]`")] = Field(
         {},
         description="Settings that carriers share, by name; a carrier takes them with `profile`. Any key of "
         "`[[carriers]]` but those of the account, and `about`.",
     )
+    carriers: tuple[Carrier, ...] = Field((), description=Carrier.__doc__)
     numbers: tuple[Number, ...] = Field((), description=Number.__doc__)
     routes: tuple[Route, ...] = Field((), description=Route.__doc__)
     handlers: tuple[Handler, ...] = Field((), description=Handler.__doc__)
