@@ -91,9 +91,7 @@ class Sweeper:
             try:
                 self._retries()
                 await self._scheduled()
-                await self._undecided()
                 await self._outbound.doubts.bring_back()
-                await self._queries.turn()
                 now = trio.current_time()
                 if now >= next_expiry:
                     next_expiry = now + EXPIRY_EVERY
@@ -102,6 +100,8 @@ class Sweeper:
                     next_slow = now + SLOW_EVERY
                     await self._slow(parts=not first)
                     first = False
+                await self._undecided()
+                await self._queries.turn()
             except Exception as error:
                 # The database's trouble, most of all: it is reported by the writer, and passes.
                 _log.warning("sweep_failed", error=repr(error))
