@@ -212,6 +212,33 @@ async def test_octets_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (piece.lost, piece.lost_pdus) == (120, 3)
 
 
+async def test_octets_that_are_no_pdu_are_shown_without_what_we_know_to_be_secret(autojump_clock: MockClock) -> None:
+    async with gateway() as g:
+        app = await g.connect()
+        await g.smsc.bound()
+        await app.call("capture", carrier="acme")
+        (tap,) = taps(g)
+        tap.received(b"GET /?password=secret HTTP/1.1\r\n")
+        await app.until(lambda: len(records(app)) == 2)
+        piece = records(app)[1]
+        assert piece["note"] == "no_pdu"
+        assert base64.b64decode(piece["data"]) == b"GET /?password=****** HTTP/1.1\r\n"
+
+
+async def test_a_pdu_that_the_end_of_the_connection_cuts(autojump_clock: MockClock) -> None:
+    async with gateway() as g:
+        app = await g.connect()
+        bound = await g.smsc.bound()
+        await app.call("capture", carrier="acme")
+        (tap,) = taps(g)
+        tap.received(bytes.fromhex("000000400000000500000000"))
+        bound.disconnect()
+        await app.until(lambda: any(r["what"] == "ended" for r in records(app)))
+        _, piece, ended, *_ = records(app)
+        assert (piece["note"], len(base64.b64decode(piece["data"]))) == ("cut", 12)
+        assert ended["by"] == "carrier"
+
+
 async def test_only_so_many_at_a_time(autojump_clock: MockClock) -> None:
     async with gateway() as g:
         app = await g.connect()

@@ -52,6 +52,22 @@ async def test_the_oldest_that_waits_for_each_carrier(desk: Desk) -> None:
     assert read(desk, queries.queued_oldest) == {"acme": START - 5000, "other": START - 3000}
 
 
+async def test_lines_of_the_queue(desk: Desk) -> None:
+    assert read(desk, queries.queue_lines) == []
+    first = await desk.submit(app="shop", lane=1, rank=9, parts=3)
+    desk.now += 1000
+    second = await desk.submit(app="shop", lane=1, rank=2)
+    third = await desk.submit(app="crm")
+    other = await desk.submit(carrier="other")
+    await desk.submit(state=State.SUBMITTING)
+    assert first < second
+    assert read(desk, queries.queue_lines) == [
+        ("acme", 0, "crm", 1, third),
+        ("acme", 1, "shop", 4, first),
+        ("other", 0, "app", 1, other),
+    ]
+
+
 async def test_pages_of_a_unit_in_the_order_of_its_messages(desk: Desk) -> None:
     mids = [await desk.submit(parts=1 + i % 3, ref=None, body=f"{i}".encode()) for i in range(25)]
     await desk.submit(lane=1)
@@ -176,11 +192,15 @@ READS: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
         lambda con: queries.originals(con, [1, 2]),
         ["PRIMARY KEY (message_id=?)", "INTEGER PRIMARY KEY (rowid=?)"],
     ),
+    "queue_lines": (
+        queries.queue_lines,
+        ["COVERING INDEX segment_queued ((carrier,lane,app,rank,message_id)>(?,?,?,?,?))", "segment_queued (carrier=?"],
+    ),
     "counts_by_state": (
         queries.counts_by_state,
         ["segment_due", "segment_queued", "segment_submitting", "segment_doubt"],
     ),
-    "doubtful": (lambda con: queries.doubtful(con, "acme"), ["INDEX segment_doubt (carrier=?)"]),
+    "doubtful": (lambda con: queries.doubtful(con, "acme"), ["INDEX segment_doubt (carrier=? AND message_id>?)"]),
     "stream_page": (lambda con: queries.stream_page(con, 1, 0, 10), ["PRIMARY KEY (stream=? AND seq>?)"]),
     "retries": (lambda con: queries.retries(con, 1), ["PRIMARY KEY (stream=?)"]),
     "oldest long message": (lambda con: con.execute(parts._OLDEST, (1,)), ["INDEX mo_message_waiting"]),
