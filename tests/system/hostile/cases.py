@@ -194,7 +194,8 @@ def most_in_a_second(times: Sequence[float]) -> int:
 
 
 def noticed(outcome: Outcome) -> None:
-    """A link that says nothing is given up within two enquire_link intervals."""
+    """A link that says nothing is given up within two enquire_link intervals, and no copy goes into it."""
+    none("in_doubt")(outcome)
     allowed = 2 * outcome.case.carrier["enquire_link"] + _WOKEN_LATE
     dead = [c for c in outcome.report.connections if c.opened < outcome.began]
     for connection in dead:
@@ -301,7 +302,7 @@ CONNECTIONS: Final = (
     Case("begins with no length", Conduct(lies=[lie.hex() for lie in LIES], lie_every=30), seconds=2.0),
     Case("unbinds", Conduct(unbind=0.4), seconds=1.5, check=_STEADY),
     Case("flaps every second", Conduct(flap=1.0), seconds=4.0, minute=True),
-    Case("stops reading", Conduct(stuck=True), seconds=2.5),
+    Case("stops reading", Conduct(stuck=True), seconds=2.5, check=none("in_doubt")),
     Case("hangs up", Conduct(hang_up=True), seconds=2.5, check=tried_again),
     Case("says it is bound already", Conduct(bind_status=0x05), seconds=2.5, check=tried_again),
     Case(
