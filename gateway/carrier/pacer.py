@@ -7,9 +7,9 @@ from typing import Final
 
 CREDIT: Final = 0.05
 """Seconds of lateness that are made up for: timers wake late by a millisecond or so, and that must not cost rate."""
-SLACK: Final = 0.02
+SLACK: Final = 0.03
 """Seconds by which a second is taken for longer: what is allowed now comes to the carrier some milliseconds later, not
-always the same number of them, and it counts what it sees; what it then throttles costs more. This costs two
+always the same number of them, and it counts what it sees; what it then throttles costs more. This costs three
 percent of the rate."""
 
 

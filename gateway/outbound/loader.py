@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _log = logger(component="outbound")
 
 PAGE: Final = 500
+RESTORED: Final = 50
+"""Messages that are restored without a pause: what is being written shall not wait longer, or it comes in a heap."""
 
 
 class Loader:
@@ -77,7 +79,10 @@ class Loader:
             await trio.sleep(1)
             self.nudge()
             return
-        items = self.restore(found)
+        items: list[Outgoing] = []
+        for at in range(0, len(found), RESTORED):
+            items += self.restore(found[at : at + RESTORED])
+            await trio.lowlevel.checkpoint()
         for item in queue.loaded(unit, items, last=last):
             self._outbound.later(item)
         self._outbound.refill(queue.carrier)

@@ -54,10 +54,10 @@ def test_at_most_the_rate_in_any_second(rate: float, late: Late) -> None:
 
 @pytest.mark.parametrize("late", list(LATE.values())[:3], ids=list(LATE)[:3])
 @pytest.mark.parametrize("rate", [1, 2, 7, 10, 50, 333, 1000, 5000])
-def test_at_least_97_percent_of_the_rate(rate: float, late: Late) -> None:
+def test_at_least_96_percent_of_the_rate(rate: float, late: Late) -> None:
     seconds = 10 if rate > 1000 else 60
     sent = run(rate, seconds, late)
-    assert len(sent) >= 0.97 * rate * seconds
+    assert len(sent) >= 0.96 * rate * seconds
 
 
 @pytest.mark.parametrize("rate", [2, 10, 100, 1000])
@@ -79,7 +79,7 @@ def test_rates_below_one(rate: float) -> None:
 def test_a_fraction_above_one_never_makes_a_second_too_full(rate: float) -> None:
     sent = run(rate, 60, LATE["a little"])
     assert most_in(sent, 1.0) <= rate
-    assert len(sent) >= 0.97 * 60 * int(rate)
+    assert len(sent) >= 0.96 * 60 * int(rate)
 
 
 @pytest.mark.parametrize("rate", [1, 10, 500])
