@@ -153,7 +153,12 @@ class Laws:
         for _, _, urgent in passed:
             urgent.pop(segment, None)
         if segment.lane and carrier in self.steady:
-            waited = {s: at for s, at in self._urgent[carrier].items() if at < now - SLOWEST}
+            waited = {
+                s: at
+                for s, at in self._urgent[carrier].items()
+                # Those of a number with a rate of its own wait for that, and hold up nobody else.
+                if at < now - SLOWEST and not self.numbers.get(s.message.number)
+            }
             passed.append((now, segment.place, waited))
 
     def _doubtful(self, carrier: str, bind: str, segment: Segment) -> None:

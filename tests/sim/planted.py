@@ -20,7 +20,7 @@ from gateway.daemon import Daemon
 from gateway.outbound.answers import Answers
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.queue import CarrierQueue
-from gateway.store import receipts, sends, submits
+from gateway.store import matching, sends, submits
 from gateway.store.hot import Values
 from gateway.store.inbound import InboundOp
 from gateway.store.submits import SubmitOp
@@ -156,7 +156,7 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         frozenset({"doubts"}),
     ),
     "a receipt is matched by another carrier's id": (
-        _statement(receipts, "MATCH_RECEIPT", " AND d.carrier = v.carrier", ""),
+        _statement(matching, "MATCH_RECEIPT", " AND d.carrier = v.carrier", ""),
         frozenset({"receipts"}),
     ),
     "a claim is not put back": (_method(Outbound, "unclaim", _nothing), frozenset({"rest"})),
