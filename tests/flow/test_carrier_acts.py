@@ -47,9 +47,7 @@ async def test_paused_it_writes_nothing_and_receipts_go_on(autojump_clock: MockC
         assert g.segments() == [State.DELIVERED, State.QUEUED]
         carrier = await shown(g)
         assert (carrier["state"], carrier["queued"], carrier["held_for"]) == ("paused", 1, "they asked for it")
-        assert g.daemon.metrics.registry.get_sample_value(
-            "smsgw_carrier_state", {"carrier": "acme", "state": "paused"}
-        )
+        assert g.daemon.metrics.registry.get_sample_value("smsgw_carrier_state", {"carrier": "acme", "state": "paused"})
         done = await app.call("carrier", name="acme", action="resume")
         assert done["state"] == "up"
         await g.smsc.came(2)
@@ -164,9 +162,7 @@ async def test_a_full_disk_does_not_keep_it_from_being_held(autojump_clock: Mock
         ({"name": "acme", "action": "pause", "reason": "x" * 201}, "reason", "200"),
     ],
 )
-async def test_what_is_wrong_is_named(
-    autojump_clock: MockClock, params: dict[str, Any], field: str, said: str
-) -> None:
+async def test_what_is_wrong_is_named(autojump_clock: MockClock, params: dict[str, Any], field: str, said: str) -> None:
     async with gateway() as g:
         app = await g.connect()
         with pytest.raises(RpcError) as refused:

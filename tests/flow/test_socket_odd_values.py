@@ -44,6 +44,8 @@ MEMBERS: dict[str, list[str]] = {
     "ack": ["event_ids", "up_to"],
     "auth": ["app", "token"],
     "status": ["x"],
+    "carrier": ["name", "action", "reason"],
+    "capture": ["carrier", "bind", "seconds", "count"],
 }  # fmt: skip
 MEMBERS["preview"] = MEMBERS["submit"]
 
