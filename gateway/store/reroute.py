@@ -297,8 +297,6 @@ class RerouteOp(Op):
                 pairs[c.pair] = (0 if self.unit is not None else c.id, plan.carrier)
         self.moved += move(tx, going, self.cause)
         self._follow(tx, planner, pairs)
-        # The queues in memory get them as they get everything: by id, what went along before what it went along with.
-        self.moved.sort(key=lambda m: m.id)
         went = {m.id for m in self.moved}
         queued = int(State.QUEUED)
         ends = [
