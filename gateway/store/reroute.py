@@ -319,10 +319,11 @@ class RerouteOp(Op):
     def _follow(self, tx: Tx, planner: Planner | None, pairs: dict[tuple[str, str], tuple[int, str]]) -> None:
         """What waits behind messages that went, between the same number and peer, goes after them."""
         behind: dict[int, str] = {}
+        # The + keeps SQLite from the index of what is queued, which it would walk as a whole for each pair.
         for (number, peer), (after, target) in pairs.items():
             for (mid,) in tx.con.execute(
                 "SELECT DISTINCT m.id FROM message m CROSS JOIN segment s ON s.message_id = m.id WHERE m.peer = ?"
-                " AND m.id > ? AND m.number = ? AND s.state = 1 AND s.carrier = ? ORDER BY m.id LIMIT ?",
+                " AND m.id > ? AND m.number = ? AND +s.state = 1 AND s.carrier = ? ORDER BY m.id LIMIT ?",
                 (peer, after, number, self.carrier, FOLLOWERS),
             ):
                 behind[mid] = target
