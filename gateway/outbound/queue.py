@@ -409,6 +409,11 @@ class CarrierQueue:
         if not item.holds:
             if stepped is item:
                 del self._stepped[pair]
+            # A late answer may end one that waits for its pair: handed to it, the pair would never be free again.
+            others = self._busy.get(pair)
+            if others and item in others:
+                others.remove(item)
+                self._units[item.lane, item.app, item.rank].aside -= 1
             return
         item.holds = False
         if item.lane:
