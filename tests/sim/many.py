@@ -6,7 +6,7 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from tests.sim.planted import PLANTED, planted
+from tests.sim.planted import FIRST, PLANTED, planted
 from tests.sim.run import play
 
 REPLAY = "python -m tests.sim --seed {} --trace"
@@ -60,8 +60,11 @@ def find_planted(name: str, seeds: int) -> int:
     """Plays seeds with a planted defect until one of its laws is broken; ``all``: each of them in turn."""
     missed = 0
     for what in PLANTED if name == "all" else (name,):
+        # First a seed that once found it: whether it still does depends on the code, that one of so many does must not.
+        first = FIRST.get(what, 1)
+        order = sorted(range(1, seeds + 1), key=lambda seed: seed != first)
         with planted(what) as laws:
-            found = next(((seed, law) for seed in range(1, seeds + 1) if (law := _sees(seed, laws))), None)
+            found = next(((seed, law) for seed in order if (law := _sees(seed, laws))), None)
         if found is None:
             missed += 1
             print(f"{what}: not found in {seeds} seeds", flush=True)
