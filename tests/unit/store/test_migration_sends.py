@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
         con.execute(
             "INSERT INTO message (id, app, number, peer, class, body, encoding, scheme, concat_ref, parts, receipt,"
             " expires_at) VALUES (?, 'app', ?, ?, 0, ?, 'gsm7', 'udh8', 0, 1, 1, ?)",
-            (mid, NUMBER, PEER, b"Hello", START + DAY),
+            (mid, NUMBER, PEER if state == 3 else f"{PEER[:-1]}{state}", b"Hello", START + DAY),
         )
         con.execute(
             "INSERT INTO segment (message_id, part, carrier, app, lane, rank, shard, state, epoch, attempts, in_doubt,"

@@ -20,7 +20,7 @@ def found(desk: Desk, after: int = 0, before: int = TOP, limit: int = 1000) -> t
 async def test_what_is_found(desk: Desk) -> None:
     whole = await desk.sent("a", "b")
     await desk.submit()
-    await desk.submit(state=S.SUBMITTING)
+    await desk.submit(state=S.SUBMITTING, peer="+12125550199")
     await desk.sent("c", carrier="other")
     await desk.sent("d", receipt=False)
     ended = await desk.sent("e", "f")

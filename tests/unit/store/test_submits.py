@@ -34,7 +34,7 @@ async def test_a_message_is_stored_as_it_was_given(desk: Desk) -> None:
             "message_id": mid, "part": part, "carrier": "acme", "app": "app", "lane": 1, "rank": 3, "shard": 41,
             "state": S.QUEUED, "epoch": 0, "attempts": 0, "in_doubt": 0, "due_at": None, "expires_at": START + DAY,
             "status": None, "reason": None, "error": None, "receipt_state": None, "smsc_message_id": None,
-            "sent_at": None, "done_at": None, "bind": None, "written_at": None,
+            "sent_at": None, "done_at": None, "bind": None, "written_at": None, "carrier_done_at": None,
         }  # fmt: skip
 
 

@@ -127,7 +127,7 @@ async def test_sent_is_the_end_without_a_receipt(desk: Desk) -> None:
 
 async def test_flags_of_what_waits(desk: Desk) -> None:
     held, overdue, unasked = (
-        await desk.submit(state=S.SUBMITTING),
+        await desk.submit(state=S.SUBMITTING, peer="+12125550199"),
         await desk.sent("a"),
         await desk.sent("b", receipt=False),
     )
