@@ -13,8 +13,6 @@ from typing import Any
 
 import trio
 
-import trio
-
 from gateway.carrier.bind import Answer, Bind
 from gateway.carrier.capture import Captures
 from gateway.carrier.carrier import Carrier
@@ -271,8 +269,10 @@ class Outbound:
         """Claims came back unwritten: they go first, unless the message waits for another carrier to take it."""
         if item.refusal is not None:
             self.place(queue, item)
-        elif not item.placed:
-            queue.again(item, first=True)
+        else:
+            if not item.placed:
+                queue.again(item, first=True)
+            self._goes_on(item)
 
     # --- what carriers call -------------------------------------------------------------------------------------------
 
@@ -347,12 +347,19 @@ class Outbound:
             queue.finished(item)
         elif item.refusal is not None:
             self.rerouter.take(queue, item)
-        elif not item.placed:
-            if item.due_at > self.clock.now_ms():
-                item.placed = True
-                self.later(item)
-            else:
-                queue.again(item)
+        else:
+            if not item.placed:
+                if item.due_at > self.clock.now_ms():
+                    item.placed = True
+                    self.later(item)
+                else:
+                    queue.again(item)
+            self._goes_on(item)
+
+    def _goes_on(self, item: Outgoing) -> None:
+        """What is queued again for a carrier that is left already is taken elsewhere like what waited there."""
+        if self.rerouter.planner.left:
+            self.rerouter.due(item.carrier, (item.id,))
 
     def unanswered(self, bind: Bind, segments: list[SegmentOut]) -> None:
         """No response in time: in doubt."""

@@ -151,8 +151,7 @@ class Rerouter:
 
     async def _leave(self, name: str, left: Left) -> None:
         """Takes what waits for a carrier elsewhere, and then has new messages pass it over."""
-        carrier = self._outbound.carriers.get(name)
-        cause: Cause = "drained" if carrier is not None and carrier.state in DRAINED else "down"
+        cause = self._cause(name)
         if not left <= self._choice.away:
             _log.warning("carrier_left", carrier=name, cause=cause, routes=sorted(route for route, _ in left))
         queue = self._outbound.queue(name)
@@ -215,9 +214,16 @@ class Rerouter:
         return [key for key, op in ops.items() if op.more]
 
     def due(self, name: str, ids: Iterable[int]) -> None:
-        """Messages came to be queued for a carrier, otherwise than by a submit: where it is left they go on at once."""
-        if any(carrier == name for _, carrier in self._choice.away):
-            self._outbound.writer.put(RerouteOp(name, "down", ids=ids), self._taken)
+        """Messages came (back) to a carrier's queue, otherwise than by a submit: where it is left they go on at once.
+
+        Also while it is being left, when they may be before the page that is read.
+        """
+        if any(carrier == name for _, carrier in self.planner.left):
+            self._outbound.writer.put(RerouteOp(name, self._cause(name), ids=ids), self._taken)
+
+    def _cause(self, name: str) -> Cause:
+        carrier = self._outbound.carriers.get(name)
+        return "drained" if carrier is not None and carrier.state in DRAINED else "down"
 
     # --- a carrier refuses --------------------------------------------------------------------------------------------
 
