@@ -148,7 +148,7 @@ class CarrierQueue:
         unit.loading = False
         if unit.spilled:
             # It came to be on disk while this was read, from another carrier say: what is behind it is read again.
-            items = [item for item in items if item.id < unit.spilled]
+            items = [item for item in items if item.id <= unit.spilled]
         later: list[Outgoing] = []
         for item in items:
             if item.id in self.known:
