@@ -185,7 +185,8 @@ class SimApp:
         elif method == "carrier" and error is None:
             name, action = about
             ledger.note("reply", f"{action} {name}: {said['result']['state']}")
-            if action in ("pause", "drain") and not said["result"]["warnings"]:
+            last = self.world.asked_last.get(name)  # it may be wanted to go on by now
+            if action in ("pause", "drain") and action == last and not said["result"]["warnings"]:
                 self.world.laws.held.add(name)
         elif method == "carrier" and about[1] == "resume":
             self.world.later(1, lambda: self.world._hold(*about))

@@ -63,6 +63,7 @@ class World:
         }
         self.apps = {name: SimApp(self, name, uid, Random(f"{seed}/app/{name}")) for name, uid in APPS.items()}
         self.sent_inbound: dict[int, tuple[str, int, set[int]]] = {}  # label -> number, parts, those acknowledged
+        self.asked_last: dict[str, str] = {}  # what operators last wanted of a carrier
         self.daemon: Daemon | None = None
         self._scope: trio.CancelScope | None = None
         self._ended = trio.Event()
@@ -160,6 +161,7 @@ class World:
         """An operator has a carrier held, or go on; that in the end it goes on is asked for until it is done."""
         if action in ("resume", "rebind"):
             self.laws.held.discard(name)
+        self.asked_last[name] = action
         asked = self.apps["ops"].ask("carrier", {"name": name, "action": action}, (name, action))
         if action == "resume" and not asked:
             self.later(0.5, lambda: self._hold(name, action))
