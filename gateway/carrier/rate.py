@@ -18,7 +18,7 @@ BETA: Final = 0.9
 NEARLY: Final = 0.98
 """Share of the rate of the last throttling to which it comes back soon."""
 AGREED: Final = 0.9
-CHANCE_AFTER: Final = 15.0
+CHANCE_AFTER: Final = 5.0
 """Where at least this share of the cap was accepted, and nothing was throttled for so many seconds, it comes back to
 the cap: what was agreed is thought to hold."""
 STEP: Final = 0.05
@@ -127,8 +127,11 @@ class Rate:
         return True
 
     def throttled(self, now: float, written_at: float) -> bool:
-        """A segment written then was throttled. Returns whether that lowered the rate: once for all under way."""
-        if not self.adapt or written_at <= self._lowered_at:
+        """A segment written then was throttled. Returns whether that lowered the rate.
+
+        Once for all that were under way, or came while the carrier's second held what was sent at the rate before.
+        """
+        if not self.adapt or written_at <= self._lowered_at + SPAN:
             return False
         self._lower(now)
         return True

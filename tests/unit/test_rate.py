@@ -62,7 +62,7 @@ class Run:
     """A sender that always has something to send, with a window, for so many seconds."""
 
     def __init__(
-        self, rate: Rate, takes: Takes, seconds: float, *, window: int = 50, latency: float = 0.01, pause: float = 1.0
+        self, rate: Rate, takes: Takes, seconds: float, *, window: int = 50, latency: float = 0.01, pause: float = 0.5
     ) -> None:
         self.rate = rate
         self.accepted = self.throttled = 0
@@ -165,18 +165,19 @@ def test_refused_once_for_all_that_was_under_way() -> None:
     assert lowered < 100
     assert not rate.throttled(10.1, 9.95)
     assert rate.now == lowered
-    assert rate.throttled(12.0, 11.0)
+    assert not rate.throttled(10.9, 10.8), "its second still holds what was sent before"
+    assert rate.throttled(12.0, 11.1)
     assert rate.now < lowered
 
 
 def test_who_throttles_everything_is_still_asked() -> None:
     rate = Rate(0)
     for i in range(1000):
-        rate.throttled(float(i), i - 0.1)
+        rate.throttled(2.0 * i, 2.0 * i - 0.1)
     assert rate.now == LOWEST
     slow = Rate(0.25)
     for i in range(100):
-        slow.throttled(float(i), i - 0.1)
+        slow.throttled(2.0 * i, 2.0 * i - 0.1)
     assert slow.now == 0.25
 
 

@@ -52,7 +52,7 @@ class Pacing(Section):
         5, ge=0.1, le=300, description="First wait after a temporary refusal; doubles to 300 seconds."
     )
     throttle_pause: Seconds = Field(
-        1,
+        0.5,
         ge=0.05,
         le=300,
         description="Pause of the whole carrier after ESME_RTHROTTLED (0x58), and after ESME_RMSGQFUL (0x14) for many "
