@@ -352,8 +352,14 @@ class CarrierQueue:
             self._hold(item)
             return True
         if not item.lane and self._low and self._steps_back(pair):
-            item.holds = True
-            return True
+            others = self._busy[pair]
+            if first or not others or others[0].lane:
+                item.holds = True
+                return True
+            # One of its lane was here before it, when nothing could step back yet.
+            following = others.popleft()
+            following.holds = True
+            self._back(following)
         self._wait_for_pair(item, first=first)
         return False
 
