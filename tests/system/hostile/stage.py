@@ -125,6 +125,7 @@ class Stage:
         self._honest_rate, self._alone = honest_rate, alone
         self._stack = ExitStack()
         self._played = 0
+        self._memory = 0.0
         self.alone: list[float] = []
         """Of all cases so far: the other carrier's times when it had the daemon to itself."""
         self.slowest_status = 0.0
@@ -141,7 +142,6 @@ class Stage:
             self._honest = Stream("h", [HONEST_NUMBER], self._honest_rate, area="646555")
             self.apps.streams.append(self._honest)
             self.apps.run(0.3)
-            self._memory = self._memory_now()
             self._stack = stack.pop_all()
         return self
 
@@ -192,6 +192,8 @@ class Stage:
         )
         alone, beside = self._latencies(alone_from, beside_from, beside_to, judgement)
         self.alone += alone
+        if self._played == 1:
+            self._memory = self._memory_now()  # its caches have filled
         memory = self._memory_now() - self._memory
         status = self._status()
         if not case.restart and _doubts(status) - doubts < judgement.counts["copies"]:
