@@ -102,8 +102,8 @@ def _held(s: Part) -> bool:
 
 def _verdict(c: Candidate, s: Part, receipt: ReceiptIn | None) -> str:
     """`bad`, `open` (its receipt is awaited) or `none` (there will be none); `other`: it must not go elsewhere."""
-    if s.state != State.SENT:
-        return "other"
+    if s.state != State.SENT or s.in_doubt:
+        return "other"  # what became of an attempt before the copy is not known: it may still arrive
     if receipt is not None:
         return "bad" if receipt.state is not None and receipt.state > State.DELIVERED else "other"
     if _held(s):
