@@ -92,7 +92,7 @@ CLAIM: Final = Values(
 )
 
 # The same, telling which: a third dearer, for bursts in which not all could be claimed.
-CLAIM_TOLD: Final = Values(CLAIM.text + " RETURNING message_id, part", 4)
+CLAIM_TOLD: Final = Values(CLAIM.text + " RETURNING message_id, part, carrier", 4)
 
 UNCLAIM: Final = Values(
     "WITH v(mid, part) AS (VALUES {values}) UPDATE segment SET state = 1, attempts = attempts - 1 FROM v"

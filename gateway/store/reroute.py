@@ -238,6 +238,7 @@ class RerouteOp(Op):
 
     __slots__ = ("carrier", "cause", "context", "ids", "last", "more", "moved", "pairs", "refused", "unit")
     order: ClassVar[int] = 45
+    after: ClassVar[bool] = True  # what it takes may have been stored in the same burst, and be queued in memory first
     must: ClassVar[bool] = True
     name: ClassVar[str] = "reroute"
 

@@ -66,10 +66,12 @@ class ClaimOp(Op):
             # Some were cancelled, expired, settled or claimed while they waited: see which are ours. A segment is
             # given to one who asks for it, never to two.
             con.execute("ROLLBACK TO claim")
-            mine = set(CLAIM_TOLD.fetch(con, rows))
+            carriers = {(mid, part): carrier for mid, part, carrier in CLAIM_TOLD.fetch(con, rows)}
             for op in ops:
-                op.claimed = mine.intersection(op.keys)
-                mine -= op.claimed
+                # Two may ask for one that went from one carrier to another just now: it is for where it is.
+                op.claimed = {k for k in op.keys if k in carriers and op.carrier in (None, carriers[k])}
+                for key in op.claimed:
+                    del carriers[key]
         con.execute("RELEASE claim")
 
 

@@ -42,6 +42,7 @@ class Op:
     __slots__ = ("on_commit", "on_fail")
     order: ClassVar[int]
     must: ClassVar[bool] = False
+    after: ClassVar[bool] = False  # whether its callback comes after those of the others in its burst
     name: ClassVar[str]
 
     def __init__(self) -> None:

@@ -314,9 +314,17 @@ class Writer:
         return tx
 
     def _finish(self, burst: list[Op], tx: Tx) -> None:
+        late: list[Op] = []
         for op in burst:
-            if op.on_commit is not None:
+            if op.on_commit is None:
+                continue
+            if op.after:
+                late.append(op)
+            else:
                 op.on_commit(op)
+        for op in late:
+            assert op.on_commit is not None
+            op.on_commit(op)
         if tx.moved:
             self.on_moved(tx.moved)
         if tx.counts:
