@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import trio
 from trio.testing import MockClock
 
+from gateway.store.reroute import RerouteOp
 from tests.support.carriers import Stage, routes, stage
+from tests.support.daemons import Commits
 from tests.support.smsc import Submitted, labelled, peers, withhold
 
 PEER, OTHER = peers(2)
@@ -341,3 +345,42 @@ async def _like(s: Stage, name: str) -> Submitted:
     app = await s.running.connect()
     await app.submit("other", to=OTHER)
     return (await s.smsc[name].came(1))[-1]
+
+
+async def test_what_is_being_stored_when_its_pair_goes_follows(autojump_clock: MockClock) -> None:
+    """A message that was prepared for the old carrier, and stored after the one before it went."""
+    commits = Commits()
+    async with stage(run_sync=commits) as s:
+        acme, beta = s.smsc["acme"], s.smsc["beta"]
+        acme.answer = withhold
+        beta.answer = withhold
+        app = await s.running.connect()
+        await app.submit("1", to=PEER)
+        (first,) = await acme.came(1)
+        moved = s.running.daemon.outbound.writer.put
+        acme.answer = lambda _: 0
+        async with trio.open_nursery() as nursery:
+
+            def put(op, *callbacks) -> None:  # type: ignore[no-untyped-def]
+                moved(op, *callbacks)
+                if isinstance(op, RerouteOp) and op.cause == "refused":
+                    # From now on its transaction is under way, and what comes in is stored after it.
+                    s.running.daemon.outbound.writer.put = moved  # type: ignore[method-assign]
+                    commits.hold()
+
+            s.running.daemon.outbound.writer.put = put  # type: ignore[method-assign]
+            acme.respond(first, SENDER)
+            await s.running.settled()
+            nursery.start_soon(partial(app.submit, "2", to=PEER))
+            await s.running.settled()
+            commits.release()
+        await app.submit("3", to=PEER)
+        for count in (1, 2, 3):
+            await beta.came(count)
+            await s.running.settled()
+            assert len(beta.submits) == count
+            beta.respond(beta.submits[-1])
+        assert s.texts("beta") == ["1", "2", "3"]
+        assert s.texts("acme") == ["1"]
+        await s.running.settled()
+        assert s.waiting() == {}
