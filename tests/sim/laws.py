@@ -133,6 +133,9 @@ class Laws:
         self._pace_of_number(segment.message.number, now, caught_up=caught_up)
 
     def _state(self, segment: Segment) -> None:
+        if segment.state < 0:
+            self._ledger.broken("route", f"{segment.place} is written on {segment.carrier}, and is another's by now")
+            return
         if segment.state == State.SUBMITTING:
             return
         if segment.state in WITHDRAWN and not segment.receipts:

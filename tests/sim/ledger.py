@@ -201,7 +201,7 @@ class Ledger:
         for segment, old, new in changes:
             if old != new:
                 before, after = (STATE_WORDS[s] if s >= 0 else "-" for s in (old, new))
-                self.note("commit", f"{segment.place} {before} -> {after}")
+                self.note("commit", f"{segment.place} {before} -> {after} on {segment.carrier}")
         self.on_commit(changes)
 
     def _segment(

@@ -304,7 +304,7 @@ class World:
                 self.ledger.broken("rest", f"no rest in {REST:g} s: {why}")
                 return
             await trio.sleep(1)
-        await trio.sleep(2)  # cursors are stored with the next burst
+        await trio.sleep(4)  # the last acknowledgements, and the burst that stores them
 
     def _waits_for_ever(self) -> None:
         """What is past its validity and a minute, and was never sent, is at its end."""
