@@ -111,6 +111,8 @@ def _copies(world: World, segment: Segment) -> None:
     for _, old, new, in_doubt in segment.history:
         if new == State.QUEUED and in_doubt > doubts:
             again += 1
+        if in_doubt < doubts:
+            again -= doubts - in_doubt  # a late refusal for now says that nothing was taken: it never was in doubt
         if old == State.IN_DOUBT and new == State.QUEUED:
             resolved += 1
         doubts = in_doubt

@@ -36,6 +36,14 @@ async def test_what_waits_no_more_is_not_claimed(desk: Desk, state: State) -> No
     assert await desk.claim((gone, 1)) == set()
 
 
+async def test_a_claim_is_given_to_the_carrier_that_has_the_segment(desk: Desk) -> None:
+    """Both may ask in one burst, where a message has just gone from one to the other."""
+    mid = await desk.submit(carrier="other")
+    left, has = ClaimOp([(mid, 1)], carrier="acme"), ClaimOp([(mid, 1)], carrier="other")
+    await desk.do(left, has)
+    assert (set(left.claimed), set(has.claimed)) == (set(), {(mid, 1)})
+
+
 async def test_what_is_not_stored_is_not_claimed(desk: Desk) -> None:
     assert await desk.claim((12345, 1)) == set()
 
