@@ -41,7 +41,7 @@ class StallWatch:
         self._over()
         if not after or (self._told_at is not None and now - self._told_at < after * self._spans):
             return []
-        silent = [b for b in carrier.binds if b.can_send and b.expired and b.silent_for(now) >= after]
+        silent = [b for b in carrier.binds if b.can_send and self._unanswered_for(b) >= after]
         if silent:
             self._tell(now, "silent", silent)
             return silent
@@ -61,6 +61,12 @@ class StallWatch:
             "free": sum(max(0, b.free) for b in carrier.binds if b.can_send),
             "binds": ", ".join(f"{b.name} {b.state}" for b in carrier.binds),
         }
+
+    def _unanswered_for(self, bind: Bind) -> float:
+        """Seconds from the first submit that was not answered to the expiry of the last: an idle bind is not silent."""
+        if not bind.expired:
+            return 0.0
+        return bind.expired_last - bind.expired_first + self._carrier.settings.response_timeout
 
     def _stuck_for(self, now: float) -> float:
         """Seconds for which nothing was written while something waits and could be."""

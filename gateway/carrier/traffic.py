@@ -60,6 +60,7 @@ class Traffic(ABC):
         self.link: Link | None = None
         self.answered_at = 0.0  # when a submit was last answered
         self.expired = 0  # submits that expired since
+        self.expired_first = self.expired_last = 0.0  # when the first and the last of those did
         self._fresh: list[SegmentOut] = []
         self._settling: list[SegmentOut] = []  # outcomes that are being handed over
         self.overfull = False  # too much inbound waits for its commit: more has to be refused for now
@@ -182,8 +183,11 @@ class Traffic(ABC):
                 hooks.answered(self._me, answers)
                 self._settling = expired
             if expired:
+                self.expired_last = trio.current_time()
+                if not self.expired:
+                    self.expired_first = self.expired_last
                 self.expired += len(expired)
-                self.last_error = f"{len(expired)} submits without an answer"
+                self.last_error = f"{len(expired)} submit{'s' * (len(expired) > 1)} without an answer"
                 hooks.unanswered(self._me, expired)
             self._settling = []
         if self._going and self.session is not None and not self.session.outstanding:

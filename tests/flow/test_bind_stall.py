@@ -56,6 +56,19 @@ async def test_a_bind_that_answers_no_submit_is_bound_anew(autojump_clock: Clock
         assert held.line.wires[0].ended_at is not None
 
 
+async def test_an_idle_bind_whose_last_submit_was_not_answered_is_no_stall(autojump_clock: Clock) -> None:
+    async with carrier(behave=mute, stall_after=60, response_timeout=10, window=5) as held:
+        await held.bound()
+        held.carrier.push(segments(1))
+        await held.notes.until(lambda: held.notes.in_doubt)
+        await trio.sleep(600)
+        assert held.carrier.stalls.count == 0
+        assert held.carrier.alarms() == []
+        held.carrier.push(segments(1))  # and one after a long rest is but one
+        await trio.sleep(5)
+        assert held.carrier.stalls.count == 0
+
+
 async def test_only_the_bind_that_is_silent(autojump_clock: Clock) -> None:
     first = True
 
