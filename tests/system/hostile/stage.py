@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Self
@@ -15,7 +15,7 @@ from bench.daemon import DaemonProcess
 from bench.figures import Percentiles, memory_mib
 from tests.system.hostile.apps import FINAL, Applications, Message, Stream
 from tests.system.hostile.cases import Case
-from tests.system.hostile.conduct import HONEST
+from tests.system.hostile.conduct import HONEST, Conduct
 from tests.system.hostile.process import CarrierProcess
 from tests.system.hostile.records import Report
 from tests.system.hostile.verdict import Judgement, judge
@@ -174,10 +174,12 @@ class Stage:
             count=int(case.rate * case.seconds * scale),
         )
         apps.streams.append(stream)
+        # A carrier does not change how it writes its ids.
+        honest = replace(HONEST, form=case.conduct.form)
         try:
-            shown, honest_again = self._act(case, stream, scale)
+            shown, honest_again = self._act(case, honest, stream, scale)
         finally:
-            self.hostile.behave(HONEST)
+            self.hostile.behave(honest)
             apps.streams.remove(stream)
         beside_to = self._rested
         settled = time.monotonic()
@@ -214,7 +216,9 @@ class Stage:
             status,
         )
 
-    def _act(self, case: Case, stream: Stream, scale: float) -> tuple[dict[str, dict[str, Any]], float]:
+    def _act(
+        self, case: Case, honest: Conduct, stream: Stream, scale: float
+    ) -> tuple[dict[str, dict[str, Any]], float]:
         """The conduct, then an honest one until all is at rest; what is shown then, and when it was honest again."""
         apps = self.apps
         apps.run(case.seconds * scale)
@@ -226,7 +230,7 @@ class Stage:
         apps.until(lambda: stream.done and all(m.id or m.refused for m in stream.messages), 10, "replies")
         if case.waiting is not None:
             case.waiting(apps.shown([m.id for m in stream.messages if m.id]))
-        self.hostile.behave(HONEST)
+        self.hostile.behave(honest)
         honest_again = time.monotonic()
         return self._settled(stream, _SETTLE * max(1.0, scale)), honest_again
 
