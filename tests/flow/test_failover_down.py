@@ -268,3 +268,38 @@ async def test_what_is_behind_a_message_is_found_by_its_phone(autojump_clock: Mo
             "SEARCH m USING INDEX message_peer",
             "SEARCH s USING PRIMARY KEY",
         ]
+
+
+async def test_a_carrier_that_is_drained_gives_away_what_waits_at_once(autojump_clock: MockClock) -> None:
+    async with stage(carrier="throughput = 1") as s:
+        app = await s.running.connect()
+        for i, peer in enumerate(peers(200)):
+            await app.submit(f"{i}", to=peer)
+        await trio.sleep(3)
+        s.running.daemon.outbound.carriers["acme"].drain()
+        await trio.sleep(5)
+        assert s.left("acme") == {"all"}
+        assert s.waiting() == {}
+        sent = [*s.texts("acme"), *s.texts("beta")]
+        assert sorted(sent, key=int) == [f"{i}" for i in range(200)]
+        assert 2 <= len(s.texts("acme")) < 10
+        s.running.daemon.outbound.carriers["acme"].release()
+        await trio.sleep(5)
+        assert s.left("acme") == set()
+
+
+async def test_a_reload_that_brings_a_way_out(autojump_clock: MockClock) -> None:
+    """What could go nowhere goes once a route has another carrier."""
+    async with stage(extra=routes(carriers='{ name = "acme" }')) as s:
+        app = await s.running.connect()
+        await s.break_off("acme")
+        await app.submit("waits", to=PEER)
+        await trio.sleep(60)
+        assert s.waiting() == {"acme": 1}
+        text = s.running.config.read_text()
+        s.running.config.write_text(
+            text.replace('carriers = [{ name = "acme" }]', 'carriers = [{ name = "acme" }, { name = "beta" }]')
+        )
+        assert "routes" in (await app.call("reload"))["changed"]
+        await trio.sleep(3)
+        assert s.texts("beta") == ["waits"]
