@@ -51,7 +51,8 @@ class World:
         self.settings: Settings = load(path, {})
         steady = frozenset(c.name for c in plan.carriers if c.weather.steady)
         self.laws = Laws(ledger, self.settings.carriers_by_name, self._now_ms, steady)
-        self.laws.sticky = plan.sticky
+        # What waits for a carrier that is left does not go to one that is held; new messages do, and so come before it.
+        self.laws.sticky = plan.sticky and all(action == "rebind" for _, _, action, _ in plan.holds)
         self._rng = Random(f"{seed}/world")
         rng = Random(f"{seed}/disk")
         self.disk = Disk(rng, ledger, DiskMood(rng), plan.seconds)
@@ -117,6 +118,7 @@ class World:
             if ends.uncounted(self):
                 # What validity ended on disk the queue does not see: it counts anew once a minute.
                 await trio.sleep(61)
+                await self._rest()
             ends.at_rest(self)
             await self._stop()
             ends.at_end(self)
@@ -293,18 +295,17 @@ class World:
                     line.hang_up()
 
     async def _rest(self) -> None:
-        """Waits until there is nothing left to do."""
+        """Waits until there is nothing left to do, and nothing comes of what was done last."""
         deadline = trio.current_time() + REST
-        while True:
+        still = 0
+        while still < 3:
             why = self._unrest()
             self._waits_for_ever()
-            if not why:
-                break
-            if trio.current_time() >= deadline:
+            still = 0 if why else still + 1
+            if why and trio.current_time() >= deadline:
                 self.ledger.broken("rest", f"no rest in {REST:g} s: {why}")
                 return
             await trio.sleep(1)
-        await trio.sleep(4)  # the last acknowledgements, and the burst that stores them
 
     def _waits_for_ever(self) -> None:
         """What is past its validity and a minute, and was never sent, is at its end."""
