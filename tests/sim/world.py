@@ -298,14 +298,14 @@ class World:
         """Waits until there is nothing left to do, and nothing comes of what was done last."""
         deadline = trio.current_time() + REST
         still = 0
-        while still < 3:
+        while still < 4:
+            await trio.sleep(1)
             why = self._unrest()
             self._waits_for_ever()
             still = 0 if why else still + 1
             if why and trio.current_time() >= deadline:
                 self.ledger.broken("rest", f"no rest in {REST:g} s: {why}")
                 return
-            await trio.sleep(1)
 
     def _waits_for_ever(self) -> None:
         """What is past its validity and a minute, and was never sent, is at its end."""
