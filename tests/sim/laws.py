@@ -159,8 +159,11 @@ class Laws:
             waited = {
                 s: at
                 for s, at in self._urgent[carrier].items()
-                # Those of a number with a rate of its own wait for that, and hold up nobody else.
-                if at < now - SLOWEST and not self.numbers.get(s.message.number)
+                # Those of a number with a rate of its own wait for that, and hold up nobody else; no more does what is
+                # past its validity.
+                if at < now - SLOWEST
+                and not self.numbers.get(s.message.number)
+                and s.message.expires_at > self._now_ms()
             }
             passed.append((now, segment.place, waited))
 

@@ -332,6 +332,8 @@ class World:
         if self._heap or any(a.busy for a in self.apps.values()):
             return "applications wait"
         assert self.daemon is not None
+        if any(queue.waiting for queue in self.daemon.outbound.queues.values()):
+            return "queues wait"
         if any(feed.backlog for feed in self.daemon.outbox.feeds.values()):
             return "events wait"
         return ""
