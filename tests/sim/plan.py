@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 
-from gateway.settings import Number
 from tests.sim.mood import Mood
 from tests.sim.streams import Weather
 
@@ -198,7 +197,7 @@ class Plan:
                 settings["retry_delay"] = 0.5 + self.variant
             sections.append("[[carriers]]\n" + "\n".join(f"{key} = {_toml(value)}" for key, value in settings.items()))
         for (number, name), rate in zip(self.numbers.items(), self.rates, strict=True):
-            own = f"\nthroughput = {rate}" if rate and "throughput" in Number.model_fields else ""
+            own = f"\nthroughput = {rate}" if rate else ""
             sections.append(f'[[numbers]]\nnumber = "{number}"\ncarrier = "{name}"{own}')
         sections += self.routes
         first = next(iter(self.numbers))

@@ -220,9 +220,7 @@ class World:
         store.reader = SimReader(self.disk)
         self.settings = load(self.path, {})
         self.laws.carriers = self.settings.carriers_by_name
-        self.laws.numbers = {
-            value: getattr(number, "throughput", 0) for value, number in self.settings.numbers_by_value.items()
-        }
+        self.laws.numbers = {value: number.throughput for value, number in self.settings.numbers_by_value.items()}
         self.daemon = Daemon(
             self.settings,
             path=self.path,
