@@ -191,17 +191,17 @@ def _try_again(tx: Tx, parked: list[tuple[int, bytes]]) -> None:
 class RetryParkedOp(Op):
     """Tries undecided parked receipts again: of ``carriers``, or of all (None) those that came before ``before`` (ms).
 
-    It looks at those with an id above ``after``, a page at a time; ``last`` is the id to go on from, None at the end.
+    It looks at those with an id over ``above``, a page at a time; ``last`` is the id to go on from, None at the end.
     """
 
-    __slots__ = ("after", "before", "carriers", "last")
+    __slots__ = ("above", "before", "carriers", "last")
     order: ClassVar[int] = 62
     name: ClassVar[str] = "retry_parked"
     PAGE: ClassVar[int] = 200
 
-    def __init__(self, after: int, *, carriers: frozenset[str] | None = None, before: int | None = None) -> None:
+    def __init__(self, above: int, *, carriers: frozenset[str] | None = None, before: int | None = None) -> None:
         super().__init__()
-        self.after = after
+        self.above = above
         self.carriers = carriers
         self.before = before
         self.last: int | None = None
@@ -216,7 +216,7 @@ class RetryParkedOp(Op):
             high = id_floor(op.before) if op.before is not None else LAST_ID
             rows = tx.con.execute(
                 "SELECT id, carrier, receipt FROM parked_receipt WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
-                (op.after, high, cls.PAGE),
+                (op.above, high, cls.PAGE),
             ).fetchall()
             op.last = rows[-1][0] if len(rows) == cls.PAGE else None
             again = [(i, r) for i, carrier, r in rows if op.carriers is None or carrier in op.carriers]
