@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Mapping
@@ -30,6 +31,8 @@ _log = logger(component="carrier")
 
 EVERYTHING = 1 << 30
 """More segments than there ever is room for."""
+AHEAD = 1.0
+"""Seconds of its rate that are claimed ahead: a claim is stored in less, also on a slow disk."""
 
 
 class Hooks(Protocol):
@@ -131,7 +134,9 @@ class Carrier(Life):
     def room(self) -> int:
         """How many more segments may be claimed: claimed and unanswered stay within twice the window of the binds.
 
-        During a pause as many as are kept free for lane 0, so that one of them is the first after it.
+        What waits here for the pace counts as in doubt after a crash, so it is no more than the rate takes in
+        `AHEAD`; but lane 0 has what is kept free for it. During a pause it has that alone, so that one of lane 0 is
+        the first after it.
         """
         if self.held or self.stopping:
             return 0
@@ -140,10 +145,15 @@ class Carrier(Life):
             used += b.in_use
             if b.can_send:
                 total += self.settings.window
-        room = max(0, 2 * total - used - self.claims_waiting)
-        if trio.current_time() < self.pace.paused_until:
-            return max(0, min(room, self._kept_free - len(self._ready[0])))
-        return room
+        waiting = self.claims_waiting
+        room = 2 * total - used - waiting
+        rate = self.pace.rate.now
+        paused = trio.current_time() < self.pace.paused_until
+        if rate or paused:
+            urgent = self._kept_free - len(self._ready[0])
+            ahead = 0 if paused else math.ceil(rate * AHEAD) + self._kept_free - waiting
+            room = min(room, max(urgent, ahead))
+        return max(0, room)
 
     # --- what status shows --------------------------------------------------------------------------------------------
 
