@@ -21,6 +21,8 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from gateway.store.carrier_state import put, stored
+
 Form = Literal["same", "hex_to_decimal", "decimal_to_hex"]
 """What a receipt's id is in terms of the response's: the response's form first."""
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
@@ -174,11 +176,8 @@ class Forms:
 
     def load(self, con: sqlite3.Connection) -> None:
         """Reads what earlier runs learnt; a value that cannot be read is forgotten: it is learnt anew."""
-        for carrier, value in con.execute("SELECT carrier, value FROM carrier_state WHERE key = ?", (STATE_KEY,)):
-            try:
-                self.known[carrier] = msgspec.json.decode(value, type=Known)
-            except msgspec.DecodeError:
-                continue
+        found = stored(con, STATE_KEY, Known)
+        self.known |= {carrier: known for carrier, known in found.items() if known is not None}
 
     def configure(self, fixed: Mapping[str, Form]) -> None:
         """Takes over what is set; where that changed, what is parked is looked at again."""
@@ -264,12 +263,7 @@ class FormsChange:
 
     def _write(self, con: sqlite3.Connection, carriers: set[str]) -> None:
         for carrier in carriers:
-            known = self._changed.get(carrier) or self._base.known[carrier]
-            con.execute(
-                "INSERT INTO carrier_state (carrier, key, value) VALUES (?, ?, ?)"
-                " ON CONFLICT (carrier, key) DO UPDATE SET value = excluded.value",
-                (carrier, STATE_KEY, msgspec.json.encode(known).decode()),
-            )
+            put(con, carrier, STATE_KEY, self._changed.get(carrier) or self._base.known[carrier])
         self._kept |= carriers
 
     def commit(self) -> None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, ClassVar, Final, NamedTuple
 
-import msgspec
-
+from gateway.store.carrier_state import put, stored
 from gateway.store.matching import Match, ReceiptIn
 from gateway.store.receipts import settle
 from gateway.store.tx import Op, Tx
@@ -56,11 +55,7 @@ def overdue(
 
 def rounds(con: sqlite3.Connection, carrier: str) -> list[int]:
     """Where the rounds of a carrier stand, as `RoundsOp` stored them; empty when it never did."""
-    row = con.execute("SELECT value FROM carrier_state WHERE carrier = ? AND key = ?", (carrier, STATE_KEY)).fetchone()
-    try:
-        return msgspec.json.decode(row[0], type=list[int]) if row is not None else []
-    except msgspec.DecodeError:
-        return []
+    return stored(con, STATE_KEY, list[int]).get(carrier) or []
 
 
 class RoundsOp(Op):
@@ -82,11 +77,7 @@ class RoundsOp(Op):
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         for op in ops:
-            tx.con.execute(
-                "INSERT INTO carrier_state (carrier, key, value) VALUES (?, ?, ?)"
-                " ON CONFLICT (carrier, key) DO UPDATE SET value = excluded.value",
-                (op.carrier, STATE_KEY, msgspec.json.encode(op.rounds).decode()),
-            )
+            put(tx.con, op.carrier, STATE_KEY, op.rounds)
 
 
 class QueriedOp(Op):

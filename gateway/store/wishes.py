@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
+from gateway.store.carrier_state import forget, put, stored
 from gateway.store.tx import Op, Tx
 
 STATE_KEY: Final = "wish"
@@ -41,21 +42,12 @@ class WishOp(Op):
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         for op in ops:
             if op.wish is None:
-                tx.con.execute("DELETE FROM carrier_state WHERE carrier = ? AND key = ?", (op.carrier, STATE_KEY))
+                forget(tx.con, op.carrier, STATE_KEY)
             else:
-                tx.con.execute(
-                    "INSERT INTO carrier_state (carrier, key, value) VALUES (?, ?, ?)"
-                    " ON CONFLICT (carrier, key) DO UPDATE SET value = excluded.value",
-                    (op.carrier, STATE_KEY, msgspec.json.encode(op.wish).decode()),
-                )
+                put(tx.con, op.carrier, STATE_KEY, op.wish)
 
 
 def wishes(con: sqlite3.Connection) -> dict[str, Wish]:
     """What is wanted, by carrier. A value that cannot be read holds the carrier: that errs on the quiet side."""
-    found: dict[str, Wish] = {}
-    for carrier, value in con.execute("SELECT carrier, value FROM carrier_state WHERE key = ?", (STATE_KEY,)):
-        try:
-            found[carrier] = msgspec.json.decode(value, type=Wish)
-        except msgspec.DecodeError:
-            found[carrier] = Wish("pause", 0, "what was stored of it cannot be read")
-    return found
+    unread = Wish("pause", 0, "what was stored of it cannot be read")
+    return {carrier: wish or unread for carrier, wish in stored(con, STATE_KEY, Wish).items()}
