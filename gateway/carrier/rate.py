@@ -26,6 +26,12 @@ STEP: Final = 0.05
 STAY: Final = 30.0
 LONGEST_STAY: Final = 300.0
 """Seconds in use to stay there: at first, and as they double at most."""
+FALLEN: Final = 0.5
+STAY_FALLEN: Final = 5.0
+"""Below this share of what it took or what was agreed it stays so long only: some carriers throttle everything for a
+minute, and are well again."""
+ABOUT: Final = 0.8
+"""From this share on it is about the same rate."""
 GROWTH: Final = 0.01
 """Share that is added for each second in use beyond; it doubles every `GROWTH_DOUBLES` seconds, to `GROWTH_MOST`."""
 GROWTH_DOUBLES: Final = 5.0
@@ -157,13 +163,17 @@ class Rate:
             found = min(rate, measured)
         else:
             found = rate  # too little was sent, or too lately, to tell more than that it is too much
-        # Throttled well above what it stayed at: something was gained, and it is tried again as soon as at first.
+        known = self._known
         if measured < START and (not rate or self._stay == STAY_UNKNOWN):
             self._stay = STAY_UNKNOWN
-        elif self._stay >= STAY and found < 1.1 * self._known:
+        elif self._in_use > self._stay and found < 1.1 * known:
+            # It felt its way up and gained nothing.
             self._stay = min(self._stay * 2, LONGEST_STAY)
+        elif known and self._stay > STAY and ABOUT * known <= found < 1.1 * known:
+            pass  # what it takes is known well, and it was at its edge
         else:
-            self._stay = STAY
+            # Well below what it took before, its trouble may be over soon; well above, something was gained.
+            self._stay = STAY if found >= FALLEN * max(self._peak, self.cap) else STAY_FALLEN
         # What was agreed, once throttled after long: segments were delayed, and came together.
         chance = self.cap and found >= AGREED * self.cap and now - self._lowered_at > CHANCE_AFTER
         self._level = self.cap if chance else NEARLY * found

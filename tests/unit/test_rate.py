@@ -197,6 +197,17 @@ def test_throttling_at_random_does_not_bring_it_to_a_stop() -> None:
     assert FLOOR > 0
 
 
+@pytest.mark.parametrize("cap", [0, 200, 1000])
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_after_a_minute_of_throttling_it_comes_back_within_another(cap: float, share: float) -> None:
+    """What it throttles in that minute says nothing of what it takes: at random, or everything."""
+    rng = random.Random(3)
+    good = sliding(200)
+    run = Run(Rate(cap), lambda now: rng.random() >= share if now < 160 else good(now), 60 + 60 + 10)
+    assert sum(at > 220 for at in run.written) >= 0.85 * 200 * 10
+    assert sum(at > 100 for at in run.written if at < 160) < 0.5 * 200 * 60, "else there was nothing to come back from"
+
+
 def test_what_is_not_needed_does_not_rise() -> None:
     rate = Rate(0)
     rate.accepted(100, 10.0, held_back=False)
