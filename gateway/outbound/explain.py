@@ -121,7 +121,10 @@ class Explainer:
                 }
             )
         held = self._choice.moved.get((facts.number, facts.peer)) if ranking.sticky else None
-        why, detail = self._why(ranking, ranked, away, chosen, held is not None)
+        if self._all_down(ranking):
+            why, detail = "all_down", f"all carriers of the route are down: it waits at {chosen.carrier}"
+        else:
+            why, detail = self._why(ranking, ranked, chosen, held is not None)
         if not ranking.sticky and len(weights) > 1:
             chosen = Chosen("", ranking.name)
             why, detail = "weight", "each message anew, by the weights: " + ", ".join(weights)
@@ -138,11 +141,14 @@ class Explainer:
             "detail": detail,
         }
 
+    def _all_down(self, ranking: Ranking) -> bool:
+        """Whether each carrier of the route has been down for long."""
+        standings = [self._stands(name) for name in ranking.names]
+        return all(s is not None and s.down is not None and s.down >= ranking.route.failover_after for s in standings)
+
     @staticmethod
-    def _why(ranking: Ranking, ranked: tuple[str, ...], away: set[str], chosen: Chosen, held: bool) -> tuple[str, str]:
+    def _why(ranking: Ranking, ranked: tuple[str, ...], chosen: Chosen, held: bool) -> tuple[str, str]:
         name = chosen.carrier
-        if len(away) == len(ranked):
-            return "all_down", "all carriers of the route are down: it waits for its first"
         if held and not chosen.moved and name != ranked[0]:
             return "sticky", f"the pair was moved to {name}, and stays there while that is up"
         if name != ranked[0]:

@@ -106,8 +106,9 @@ class Rerouter:
                 pass
         if self._outbound.stopping or not self._names:
             return
-        left = self.judge(now)
+        self.judge(now)
         come, self._ready = self.planner.ready - self._ready, self.planner.ready
+        left = self._leavable()
         # Left just now, or what waits there could go nowhere before, and can now.
         new = {one for one in left if one not in self._choice.away or self._carriers_of[one[0]] & come}
         for name in sorted({carrier for _, carrier in new}):
@@ -118,7 +119,7 @@ class Rerouter:
             while (await self._outbound.writer.do(op)).gone >= AGED:
                 op = AgeStickyOp(op.before)
 
-    def judge(self, now: float) -> Left:
+    def judge(self, now: float) -> None:
         """Which carriers can take messages, and (route, carrier) that are to be left; those that are back are not."""
         ready: list[str] = []
         drained: set[str] = set()
@@ -147,7 +148,13 @@ class Rerouter:
         if back:
             self._choice.away -= back
             _log.info("carrier_back_on_routes", routes=sorted(f"{route}: {name}" for route, name in back))
-        return left
+
+    def _leavable(self) -> Left:
+        """Of what is to be left, where another carrier of the route is up.
+
+        Where none is, a carrier is not passed over: what waits there stays, and what comes after it waits behind it.
+        """
+        return frozenset(one for one in self.planner.left if self._carriers_of[one[0]] & self.planner.ready)
 
     async def _leave(self, name: str, left: Left) -> None:
         """Takes what waits for a carrier elsewhere, and then has new messages pass it over."""
@@ -159,7 +166,7 @@ class Rerouter:
         moved = 0
         for key in queue.unit_keys():
             moved += await self._take(name, cause, key, read, left)
-        if left <= self.planner.left and not self._outbound.stopping:
+        if left <= self._leavable() and not self._outbound.stopping:
             # From here on new messages pass it over. What was being stored for it meanwhile goes after those before
             # it: it is asked for now, before any new one, and until it is there nothing new goes out directly.
             self._choice.away |= left
@@ -179,7 +186,7 @@ class Rerouter:
     async def _take(self, name: str, cause: Cause, key: UnitKey, read: dict[UnitKey, int], left: Left) -> int:
         """Takes a unit's messages page by page, from where ``read`` says, while the carrier is left."""
         moved = 0
-        while left <= self.planner.left and not self._outbound.stopping:
+        while left <= self._leavable() and not self._outbound.stopping:
             op = RerouteOp(name, cause, unit=Unit(*key, read.get(key, 0), PAGE))
             await self._outbound.writer.do(op, self._taken)
             moved += len(op.moved)

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from gateway.store.wishes import Wish
 from tests.support.carriers import routes, stage
 from tests.support.smsc import labelled, peers, withhold
 
@@ -166,6 +167,50 @@ async def test_nothing_moves_where_no_other_carrier_is_up_until_one_is(autojump_
         await s.back("beta")
         await trio.sleep(3)
         assert s.texts("beta") == ["waits"]
+
+
+async def test_order_of_a_pair_is_kept_while_all_carriers_are_down(autojump_clock: MockClock) -> None:
+    """What comes then waits behind what was there, wherever that is, and goes with it to the first that is back."""
+    async with stage() as s:
+        app = await s.running.connect()
+        await s.break_off("acme")
+        await trio.sleep(32)
+        await app.submit("1", to=PEER)
+        await s.running.settled()
+        await s.break_off("beta")
+        for text in ("2", "3"):
+            await app.submit(text, to=PEER)
+        await trio.sleep(60)
+        assert s.left("beta") == set()
+        for text in ("4", "5"):
+            await app.submit(text, to=PEER)
+        assert s.waiting() == {"beta": 4}
+        await s.back("acme")
+        for text in ("6", "7"):
+            await app.submit(text, to=PEER)
+        await trio.sleep(3)
+        assert s.left("beta") == {"all"}
+        await app.submit("8", to=PEER)
+        await s.running.settled()
+        assert (s.texts("beta"), s.texts("acme")) == (["1"], ["2", "3", "4", "5", "6", "7", "8"])
+        assert s.counted_right()
+
+
+async def test_order_of_a_pair_is_kept_while_the_next_carrier_is_paused(autojump_clock: MockClock) -> None:
+    """Nothing can go there: so it is not given what comes after what stays behind."""
+    async with stage() as s:
+        app = await s.running.connect()
+        s.running.daemon.outbound.want("beta", Wish("pause", 0))
+        await s.break_off("acme")
+        await app.submit("1", to=PEER)
+        await trio.sleep(60)
+        await app.submit("2", to=PEER)
+        assert s.waiting() == {"acme": 2}
+        s.running.daemon.outbound.want("beta", None)
+        await app.submit("3", to=PEER)
+        await trio.sleep(3)
+        assert s.left("acme") == {"all"}
+        assert s.texts("beta") == ["1", "2", "3"]
 
 
 async def test_a_carrier_that_operators_paused_keeps_what_waits(autojump_clock: MockClock) -> None:

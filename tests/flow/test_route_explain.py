@@ -127,7 +127,9 @@ async def test_down_and_passed_over(autojump_clock: MockClock) -> None:
         await s.break_off("beta")
         await trio.sleep(35)
         found = await app.call("route", to=PEER)
-        assert (found["carrier"], found["why"]) == ("acme", "all_down")
+        # It waits behind what came before it, which found no other carrier either.
+        assert (found["carrier"], found["why"]) == ("beta", "all_down")
+        assert found["detail"] == "all carriers of the route are down: it waits at beta"
 
 
 async def test_a_route_that_is_not_sticky(autojump_clock: MockClock) -> None:
