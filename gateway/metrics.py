@@ -218,7 +218,6 @@ class Metrics:
         self.dead_letters = Counter(
             "smsgw_dead_letters", "Events set aside undelivered, of an app or handler.", ["stream"], registry=r
         )
-        self.store_failures = Counter("smsgw_store_failures", "Bursts that the database refused.", registry=r)
         self.traces_dropped = Counter(
             "smsgw_history_dropped",
             "Entries of messages' histories beyond what is kept of each.",
@@ -288,6 +287,7 @@ class Metrics:
         self.store_state = Live(
             "smsgw_store_healthy", "1 where the database takes writes, 0 where it refuses them.", ()
         )
+        self.store_failures = Live("smsgw_store_failures", "Bursts that the database refused.", (), counter=True)
         self.disk_full = Live("smsgw_disk_full", "1 where free disk is below the floor.", ())
         self.wal = Live("smsgw_store_wal_bytes", "Octets in the write-ahead log.", ())
         self.parked = Live("smsgw_parked_receipts", "Receipts that wait for their message.", ())

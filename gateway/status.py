@@ -198,6 +198,7 @@ class Status:
         ]
         m.backlog.read = self._backlogs
         m.store_state.read = lambda: [((), float(store.writer.healthy))]
+        m.store_failures.read = lambda: [((), float(store.writer.stats.failures))]
         m.disk_full.read = lambda: [((), float(store.writer.disk_full))]
         m.wal.read = lambda: [((), store.database.wal_size())]
         m.parked.read = lambda: [((), store.writer.base.parked)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from tests.support.daemons import Gateway, gateway
+from tests.support.daemons import Commits, Gateway, gateway
 from tests.support.smsc import labelled, peers, withhold
 
 TO = peers(30)
@@ -119,3 +119,18 @@ async def test_what_is_queued_for_a_carrier_that_is_gone(autojump_clock: MockClo
         g.config.write_text(g.config.read_text().replace('"acme"', '"other"'))
         await app.call("reload")
         assert (await status(g))["not_configured"] == {"acme": 1}
+
+
+async def test_what_the_database_refuses_is_on_the_metrics_page(autojump_clock: MockClock) -> None:
+    commits = Commits()
+    async with gateway(run_sync=commits) as g:
+        read = g.daemon.metrics.registry.get_sample_value
+        assert (read("smsgw_store_failures_total"), read("smsgw_store_healthy")) == (0, 1)
+        app = await g.connect()
+        commits.fill_disk()
+        assert (await app.refused("submit", to=TO[0], text="Hello")).reason == "store_unavailable"
+        refused = read("smsgw_store_failures_total")
+        assert refused is not None
+        assert refused >= 1
+        assert read("smsgw_store_healthy") == 0
+        commits.heal()

@@ -95,7 +95,7 @@ def test_every_series_of_an_app_is_there_from_the_start() -> None:
 
 def test_series_without_labels_are_there_from_the_start() -> None:
     metrics = Metrics()
-    for name in ("receipts_overdue", "store_failures", "messages_set_aside"):
+    for name in ("receipts_overdue", "messages_set_aside"):
         assert samples(metrics, f"smsgw_{name}_total") == {(): 0.0}
     assert samples(metrics, "smsgw_store_transaction_seconds_count") == {(): 0.0}
     assert set(samples(metrics, "smsgw_receipts_handled_total")) == {(o,) for o in RECEIPT_OUTCOMES}
