@@ -11,14 +11,12 @@ from typing import Any
 
 import pytest
 import trio
-from alembic import command, op
-from alembic.config import Config
-from sqlalchemy import create_engine
+from alembic import op
 
-import gateway.store.migrations as migrations
 from gateway.store.database import Database, StoreError
 from gateway.store.inbound import GiveUpPartsOp, InboundOp
 from tests.support.inbound import part
+from tests.support.revisions import database_at
 from tests.support.stores import NUMBER, PEER, START, Desk
 
 AGE = 1_800_000
@@ -34,15 +32,7 @@ def digests(*texts: str) -> bytes:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A database as 0001 makes it."""
-    path = tmp_path / "smsgw.db"
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        config = Config()
-        config.set_main_option("script_location", next(iter(migrations.__path__)))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-    engine.dispose()
-    return path
+    return database_at("0001", tmp_path)
 
 
 @pytest.fixture

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 import trio
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine
 
 from gateway.model import State, id_floor
 from gateway.outbound.prepare import restore
-from gateway.store import migrations, queries
+from gateway.store import queries
 from gateway.store.receipts import ReceiptOp
+from tests.support.revisions import database_at
 from tests.support.stores import DAY, NUMBER, PEER, START, Desk
 
 QUEUED, SUBMITTING, SENT, HELD = (id_floor(START - 60_000) + i for i in range(4))
@@ -24,14 +22,7 @@ QUEUED, SUBMITTING, SENT, HELD = (id_floor(START - 60_000) + i for i in range(4)
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A database of 0002 with a message of one segment in each state that waits."""
-    path = tmp_path / "smsgw.db"
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
-        config = Config()
-        config.set_main_option("script_location", next(iter(migrations.__path__)))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
-    engine.dispose()
+    path = database_at("0002", tmp_path)
     con = sqlite3.connect(path)
     for mid, state in ((QUEUED, 1), (SUBMITTING, 2), (SENT, 3), (HELD, 4)):
         con.execute(

@@ -8,21 +8,12 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect
 
-import gateway.store.migrations as migrations
 from gateway.store.schema import metadata
-
-
-def config(engine: Engine) -> Iterator[Config]:
-    with engine.connect() as connection:
-        config = Config()
-        config.set_main_option("script_location", next(iter(migrations.__path__)))
-        config.attributes["connection"] = connection
-        yield config
+from tests.support.revisions import migrating, scripts
 
 
 @pytest.fixture
@@ -49,7 +40,7 @@ def tables(engine: Engine) -> dict[str, tuple[str, ...]]:
 
 
 def test_migrations_make_what_the_schema_says(engine: Engine) -> None:
-    for cfg in config(engine):
+    with migrating(engine) as cfg:
         command.upgrade(cfg, "head")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
@@ -58,7 +49,7 @@ def test_migrations_make_what_the_schema_says(engine: Engine) -> None:
 
 def test_tables_keys_and_partial_indexes_are_the_same(engine: Engine, tmp_path: Path) -> None:
     """What alembic does not compare: WITHOUT ROWID, AUTOINCREMENT and the conditions of indexes."""
-    for cfg in config(engine):
+    with migrating(engine) as cfg:
         command.upgrade(cfg, "head")
     direct = create_engine(f"sqlite:///{tmp_path}/direct.db")
     metadata.create_all(direct)
@@ -79,21 +70,19 @@ def test_tables_keys_and_partial_indexes_are_the_same(engine: Engine, tmp_path: 
 
 
 def test_there_and_back(engine: Engine) -> None:
-    for cfg in config(engine):
+    with migrating(engine) as cfg:
         command.upgrade(cfg, "head")
     first = indexes(engine)
-    for cfg in config(engine):
+    with migrating(engine) as cfg:
         command.downgrade(cfg, "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
-    for cfg in config(engine):
+    with migrating(engine) as cfg:
         command.upgrade(cfg, "head")
     assert indexes(engine) == first
 
 
 def test_one_head() -> None:
-    cfg = Config()
-    cfg.set_main_option("script_location", next(iter(migrations.__path__)))
-    assert len(ScriptDirectory.from_config(cfg).get_heads()) == 1
+    assert len(ScriptDirectory.from_config(scripts()).get_heads()) == 1
 
 
 def test_keys_lead_with_time_or_are_small() -> None:
