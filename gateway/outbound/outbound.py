@@ -206,17 +206,22 @@ class Outbound:
         queue.reserved -= len(op.keys)
         claimed = None if op.claimed is op.keys else set(op.claimed)
         out: list[SegmentOut] = []
+        back: list[SegmentOut] = []
         for item, parts in kept:
             queue.count(item.app, -len(parts))
             mine = parts if claimed is None else [p for p in parts if (item.id, p) in claimed]
             if item.settled:
                 mine = [p for p in mine if p not in item.settled]
-            out += [SegmentOut(item, part) for part in mine]
+            # Refused meanwhile: another carrier is to take it, so that nothing more of it shall be accepted here.
+            where = out if item.refusal is None else back
+            where += [SegmentOut(item, part) for part in mine]
             if len(mine) != len(parts):
                 # Cancelled, expired or settled while it waited.
                 item.open -= len(parts) - len(mine)
                 self.place(queue, item)
         self.push(name, out)
+        if back:
+            self.unclaim(name, back)
         if len(out) != len(op.keys):
             self.refill(name)
         self.loader.nudge()
