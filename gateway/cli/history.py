@@ -84,14 +84,16 @@ def _answer(e: Entry) -> str:
 _CAUSES: Final = {
     "timeout": "no answer in time",
     "lost": "the session ended without an answer",
-    "restart": "the daemon ended without an answer",
+    "restart": "the daemon ended without an answer, and its submit_sm was perhaps written",
     "expired": "it waited for a copy beyond its validity",
 }
 
 
 def _doubt(e: Entry) -> str:
     resent = e.get("resent")
-    then = "as the carrier's in_doubt says" if resent is None else "sent once more" if resent else "held"
+    then = "by the carrier's in_doubt sent once more or held"  # of a version that did not say which
+    if resent is not None:
+        then = "sent once more" if resent else "held"
     return f"in doubt on {e.get('bind') or e['carrier']}: {_CAUSES.get(e['cause'], e['cause'])}; {then}"
 
 
@@ -108,7 +110,7 @@ _OUTCOMES: Final = {
 def _receipt(e: Entry) -> str:
     error = f", error {e['error']}" if e["error"] else ""
     of = f" for {e['id']}" if e.get("id") else ""
-    by = f", by its clock at {e['carrier_done_at']}" if e.get("carrier_done_at") else ""
+    by = f", done at {local(e['carrier_done_at'])} by its date" if e.get("carrier_done_at") else ""
     state, outcome = receipt_state(e["receipt_state"]), _OUTCOMES.get(e["outcome"], "")
     return f"receipt from {e['carrier']}{of}: {state}{error}{by}{outcome}"
 
@@ -145,6 +147,7 @@ def _other(e: Entry) -> str:
 
 _WORDS: Final[dict[str, Callable[[Entry], str]]] = {
     "accepted": _accepted,
+    "claimed": lambda e: f"claimed for {e['carrier']}: its submit_sm is written from here on",
     "submit_sm": _out,
     "submit_sm_resp": _answer,
     "in_doubt": _doubt,

@@ -20,12 +20,10 @@ from gateway.store.trace import Trace, read
 
 Entry = dict[str, Any]
 
-_ORDER: Final = {
-    name: place
-    for place, name in enumerate(
-        ("accepted", "submit_sm", "submit_sm_resp", "in_doubt", "resend", "rerouted", "query", "receipt", "ended")
-    )
-}
+_IN_ORDER: Final = (
+    "accepted", "claimed", "submit_sm", "submit_sm_resp", "in_doubt", "resend", "rerouted", "query", "receipt", "ended",
+)  # fmt: skip
+_ORDER: Final = {name: place for place, name in enumerate(_IN_ORDER)}
 """Of entries of the same millisecond."""
 _TIMES: Final = ("due", "written", "came", "done")
 """Members of a trace's detail that are times in ms."""
@@ -46,7 +44,7 @@ class History:
             (message_id,),
         ).fetchall()
         for segment in segments:
-            found += _of_segment(segment)
+            found += _of_segment(message_id, segment)
         for trace in read(con, message_id):
             found += _of_trace(trace)
         found += [self._event(con, row) for row in message_events(con, message_id)]
@@ -112,15 +110,18 @@ def told(con: sqlite3.Connection, stream: int, seq: int) -> Entry:
     return {"status": "acknowledged" if done else "waiting"}
 
 
-def _of_segment(row: Row) -> list[Entry]:
+def _of_segment(message_id: int, row: Row) -> list[Entry]:
     part, carrier, bind, written_at, sent_at, smsc_id, state, done_at, reason, error, status, receipt_state, told_at = (
         row
     )
     found: list[Entry] = []
     of: Entry = {"part": part, "carrier": carrier}
-    if written_at is not None:
-        found.append({"at": written_at, "what": "submit_sm", **of, "bind": bind})
+    if state == State.SUBMITTING:
+        # Written or about to be: which of them is known with the answer, and with it when that was.
+        found.append({"at": id_ms(message_id) if written_at is None else written_at, "what": "claimed", **of})
     if sent_at is not None:
+        if written_at is not None:
+            found.append({"at": written_at, "what": "submit_sm", **of, "bind": bind})
         found.append({"at": sent_at, "what": "submit_sm_resp", **of, "bind": bind, "status": 0, "id": smsc_id})
     if done_at is None or state == State.SENT:
         return found
@@ -140,6 +141,9 @@ def _of_trace(trace: Trace) -> list[Entry]:
     detail = dict(trace.detail or {})
     of: Entry = {"part": trace.part or None, "carrier": trace.carrier or None}
     found: list[Entry] = []
+    claimed = detail.pop("claimed", None)
+    if claimed is not None:
+        found.append({"at": claimed, "what": "claimed", **of})
     written = detail.pop("written", None)
     if written is not None:
         found.append({"at": written, "what": "submit_sm", **of, "bind": detail.get("bind")})

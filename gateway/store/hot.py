@@ -85,17 +85,19 @@ INSERT_REF: Final = Values(
 # Claims: only what still waits, and with this carrier, is claimed; a message cancelled, settled or moved meanwhile is
 # not.
 CLAIM: Final = Values(
-    "WITH v(mid, part, epoch, carrier) AS (VALUES {values}) UPDATE segment SET state = 2, epoch = v.epoch,"
-    " attempts = attempts + 1, due_at = NULL FROM v WHERE message_id = v.mid AND segment.part = v.part AND state = 1"
+    "WITH v(mid, part, epoch, carrier, at) AS (VALUES {values}) UPDATE segment SET state = 2, epoch = v.epoch,"
+    " attempts = attempts + 1, due_at = NULL, written_at = v.at FROM v"
+    " WHERE message_id = v.mid AND segment.part = v.part AND state = 1"
     " AND segment.carrier = coalesce(v.carrier, segment.carrier)",
-    4,
+    5,
 )
 
 # The same, telling which: a third dearer, for bursts in which not all could be claimed.
-CLAIM_TOLD: Final = Values(CLAIM.text + " RETURNING message_id, part, carrier", 4)
+CLAIM_TOLD: Final = Values(CLAIM.text + " RETURNING message_id, part, carrier", 5)
 
 UNCLAIM: Final = Values(
-    "WITH v(mid, part) AS (VALUES {values}) UPDATE segment SET state = 1, attempts = attempts - 1 FROM v"
+    "WITH v(mid, part) AS (VALUES {values}) UPDATE segment SET state = 1, attempts = attempts - 1,"
+    " written_at = NULL FROM v"
     " WHERE message_id = v.mid AND segment.part = v.part AND state = 2",
     2,
 )

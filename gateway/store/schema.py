@@ -95,7 +95,7 @@ segment = Table(
     Column("sent_at", Big),
     Column("done_at", Big),
     Column("bind", Text),  # of the attempt that was answered last
-    Column("written_at", Big),  # when its submit_sm was handed to the session
+    Column("written_at", Big),  # when its submit_sm was handed to the session; until that was answered, when claimed
     Column("carrier_done_at", Big),  # when the carrier says that it came to its end, by the dates of its receipt
     PrimaryKeyConstraint("message_id", "part"),
     sqlite_with_rowid=False,

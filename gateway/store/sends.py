@@ -57,7 +57,7 @@ class ClaimOp(Op):
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         con = tx.con
-        rows = [(mid, part, tx.epoch, op.carrier) for op in ops for mid, part in op.keys]
+        rows = [(mid, part, tx.epoch, op.carrier, tx.now) for op in ops for mid, part in op.keys]
         con.execute("SAVEPOINT claim")
         if CLAIM.run(con, rows) == len(rows):
             for op in ops:

@@ -10,10 +10,11 @@ from typing import Final, TypeVar
 import trio
 
 from gateway.log import logger
-from gateway.model import Clock, IdSource, IdText, State
+from gateway.model import Clock, IdSource, IdText, State, id_ms
 from gateway.store import queries
 from gateway.store.database import Database, StoreError, checkpoint, install_number, next_epoch
 from gateway.store.ends import end_left_over
+from gateway.store.hot import SELECT_SEGMENT
 from gateway.store.reader import Reader
 from gateway.store.streams import Streams
 from gateway.store.tx import Base, Tuning, Tx
@@ -102,9 +103,10 @@ class Store:
         con.execute("BEGIN IMMEDIATE")
         try:
             left = con.execute(
-                "SELECT carrier, message_id, part FROM segment WHERE state = 2 AND epoch < ?", (self.epoch,)
+                "SELECT carrier, message_id, part, written_at FROM segment WHERE state = 2 AND epoch < ?",
+                (self.epoch,),
             ).fetchall()
-            for carrier, _, _ in left:
+            for carrier, *_ in left:
                 found[carrier] = found.get(carrier, 0) + 1
             for carrier in found:
                 con.execute(
@@ -114,9 +116,13 @@ class Store:
                     (policies.get(carrier, False), carrier, self.epoch),
                 )
             tx = Tx(con, self.clock.now_ms(), self.writer.base)
-            end_left_over(tx, [mid for _, mid, _ in left])
-            for carrier, mid, part in left:
-                tx.trace(mid, part, "doubt", carrier, {"cause": "restart"})
+            end_left_over(tx, [mid for _, mid, *_ in left])
+            states = SELECT_SEGMENT.fetch(con, [(mid, part) for _, mid, part, _ in left])
+            resent = {(mid, part) for mid, part, state, _ in states if state == State.QUEUED}
+            for carrier, mid, part, claimed in left:
+                # What found a free slot was claimed as it was taken in, and has no time of its own for that.
+                since = {"claimed": claimed if claimed is not None else id_ms(mid)}
+                tx.trace(mid, part, "doubt", carrier, {"cause": "restart", "resent": (mid, part) in resent, **since})
             tx.write_traces()
             con.execute("COMMIT")
         except BaseException:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from tests.support.apps import AppClient
 from tests.support.carriers import routes, stage
 from tests.support.daemons import gateway
-from tests.support.smsc import Submitted, peers, withhold
+from tests.support.smsc import Smsc, Submitted, peers, withhold
 
 TO = peers(1)[0]
 START = "2025-10-09T08:53:20"
@@ -147,6 +149,30 @@ async def test_a_session_that_is_lost_and_the_copy(autojump_clock: MockClock) ->
         found = await entries(app, id)
         assert told(found) == ["accepted", "submit_sm", "in_doubt", "submit_sm", "submit_sm_resp"]
         assert told(found[2:3], "cause", "resent") == [("lost", True)]
+
+
+async def test_what_a_kill_left_in_doubt_was_claimed_and_perhaps_written(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with trio.open_nursery() as nursery:
+        smsc = Smsc(nursery, withhold)
+        async with gateway(tmp_path, smsc=smsc, stop=False) as g:
+            app = await g.connect()
+            id = (await app.call("submit", to=TO, text="x"))["id"]
+            await smsc.came(1)
+            found = await entries(app, id)
+            assert told(found) == ["accepted", "claimed"]
+            claimed = found[1]["at"]
+        smsc.answer = lambda _: 0
+        async with gateway(tmp_path, smsc=smsc) as g:
+            app = await g.connect()
+            await app.until_state(id, "sent")
+            found = await entries(app, id)
+            # The clock stands still over the restart, so these may be of the same millisecond.
+            assert sorted(told(found)) == ["accepted", "claimed", "in_doubt", "submit_sm", "submit_sm_resp"]
+            assert found[1] == {"at": claimed, "what": "claimed", "part": 1, "carrier": "acme"}
+            assert told([e for e in found if e["what"] == "in_doubt"], "cause", "resent") == [("restart", True)]
+        nursery.cancel_scope.cancel()
 
 
 async def test_receipts_that_change_nothing(autojump_clock: MockClock) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.cli.history import told
+from gateway.cli.times import local
 
 AT = "2026-03-01T09:00:02.000Z"
 ACCEPTED = {
@@ -49,9 +50,14 @@ EVENT = {
             "in doubt on acme/1: the session ended without an answer; held",
         ),
         (
-            {"what": "in_doubt", "part": 1, "carrier": "acme", "cause": "restart"},
-            "in doubt on acme: the daemon ended without an answer; as the carrier's in_doubt says",
+            {"what": "in_doubt", "part": 1, "carrier": "acme", "cause": "restart", "resent": False},
+            "in doubt on acme: the daemon ended without an answer, and its submit_sm was perhaps written; held",
         ),
+        (
+            {"what": "in_doubt", "part": 1, "carrier": "acme", "cause": "restart"},
+            "perhaps written; by the carrier's in_doubt sent once more or held",
+        ),
+        ({"at": AT, "what": "claimed", "part": 1, "carrier": "acme"}, "claimed for acme: "),
         ({"what": "resend", "part": None, "carrier": None}, "an operator had it sent once more"),
         (
             {"what": "rerouted", "part": None, "carrier": "acme", "to": "backup", "cause": "down"},
@@ -67,6 +73,7 @@ EVENT = {
         ),
         (RECEIPT | {"outcome": "held"}, "whether it goes to another carrier is open"),
         (RECEIPT, "receipt from acme for A1: UNDELIVERABLE, error 069"),
+        (RECEIPT | {"carrier_done_at": AT}, f"error 069, done at {local(AT)} by its date"),
         (RECEIPT | {"outcome": "duplicate"}, "; as one before"),
         (RECEIPT | {"outcome": "contradiction", "receipt_state": None}, "None, error 069; contradicts one before"),
         (RECEIPT | {"receipt_state": 99, "error": None}, "receipt from acme for A1: 99"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from gateway.model import State
+from gateway.model import State, id_ms
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
 from gateway.store.resolve import ResendOp
 from gateway.store.sends import DoubtOp, ResponseOp, Sent
+from gateway.store.trace import read
 from tests.support.stores import Desk
 
 S = State
@@ -170,6 +173,27 @@ async def test_recovery_goes_by_the_policy_of_each_carrier(filed: Desk) -> None:
     assert {s["in_doubt"] for mid in mids.values() for s in filed.segments(mid)} == {1}
     assert filed.segments(queued)[0]["in_doubt"] == 0
     assert filed.store.recover({"a": True, "b": False}) == {}
+
+
+async def test_recovery_notes_since_when_it_was_perhaps_written(filed: Desk) -> None:
+    at_once = await filed.submit(carrier="a", state=S.SUBMITTING)
+    later = await filed.submit(carrier="a")
+    filed.now += 5000
+    claimed = filed.now
+    await filed.claim((later, 1))
+    filed.now += 5000
+    await filed.restart()
+    filed.store.recover({"a": True})
+    noted = {mid: [t.detail for t in filed.store.read_now(partial(read, message_id=mid))] for mid in (at_once, later)}
+    assert noted == {
+        at_once: [{"cause": "restart", "resent": True, "claimed": id_ms(at_once)}],
+        later: [{"cause": "restart", "resent": True, "claimed": claimed}],
+    }
+    await filed.claim((later, 1))
+    await filed.restart()
+    filed.store.recover({"a": True})
+    last = filed.store.read_now(partial(read, message_id=later))[-1].detail
+    assert last == {"cause": "restart", "resent": False, "claimed": claimed + 5000}
 
 
 async def test_the_second_crash_holds(filed: Desk) -> None:

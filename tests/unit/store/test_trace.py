@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.model import State
+from gateway.model import State, id_ms
 from gateway.store.ends import End, EndOp
 from gateway.store.resolve import ResendOp
 from gateway.store.sends import DoubtOp, ResponseOp, Sent
@@ -74,7 +74,7 @@ async def test_doubt_after_a_restart_is_noted(filed: Desk) -> None:
     mid = await filed.submit(state=State.SUBMITTING)
     await filed.restart()
     assert filed.store.recover({"acme": False}) == {"acme": 1}
-    assert traces(filed, mid) == [("doubt", 1, {"cause": "restart"})]
+    assert traces(filed, mid) == [("doubt", 1, {"cause": "restart", "resent": False, "claimed": id_ms(mid)})]
 
 
 async def test_receipts_that_change_nothing_are_noted(desk: Desk) -> None:
