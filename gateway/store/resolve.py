@@ -9,54 +9,51 @@ from gateway.store.ends import end_left_over
 from gateway.store.tx import Op, Tx
 
 
-class DueOp(Op):
-    """Scheduled messages whose time has come; ``changed`` are those of which segments are queued now."""
+class _MessagesOp(Op):
+    """Of messages as a whole, by their ids."""
 
-    __slots__ = ("changed", "ids")
-    order: ClassVar[int] = 15
-    name: ClassVar[str] = "due"
+    __slots__ = ("ids",)
 
     def __init__(self, ids: list[int]) -> None:
         super().__init__()
         self.ids = ids
-        self.changed: set[int] = set()
 
     @property
     def weight(self) -> tuple[int, int]:
         return len(self.ids), 50 * len(self.ids)
 
+
+class DueOp(_MessagesOp):
+    """Scheduled messages whose time has come: their segments are queued."""
+
+    __slots__ = ()
+    order: ClassVar[int] = 15
+    name: ClassVar[str] = "due"
+
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        for op in ops:
-            op.changed = set()
-            for mid in op.ids:
-                if tx.con.execute(
-                    f"UPDATE segment SET state = {int(State.QUEUED)}, due_at = NULL WHERE message_id = ? AND state = ?",
-                    (mid, int(State.SCHEDULED)),
-                ).rowcount:
-                    op.changed.add(mid)
+        for mid in [mid for op in ops for mid in op.ids]:
+            tx.con.execute(
+                f"UPDATE segment SET state = {int(State.QUEUED)}, due_at = NULL WHERE message_id = ? AND state = ?",
+                (mid, int(State.SCHEDULED)),
+            )
 
 
-class ResendOp(Op):
+class ResendOp(_MessagesOp):
     """Segments in doubt that an operator wants to be sent once more; parts that were accepted are not.
 
     ``changed`` are the messages that had such a segment and will be sent, ``expired`` those whose validity is over:
     they stay as they are. One that is at a bad end already ends with it.
     """
 
-    __slots__ = ("changed", "expired", "ids")
+    __slots__ = ("changed", "expired")
     order: ClassVar[int] = 32
     name: ClassVar[str] = "resend"
 
     def __init__(self, ids: list[int]) -> None:
-        super().__init__()
-        self.ids = ids
+        super().__init__(ids)
         self.changed: set[int] = set()
         self.expired: set[int] = set()
-
-    @property
-    def weight(self) -> tuple[int, int]:
-        return len(self.ids), 50 * len(self.ids)
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
