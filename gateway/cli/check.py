@@ -74,7 +74,12 @@ def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
         "metrics": settings.metrics.bind or None,
         "carriers": [_carrier(carrier, settings) for carrier in settings.carriers],
         "numbers": [
-            {"number": number.number, "carrier": number.carrier, "handlers": number.handlers}
+            {
+                "number": number.number,
+                "carrier": number.carrier,
+                "throughput": number.throughput,
+                "handlers": number.handlers,
+            }
             for number in settings.numbers
         ],
         "routes": [described(route) for route in settings.routes],
@@ -138,6 +143,11 @@ def _carrier(carrier: Carrier, settings: Settings) -> dict[str, Any]:
     }
 
 
+def _cap(one: dict[str, Any]) -> str:
+    """What a carrier or a number is given in segments a second."""
+    return f"{one['throughput']:g}" if one["throughput"] else "no cap"
+
+
 def _show_profiles(carriers: list[dict[str, Any]]) -> None:
     shown = table("carrier", "profile", "sets")
     for one in carriers:
@@ -174,7 +184,7 @@ def _show(settings: Settings, path: Path | None) -> None:
                 cell(one["tls"]),
                 cell(f"{one['binds']} × {one['bind']}"),
                 cell(one["window"]),
-                f"{one['throughput']:g}" if one["throughput"] else "no cap",
+                _cap(one),
                 cell(one["in_doubt"]),
                 cell(one["order"]),
             )
@@ -193,10 +203,10 @@ def _show(settings: Settings, path: Path | None) -> None:
         _show_profiles(found["carriers"])
     if found["numbers"]:
         webhooks = {handler["name"]: handler["webhook"] for handler in found["handlers"]}
-        numbers = table("number", "carrier", "what comes in goes to")
+        numbers = table("number", "carrier", "segments/s", "what comes in goes to", right=("segments/s",))
         for one in found["numbers"]:
             goals = [f"{name} ({webhooks[name]})" for name in one["handlers"]] or ["subscriptions only"]
-            numbers.add_row(cell(one["number"]), cell(one["carrier"]), cell(", ".join(goals)))
+            numbers.add_row(cell(one["number"]), cell(one["carrier"]), _cap(one), cell(", ".join(goals)))
         console().print()
         printed(numbers)
     if found["routes"]:

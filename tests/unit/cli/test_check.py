@@ -36,6 +36,9 @@ def config(directory: Path, extra: str = "") -> Path:
         [[numbers]]
         number = "(201) 555-0123"
         handlers = ["crm"]
+        [[numbers]]
+        number = "(201) 555-0124"
+        throughput = 0.5
         [[handlers]]
         name = "crm"
         webhook = "https://crm.example/sms"
@@ -69,7 +72,10 @@ def test_a_good_configuration_as_json(smsgw: Run, tmp_path: Path) -> None:
     )
     assert (carrier["national_languages"], carrier["transliterate"]) == ([], False)
     assert (carrier["flash"], carrier["ports"]) == ("0x10", "udh")
-    assert found["numbers"] == [{"number": "+12015550123", "carrier": "acme", "handlers": ["crm"]}]
+    assert found["numbers"] == [
+        {"number": "+12015550123", "carrier": "acme", "throughput": 0, "handlers": ["crm"]},
+        {"number": "+12015550124", "carrier": "acme", "throughput": 0.5, "handlers": []},
+    ]
 
 
 def test_a_good_configuration_for_people(smsgw: Run, tmp_path: Path) -> None:
@@ -85,6 +91,9 @@ def test_a_good_configuration_for_people(smsgw: Run, tmp_path: Path) -> None:
         "local",
     ):
         assert shown in ran.out
+    words = [line.split() for line in ran.out.splitlines()]
+    assert ["+12015550124", "acme", "0.5", "subscriptions", "only"] in words
+    assert any(line[:4] == ["+12015550123", "acme", "no", "cap"] for line in words)
     assert ran.out.splitlines()[-1] == "the configuration is good"
 
 
