@@ -271,14 +271,13 @@ def cause_of(segments: Segments) -> list[Any]:
 class EndOp(Op):
     """Ends asked for by validity, an app's cancel or an operator; ``changed`` says which messages it changed."""
 
-    __slots__ = ("changed", "context", "ends")
+    __slots__ = ("changed", "ends")
     order: ClassVar[int] = 40
     name: ClassVar[str] = "end"
 
-    def __init__(self, ends: list[End], context: Any = None) -> None:
+    def __init__(self, ends: list[End]) -> None:
         super().__init__()
         self.ends = ends
-        self.context = context
         self.changed: set[int] = set()
 
     @property

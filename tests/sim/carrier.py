@@ -61,7 +61,6 @@ class SimCarrier:
         self.lines = Lines()
         self.taken: list[Taken] = []
         self.undelivered = 0  # deliveries that the gateway has not acknowledged
-        self.wrong_tries = 0
         self.attempts: list[tuple[int, float]] = []  # in which life, and when, a connection was asked for
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._ties = itertools.count()

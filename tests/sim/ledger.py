@@ -68,7 +68,6 @@ class Segment:
         "part",
         "rank",
         "receipts",
-        "resends",
         "state",
         "temporary",
         "written",
@@ -87,7 +86,6 @@ class Segment:
         self.arrivals: list[tuple[float, str]] = []  # when, and on which carrier, one was read
         self.accepted = 0
         self.temporary = 0  # refusals for now
-        self.resends = 0  # by an operator
         self.receipts: set[tuple[int, int]] = set()  # (state as stored, error) of the final receipts sent for it
 
     @property

@@ -378,7 +378,6 @@ class ScriptedCarrier:
         if receipt is None:
             return
         if status in TEMPORARY:
-            self.log.refused_deliveries += 1
             self._at(_RETRY_AFTER, lambda: self.owed.append(receipt))
             return
         self.log.receipts.append(Told(receipt.smsc_id, *receipt.fate, status, orphan=receipt.submit is None))

@@ -70,7 +70,6 @@ class Report:
     submits: list[Submitted] = field(default_factory=list)
     connections: list[Connected] = field(default_factory=list)
     receipts: list[Told] = field(default_factory=list)
-    refused_deliveries: int = 0
     malformed: int = 0
     queries: int = 0
     at_once: int = 0
