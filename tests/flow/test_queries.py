@@ -175,14 +175,15 @@ async def test_a_carrier_that_throttles_is_left_alone_for_a_minute(autojump_cloc
 
 
 async def test_queries_take_no_slot_of_the_window(autojump_clock: MockClock) -> None:
-    async with gateway(carrier=ASK + "\nwindow = 1") as g:
+    async with gateway(carrier=ASK.replace("timeout = 5", "timeout = 60") + "\nwindow = 1") as g:
         app = await g.connect()
         first = await app.submit(labelled(1), to=PEER)
         await g.settled()
         g.smsc.answer = withhold
-        await app.submit(labelled(2), to=peers(2)[1])
+        second = await app.submit(labelled(2), to=peers(2)[1])
         g.smsc.answer_query = lambda _: (STATES["DELIVRD"], 0)
         await app.until_state(first, "delivered")
+        assert await app.state(second) == "submitting", "the slot was taken all the while"
 
 
 async def test_a_restart_goes_on_where_it_was(autojump_clock: MockClock, tmp_path: Path) -> None:
