@@ -10,69 +10,39 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from tests.support.foreign import needs_tshark
-from tests.support.programs import ENVIRONMENT, Program, smsgw
+from tests.support.programs import ENVIRONMENT, Running, running, smsgw
 from tests.support.tshark import SMPP, Fields, notes, read
 
 pytestmark = needs_tshark
 
-NUMBER, PEER = "+12015550123", "+12015550147"
+PEER = "+12015550147"
 FIELDS = (
     "frame.time_epoch", "frame.comment", "frame.interface_name", "frame.packet_flags_direction",
     "ip.src", "ip.dst", "tcp.srcport", "tcp.dstport", "tcp.flags.syn", "tcp.flags.fin", "tcp.seq_raw", "tcp.ack_raw",
     "smpp.command_id", "smpp.command_status", "smpp.password", "smpp.system_id", "smpp.message_text",
     "_ws.expert.message", "_ws.malformed",
 )  # fmt: skip
-CONFIG = """
-default_region = "US"
-[store]
-url = "sqlite:///{directory}/smsgw.db"
-[socket]
-path = "s.sock"
-[metrics]
-bind = ""
-[[carriers]]
-name = "acme"
-host = "127.0.0.1"
-port = {port}
-system_id = "user"
-password = "s3cr3t"
+SHUT = """
 [[carriers]]
 name = "shut"
 host = "127.0.0.1"
 port = {port}
 system_id = "user"
 password = "wrong-1"
-[[numbers]]
-number = "{number}"
-carrier = "acme"
 """
 
 
-class House(NamedTuple):
-    config: Path
-    port: int
-
-
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    directory = tmp_path_factory.mktemp("house")
-    config = directory / "smsgw.toml"
-    with Program("simulate", "--port", "0", "--password", "s3cr3t", "--receipt-delay", "0.05") as carrier:
-        port = int(carrier.line("listening on").rsplit(":", 1)[1])
-        config.write_text(CONFIG.format(directory=directory, port=port, number=NUMBER))
-        with Program("run", "-c", str(config)) as daemon:
-            carrier.line("bind")
-            yield House(config, port)
-            assert daemon.stop() == 0
-            assert "Traceback" not in daemon.errors
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("house"), "--password", "s3cr3t", more=SHUT) as house:
+        yield house
 
 
-def capture(house: House, *arguments: str) -> subprocess.Popen[str]:
+def capture(house: Running, *arguments: str) -> subprocess.Popen[str]:
     """The command, begun; it has said what it captures."""
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway", "capture", "-c", str(house.config), *arguments],
@@ -110,7 +80,7 @@ def said(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, errors
 
 
-def test_messages_and_receipts(house: House, tmp_path: Path) -> None:
+def test_messages_and_receipts(house: Running, tmp_path: Path) -> None:
     path = tmp_path / "acme.pcapng"
     process = capture(house, "--carrier", "acme", "--count", "8", "-o", str(path), "--json")
     assert smsgw("send", "-c", str(house.config), PEER, "Hello Wireshark").returncode == 0
@@ -147,7 +117,7 @@ def test_messages_and_receipts(house: House, tmp_path: Path) -> None:
     assert times[0] > 1_700_000_000
 
 
-def test_binds_that_are_refused_with_their_passwords_blanked(house: House, tmp_path: Path) -> None:
+def test_binds_that_are_refused_with_their_passwords_blanked(house: Running, tmp_path: Path) -> None:
     path = tmp_path / "shut.pcapng"
     process = capture(house, "--carrier", "shut", "--count", "2", "-o", str(path))
     smsgw("reload", "-c", str(house.config))  # harmless
@@ -166,7 +136,7 @@ def test_binds_that_are_refused_with_their_passwords_blanked(house: House, tmp_p
     assert b"wrong-2" not in path.read_bytes()
 
 
-def test_interrupted_it_leaves_a_whole_file(house: House, tmp_path: Path) -> None:
+def test_interrupted_it_leaves_a_whole_file(house: Running, tmp_path: Path) -> None:
     path = tmp_path / "cut.pcapng"
     process = capture(house, "--carrier", "acme", "-o", str(path))
     assert smsgw("send", "-c", str(house.config), PEER, "One").returncode == 0
@@ -179,7 +149,7 @@ def test_interrupted_it_leaves_a_whole_file(house: House, tmp_path: Path) -> Non
     assert seen(path, house.port)
 
 
-def test_to_standard_output(house: House, tmp_path: Path) -> None:
+def test_to_standard_output(house: Running, tmp_path: Path) -> None:
     path = tmp_path / "out.pcapng"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     process = subprocess.Popen(
@@ -209,7 +179,7 @@ def test_to_standard_output(house: House, tmp_path: Path) -> None:
     assert len(seen(path, house.port)) == 1
 
 
-def test_what_is_wrong_is_said(house: House, tmp_path: Path) -> None:
+def test_what_is_wrong_is_said(house: Running, tmp_path: Path) -> None:
     ran = smsgw("capture", "-c", str(house.config), "--carrier", "acne")
     assert ran.returncode == 2
     assert "did you mean 'acme'?" in ran.stderr

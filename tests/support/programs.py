@@ -9,7 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("SMSGW_")}
 
@@ -104,3 +108,53 @@ def smsgw(*arguments: str, seconds: float = 30) -> subprocess.CompletedProcess[s
         text=True,
         timeout=seconds,
     )
+
+
+NUMBER = "+12015550123"
+_CONFIG = """
+default_region = "US"
+[store]
+url = "sqlite:///{directory}/smsgw.db"
+[socket]
+path = "s.sock"
+[metrics]
+bind = ""
+[[carriers]]
+name = "acme"
+host = "127.0.0.1"
+port = {port}
+system_id = "user"
+password = "s3cr3t"
+{settings}
+[[numbers]]
+number = "{number}"
+carrier = "acme"
+"""
+
+
+class Running(NamedTuple):
+    """A daemon that is bound to a simulated carrier, ``acme``, which listens at ``port``."""
+
+    config: Path
+    daemon: Program
+    carrier: Program
+    port: int
+
+
+@contextmanager
+def running(directory: Path, *options: str, settings: str = "", more: str = "") -> Iterator[Running]:
+    """Both, until the context ends: the daemon then stops in order.
+
+    ``options`` are those of the simulated carrier, ``settings`` the daemon's for it; ``more`` is added to the
+    configuration, with the carrier's port for ``{port}``.
+    """
+    config = directory / "smsgw.toml"
+    with Program("simulate", "--port", "0", "--receipt-delay", "0.05", *options) as carrier:
+        port = int(carrier.line("listening on").rsplit(":", 1)[1])
+        text = _CONFIG.format(directory=directory, port=port, number=NUMBER, settings=settings)
+        config.write_text(text + more.format(port=port))
+        with Program("run", "-c", str(config)) as daemon:
+            carrier.line("bind")
+            yield Running(config, daemon, carrier, port)
+            assert daemon.stop() == 0
+            assert "Traceback" not in daemon.errors

@@ -7,23 +7,21 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from gateway.client import Client, RpcError
-from tests.support.programs import Program, smsgw
+from tests.support.programs import NUMBER, Running, running, smsgw
 
-NUMBER = "+12015550123"
 PEER = "+12015550147"
 
 
-class House(NamedTuple):
-    """A daemon that is bound to a simulated carrier."""
+class House:
+    """The commands against a daemon that is bound to a simulated carrier."""
 
-    config: Path
-    daemon: Program
-    carrier: Program
+    def __init__(self, run: Running) -> None:
+        self.config, self.daemon, self.carrier, _ = run
 
     def smsgw(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return smsgw(command, "-c", str(self.config), *arguments)
@@ -43,44 +41,15 @@ class House(NamedTuple):
         return Client(self.config.with_name("s.sock"))
 
 
-CONFIG = """
-default_region = "US"
-[store]
-url = "sqlite:///{directory}/smsgw.db"
-[socket]
-path = "s.sock"
-[metrics]
-bind = ""
-[[carriers]]
-name = "acme"
-host = "127.0.0.1"
-port = {port}
-system_id = "user"
-password = "s3cr3t"
-response_timeout = 0.3
-in_doubt = "hold"
-[[numbers]]
-number = "{number}"
-"""
-
-
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    directory = tmp_path_factory.mktemp("house")
-    config = directory / "smsgw.toml"
-    with Program("simulate", "--port", "0", "--receipt-delay", "0.05") as carrier:
-        port = carrier.line("listening on").rsplit(":", 1)[1]
-        config.write_text(CONFIG.format(directory=directory, port=port, number=NUMBER))
-        with Program("run", "-c", str(config)) as daemon:
-            carrier.line("bind")
-            yield House(config, daemon, carrier)
-            # The last test of all: it stops in order.
-            assert daemon.stop() == 0
-            assert "Traceback" not in daemon.errors
-            assert "s3cr3t" not in daemon.errors
-            ran = smsgw("status", "-c", str(config))
-            assert ran.returncode == 1
-            assert "the daemon is not running" in ran.stderr
+    with running(tmp_path_factory.mktemp("house"), settings='response_timeout = 0.3\nin_doubt = "hold"') as run:
+        yield House(run)
+    # The last test of all: it stopped in order.
+    assert "s3cr3t" not in run.daemon.errors
+    ran = smsgw("status", "-c", str(run.config))
+    assert ran.returncode == 1
+    assert "the daemon is not running" in ran.stderr
 
 
 def in_state(client: Client, message_id: str, state: str) -> dict[str, Any]:
@@ -95,7 +64,7 @@ def in_state(client: Client, message_id: str, state: str) -> dict[str, Any]:
 def test_check_finds_it_good(house: House) -> None:
     (found,) = house.lines("check")
     assert found["ok"] is True
-    assert found["numbers"] == [{"number": NUMBER, "carrier": "acme", "handlers": []}]
+    assert found["numbers"] == [{"number": NUMBER, "carrier": "acme", "throughput": 0, "handlers": []}]
 
 
 def test_send_and_wait(house: House) -> None:
