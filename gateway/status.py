@@ -6,6 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from gateway.outbound.request import App
 from gateway.outbound.shown import carrier_shown
 from gateway.outbox import Feed, Outbox
 from gateway.store import queries
+from gateway.store.messages import Held, held_in_doubt
 from gateway.store.store import Store
 from gateway.store.streams import HANDLER
 
@@ -72,7 +74,9 @@ class Status:
         """All of it for an operator; an app sees how its own messages can be sent, and its subscriptions."""
         counts = await self._store.reader.read(queries.counts_by_state)
         waiting: dict[str, list[queries.QueueLine]] = {}
+        held: dict[str, Held] = {}
         if app.admin:
+            held = await self._store.reader.read(partial(held_in_doubt, now=self._store.clock.now_ms()))
             for line in await self._store.reader.read(queries.queue_lines):
                 waiting.setdefault(line.carrier, []).append(line)
         failed, receipts = _by_carrier(self._metrics.failed), _by_carrier(self._metrics.receipts)
@@ -81,7 +85,9 @@ class Status:
             "uptime": round(time.monotonic() - self._started, 1),
             "stopping": self._outbound.stopping,
             "carriers": [
-                self._carrier(name, app, failed.get(name, 0), receipts.get(name, 0), waiting.get(name, []))
+                self._carrier(
+                    name, app, failed.get(name, 0), receipts.get(name, 0), waiting.get(name, []), held.get(name, Held())
+                )
                 for name in self._outbound.carriers
             ],
             "subscriptions": self._subscriptions(None if app.admin else app.name),
@@ -113,7 +119,7 @@ class Status:
         return shown
 
     def _carrier(
-        self, name: str, app: App, failed: int, receipts: int, lines: list[queries.QueueLine]
+        self, name: str, app: App, failed: int, receipts: int, lines: list[queries.QueueLine], held: Held
     ) -> dict[str, Any]:
         carrier = self._outbound.carriers[name]
         queue = self._outbound.queues[name]
@@ -124,8 +130,9 @@ class Status:
             return shown
         ids = self._store.writer.base.forms.view(name)
         wish = self._outbound.wishes.get(name)
+        over = self._outbound.choice.passed_over().get(name, [])
         return shown | {
-            **carrier_shown(carrier, wish, lines, ids, self._store.clock.now_ms()),
+            **carrier_shown(carrier, wish, lines, held, over, ids, self._store.clock.now_ms()),
             "submitted": int(_value(metrics.submitted)),
             "accepted": int(_value(metrics.accepted)),
             "failed": failed,
@@ -172,6 +179,12 @@ class Status:
         m.window.read = lambda: [((c.name,), c.in_use) for c in outbound.carriers.values()]
         m.rate_limit.read = lambda: [((c.name,), c.rate_now or 0.0) for c in outbound.carriers.values()]
         m.slow_numbers.read = lambda: [((name,), q.slow.numbers) for name, q in outbound.queues.items()]
+        m.retries.read = lambda: [
+            ((name, where), count)
+            for name, q in outbound.queues.items()
+            for where, count in (("memory", q.retries.in_memory), ("disk", len(q.retries.left)))
+        ]
+        m.pairs_on_disk.read = lambda: [((name,), q.pairs.on_disk) for name, q in outbound.queues.items()]
         m.queue.read = lambda: [((name,), queue.queued) for name, queue in outbound.queues.items()]
         m.oldest.read = self._ages
         m.bind_up.read = lambda: [

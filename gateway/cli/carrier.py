@@ -81,7 +81,7 @@ def resume(
 ) -> int:
     """Go on after pause or drain."""
     with connect(socket, config, app) as client:
-        return _told(client.call("carrier", name=name, action="resume"), as_json)
+        return _told(client.call("carrier", name=name, action="resume"), as_json, resumed=True)
 
 
 @carrier.command()
@@ -107,12 +107,15 @@ def _given(reason: str | None) -> dict[str, str]:
     return {} if reason is None else {"reason": reason}
 
 
-def _told(done: dict[str, Any], as_json: bool) -> int:
+def _told(done: dict[str, Any], as_json: bool, *, resumed: bool = False) -> int:
     if as_json:
         emit(done)
         return 0
     waiting = f"{done['queued']} queued, {done['in_flight']} unanswered"
-    console().print(inert(f"{done['name']} is {done['state']}: {waiting}"))
+    if resumed and done["state"] == "down" and done.get("why"):
+        console().print(inert(f"{done['name']} goes on: {done['why']}; {waiting}"))
+    else:
+        console().print(inert(f"{done['name']} is {done['state']}: {waiting}"))
     for warning in done["warnings"]:
         note(f"warning: {warning}")
     if "binds" in done:

@@ -173,11 +173,22 @@ def _remarks(found: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
             since = f" (since {local(carrier['held_since'])})" if carrier.get("held_since") else ""
             yield f"{name}: {why}{since}", "yellow"
         lines = carrier.get("queues", ())
-        if len(lines) > 1:
+        # Not where it says no more than the table does: all that waits is of one app, in the first lane.
+        if [(q["lane"], q["queued"]) for q in lines] not in ([], [("transactional", carrier["queued"])]):
             waiting = ", ".join(
                 f"{_count(q['queued'])} {q['lane']} of {q['app']} ({span(q['oldest_seconds'])})" for q in lines
             )
             yield f"{name}: queued {waiting}", None
+        for over in carrier.get("passed_over", ()):
+            to = f"new messages go to {', '.join(over['to'])}" if over["to"] else "no other is up: all waits"
+            yield f"{name}: passed over on route {over['route']}; {to}", "yellow"
+        if (held := carrier.get("held_in_doubt", {})) and held["segments"]:
+            past = f", {_count(held['past_validity'])} of them past validity" if held["past_validity"] else ""
+            yield (
+                f"{name}: {_count(held['segments'])} in doubt{past}: held for a late answer, a receipt, or"
+                f" smsgw messages resolve --carrier {name}",
+                "yellow",
+            )
         if (ways := _ways(carrier)) is not None:
             yield f"{name}: {ways}", None
         said = [alarm["detail"] for alarm in carrier.get("alarms", ())] + [carrier.get("why") or ""]
@@ -198,6 +209,9 @@ def _ways(carrier: dict[str, Any]) -> str | None:
         seen = sum(ids["seen"].values())
         of = {"set": "as set", "learnt": f"learnt from {seen} receipts", "learning": f"{seen} receipts so far"}
         words.append(f"message ids: {ids['form'] or 'not known yet'}, {of.get(ids['source'], ids['source'])}")
+    if carrier.get("rate_learnt"):
+        cap = f"below the cap of {carrier['rate_cap']:g}/s" if carrier["rate_cap"] else "with no cap set"
+        words.append(f"rate {carrier['rate_allowed']:.4g}/s learnt from its answers, {cap}")
     if carrier.get("congestion") is not None:
         words.append(f"congestion {carrier['congestion']} of 100")
     if carrier.get("stalls"):

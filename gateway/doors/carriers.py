@@ -10,6 +10,7 @@ from gateway.carrier.carrier import Carrier
 from gateway.doors.acts import carrier_named, operator
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import Refusal
+from gateway.outbound.shown import why
 from gateway.store.store import Store
 from gateway.store.wishes import Wish, WishOp
 from gateway.store.writer import StoreUnavailableError
@@ -64,6 +65,7 @@ class CarrierActs:
         return {
             "name": carrier.name,
             "state": carrier.state,
+            "why": why(carrier, self._outbound.wishes.get(carrier.name)),
             "queued": queue.queued,
             "in_flight": carrier.in_use,
             "warnings": warnings,

@@ -117,6 +117,7 @@ class Lookup:
             state=params.state,
             reason=params.reason,
             overdue_before=self._store.clock.now_ms() - int(self._no_receipt_after() * 1000),
+            now=self._store.clock.now_ms(),
             since=_moment(params.since, "since"),
             until=_moment(params.until, "until"),
             before=self.stored(params.before) if params.before is not None else None,

@@ -26,6 +26,13 @@ class Chosen(NamedTuple):
     moved: bool = False
 
 
+class PassedOver(NamedTuple):
+    """A route on which a carrier is passed over; ``to`` are the carriers that are first without it, none: all wait."""
+
+    route: str
+    to: tuple[str, ...]
+
+
 class Choice:
     """Routes of the configuration, the carriers that are passed over, and the pairs that were moved.
 
@@ -85,6 +92,19 @@ class Choice:
             if (route, name) not in away:
                 return Chosen(name, route, moved or (ranking.sticky and name != names[0]))
         return Chosen(names[0], route)  # all are down: it waits where it belongs
+
+    def passed_over(self) -> dict[str, list[PassedOver]]:
+        """By carrier the routes on which it is passed over just now, and where new messages of these go instead."""
+        found: dict[str, list[PassedOver]] = {}
+        for route, name in sorted(self.away):
+            ranking = self.routing.rankings.get(route) if self.routing is not None else None
+            if ranking is None:
+                continue
+            usable = [carrier for carrier in ranking.route.carriers if (route, carrier.name) not in self.away]
+            best = min((carrier.preference for carrier in usable), default=0)
+            to = tuple(carrier.name for carrier in usable if carrier.preference == best)
+            found.setdefault(name, []).append(PassedOver(route, to))
+        return found
 
     # --- pairs that were moved ----------------------------------------------------------------------------------------
 

@@ -6,8 +6,10 @@ from typing import Any, Final
 
 from gateway.carrier.carrier import Carrier
 from gateway.model import id_ms
+from gateway.outbound.choice import PassedOver
 from gateway.store.ends import rfc3339
 from gateway.store.forms import View
+from gateway.store.messages import Held
 from gateway.store.queries import QueueLine
 from gateway.store.wishes import Wish
 
@@ -16,9 +18,15 @@ LANES: Final = ("transactional", "marketing")
 
 
 def carrier_shown(
-    carrier: Carrier, wish: Wish | None, lines: list[QueueLine], ids: View, now_ms: int
+    carrier: Carrier,
+    wish: Wish | None,
+    lines: list[QueueLine],
+    held: Held,
+    passed_over: list[PassedOver],
+    ids: View,
+    now_ms: int,
 ) -> dict[str, Any]:
-    """What an operator is shown of a carrier, apart from what was counted. ``lines`` are its own, ``wish`` too."""
+    """What an operator is shown of a carrier, apart from what was counted; what is given is of this carrier alone."""
     settings = carrier.settings
     oldest = min((line.oldest for line in lines), default=None)
     return {
@@ -40,7 +48,11 @@ def carrier_shown(
             for line in lines
         ],
         "oldest_seconds": _age(oldest, now_ms) if oldest is not None else None,
+        "held_in_doubt": {"segments": held.segments, "past_validity": held.past_validity},
+        "passed_over": [{"route": one.route, "to": one.to} for one in passed_over],
         "rate_allowed": carrier.rate_now,
+        "rate_cap": settings.throughput or None,
+        "rate_learnt": carrier.pace.rate.lowered,
         "congestion": carrier.congestion,
         "alarms": [{**alarm, "since": rfc3339(int(alarm["since"] * 1000))} for alarm in carrier.alarms()],
         "stalls": carrier.stalls.count,
@@ -78,13 +90,18 @@ def why(carrier: Carrier, wish: Wish | None) -> str | None:
         words = _HELD.get(carrier.state, "held by an operator")
         return words + (f": {wish.reason}" if wish is not None and wish.reason else "")
     if reason == "down":
-        errors = (b.last_error for b in carrier.binds if b.kind != "receiver" and b.last_error)
-        return "no bind that sends is up" + next((f": {error}" for error in errors), "")
+        senders = [b for b in carrier.binds if b.kind != "receiver"]
+        error = next((b.last_error for b in senders if b.last_error), None)
+        if any(b.state in _COMING for b in senders):
+            return "no bind that sends is up yet; it connects just now" + (f" (before: {error})" if error else "")
+        return "no bind that sends is up" + (f": {error}" if error else "")
     if reason == "congested":
         return f"the carrier says that it is congested ({carrier.congestion} of 100)"
     return _WHY.get(reason)
 
 
+_COMING: Final = ("connecting", "binding", "drained")
+"""States of a bind on its way up, where no operator wants it drained any more."""
 _HELD: Final = {
     "paused": "paused by an operator",
     "draining": "drained by an operator: answers to what was written are awaited",

@@ -29,17 +29,38 @@ class _Ends(NamedTuple):
     sent_at: int | None
 
 
-def _reason(state: State, receipt: bool, segments: list[_Ends], overdue_before: int) -> str | None:
-    """Why a message is at its end, or what is to be known of one that waits; ``overdue_before`` (ms): see `Search`."""
+def _reason(state: State, receipt: bool, segments: list[_Ends], overdue_before: int, *, over: bool) -> str | None:
+    """Why a message is at its end, or what is to be known of one that waits; ``overdue_before`` (ms): see `Search`.
+
+    ``over``: its validity is.
+    """
     if state > State.DELIVERED:
         return min((s for s in segments if s.state > State.DELIVERED), key=lambda s: s.done_at or 0).reason
     if is_final(state, receipt):
         return next((s.reason for s in reversed(segments) if s.state == State.DELIVERED), segments[-1].reason)
     if state == State.IN_DOUBT:
-        return "in_doubt"
+        # Past its validity nothing sends it again: unless a late answer or receipt comes, it waits for an operator.
+        return "validity_over" if over else "in_doubt"
     if state == State.SENT and max(s.sent_at or 0 for s in segments) <= overdue_before:
         return "no_receipt"
     return None
+
+
+class Held(NamedTuple):
+    """Segments in doubt that wait for a late answer, a receipt or an operator; and those that nothing sends again."""
+
+    segments: int = 0
+    past_validity: int = 0
+
+
+def held_in_doubt(con: sqlite3.Connection, now: int) -> dict[str, Held]:
+    """By carrier what is in doubt; ``now`` in ms."""
+    return {
+        carrier: Held(segments, past)
+        for carrier, segments, past in con.execute(
+            "SELECT carrier, count(*), sum(expires_at <= ?) FROM segment WHERE state = 4 GROUP BY carrier", (now,)
+        )
+    }
 
 
 class View:
@@ -55,7 +76,7 @@ class View:
         state = message_state((s[3], s[13]) for s in segments)
         sent = [s[12] for s in segments if s[12] is not None]
         ends = [_Ends(s[3], s[13], s[8], s[12]) for s in segments]
-        reason = _reason(state, bool(receipt), ends, now - self.no_receipt_after_ms)
+        reason = _reason(state, bool(receipt), ends, now - self.no_receipt_after_ms, over=expires_at <= now)
         done_at = None
         if is_final(state, bool(receipt)):
             # A bad end is that of its first part; a good one, of its last.
@@ -124,7 +145,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     """What to look for; times in ms, ``before`` is a stored id to page on.
 
     ``reason`` is the one that a message is shown with; what was sent at ``overdue_before`` or earlier and has no
-    receipt has the reason `no_receipt`.
+    receipt has the reason `no_receipt`, what is in doubt and not valid any more at ``now`` has `validity_over`.
     """
 
     peer: str | None = None
@@ -133,6 +154,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
     reason: str | None = None
     overdue_before: int = 0
+    now: int = 0
     since: int | None = None
     until: int | None = None
     before: int | None = None
@@ -169,7 +191,7 @@ def search_ids(con: sqlite3.Connection, search: Search) -> tuple[list[int], int 
         where.append("m.id < ?")
         values.append(search.before)
     state = State[search.state.upper()] if search.state is not None else None
-    if state is None and search.reason == "in_doubt":
+    if state is None and search.reason in ("in_doubt", "validity_over"):
         state = State.IN_DOUBT
     if state in _BY_INDEX:
         # Few rows are in these states, whatever the size of the table: start from them.
@@ -181,9 +203,10 @@ def search_ids(con: sqlite3.Connection, search: Search) -> tuple[list[int], int 
     seen = 0
     last: int | None = None
     cursor = con.execute(
-        f"SELECT m.id, m.receipt FROM message m WHERE {condition} ORDER BY m.id DESC LIMIT ?", (*values, SCAN_ROWS)
+        f"SELECT m.id, m.receipt, m.expires_at FROM message m WHERE {condition} ORDER BY m.id DESC LIMIT ?",
+        (*values, SCAN_ROWS),
     )
-    for mid, receipt in cursor:
+    for mid, receipt, expires_at in cursor:
         seen += 1
         last = mid
         if state is None and search.reason is None:
@@ -198,8 +221,9 @@ def search_ids(con: sqlite3.Connection, search: Search) -> tuple[list[int], int 
             found_state = message_state((s.state, s.done_at) for s in segments)
             if state is not None and found_state != state:
                 continue
+            over = expires_at <= search.now
             if search.reason is not None and search.reason != _reason(
-                found_state, bool(receipt), segments, search.overdue_before
+                found_state, bool(receipt), segments, search.overdue_before, over=over
             ):
                 continue
             found.append(mid)

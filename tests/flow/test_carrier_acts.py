@@ -39,7 +39,14 @@ async def test_paused_it_writes_nothing_and_receipts_go_on(autojump_clock: MockC
         (submit,) = await g.smsc.came(1)
         await g.settled()
         done = await app.call("carrier", name="acme", action="pause", reason="they asked for it")
-        assert done == {"name": "acme", "state": "paused", "queued": 0, "in_flight": 0, "warnings": []}
+        assert done == {
+            "name": "acme",
+            "state": "paused",
+            "why": "paused by an operator: they asked for it",
+            "queued": 0,
+            "in_flight": 0,
+            "warnings": [],
+        }
         await app.call("submit", to=TO, text=labelled(2))
         g.smsc.receipt(submit)
         assert len(await app.notified(1)) == 1
@@ -72,6 +79,7 @@ async def test_drained_it_awaits_answers_and_unbinds(autojump_clock: MockClock) 
         assert g.segments() == [State.SENT, State.QUEUED]
         attempts = len(g.smsc.attempts)
         done = await app.call("carrier", name="acme", action="resume")
+        assert (done["state"], done["why"]) == ("down", "no bind that sends is up yet; it connects just now")
         await g.smsc.came(2)
         assert len(g.smsc.attempts) == attempts + 1
 

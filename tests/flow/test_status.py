@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
+from tests.support.carriers import stage
 from tests.support.daemons import Commits, Gateway, gateway
 from tests.support.smsc import labelled, peers, withhold
 
@@ -40,7 +42,11 @@ async def test_a_carrier_with_nothing_to_do(autojump_clock: MockClock) -> None:
             "oldest_seconds": None,
             "window": 14,
             "in_flight": 0,
+            "held_in_doubt": {"segments": 0, "past_validity": 0},
+            "passed_over": [],
             "rate_allowed": 20,
+            "rate_cap": 20,
+            "rate_learnt": False,
             "congestion": None,
             "alarms": [],
             "stalls": 0,
@@ -99,6 +105,67 @@ async def test_a_carrier_that_throttles(autojump_clock: MockClock) -> None:
         carrier = await acme(g)
         assert carrier["waiting"] == "throttled"
         assert "ESME_RTHROTTLED" in carrier["why"]
+
+
+@pytest.mark.parametrize("cap", [0, 50])
+async def test_a_rate_that_was_learnt(autojump_clock: MockClock, cap: int) -> None:
+    async with gateway(answer=lambda s: 0x58 if s.place == 29 else 0, carrier=f"throughput = {cap}") as g:
+        app = await g.connect()
+        await app.submits([{"to": to, "text": "x"} for to in TO])
+        await g.smsc.came(30)
+        await g.settled()
+        carrier = await acme(g)
+        assert carrier["rate_learnt"]
+        assert carrier["rate_cap"] == (cap or None)
+        assert 0 < carrier["rate_allowed"] < (cap or 30)
+
+
+async def test_what_is_held_in_doubt(autojump_clock: MockClock) -> None:
+    async with gateway(answer=withhold, carrier='response_timeout = 5\nin_doubt = "hold"') as g:
+        app = await g.connect()
+        await app.call("submit", to=TO[0], text="x" * 200, validity=60)
+        await app.call("submit", to=TO[1], text="x", validity=600)
+        await g.smsc.came(3)
+        await g.until(lambda: g.segments() == [4, 4, 4])
+        assert (await acme(g))["held_in_doubt"] == {"segments": 3, "past_validity": 0}
+        assert (await app.call("messages", reason="validity_over"))["messages"] == []
+        await trio.sleep(60)
+        assert (await acme(g))["held_in_doubt"] == {"segments": 3, "past_validity": 2}
+        for asked in ({"reason": "validity_over"}, {"state": "in_doubt", "reason": "validity_over"}):
+            (found,) = (await app.call("messages", **asked))["messages"]
+            assert (found["to"], found["state"], found["reason"]) == (TO[0], "in_doubt", "validity_over")
+        (found,) = (await app.call("messages", reason="in_doubt"))["messages"]
+        assert found["to"] == TO[1]
+
+
+async def passed_over(g: Gateway) -> dict[str, Any]:
+    return {c["name"]: c["passed_over"] for c in (await status(g))["carriers"] if c["passed_over"]}
+
+
+async def test_routes_that_pass_a_carrier_over(autojump_clock: MockClock) -> None:
+    async with stage() as s:
+        assert await passed_over(s.running) == {}
+        app = await s.running.connect()
+        await app.call("carrier", name="acme", action="drain")
+        await trio.sleep(3)
+        assert await passed_over(s.running) == {"acme": [{"route": "all", "to": ["beta"]}]}
+        await app.call("carrier", name="acme", action="resume")
+        await s.running.until(lambda: not s.running.daemon.outbound.choice.away)
+        assert await passed_over(s.running) == {}
+
+
+async def test_a_route_without_another_carrier_is_not_left(
+    autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = '[[routes]]\nname = "alone"\nfailover_after = 1\ncarriers = [{ name = "acme" }]\n'
+    async with gateway(extra=alone) as g:
+        app = await g.connect()
+        await app.call("carrier", name="acme", action="drain")
+        id = (await app.call("submit", to=TO[0], text="x"))["id"]
+        await trio.sleep(5)
+        assert (await acme(g))["passed_over"] == []
+        assert (await app.message(id))["state"] == "queued"
+        assert "carrier_left" not in capsys.readouterr().err
 
 
 async def test_forms_of_message_ids(autojump_clock: MockClock) -> None:

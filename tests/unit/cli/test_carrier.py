@@ -37,6 +37,13 @@ def test_an_act(smsgw: Run, path: Path, action: str) -> None:
     assert {r["method"] for r in fake.requests} == {"carrier"}
 
 
+def test_resume_says_what_comes_of_one_that_was_drained(smsgw: Run, path: Path) -> None:
+    done = DONE | {"state": "down", "why": "no bind that sends is up yet; it connects just now"}
+    with FakeDaemon(path, lambda request: [result(request, done)]):
+        ran = smsgw("carrier", "resume", "acme")
+    assert ran.out == "acme goes on: no bind that sends is up yet; it connects just now; 3 queued, 1 unanswered\n"
+
+
 def test_a_reason_and_a_warning(smsgw: Run, path: Path) -> None:
     done = DONE | {"warnings": ["a restart undoes it"]}
     with FakeDaemon(path, lambda request: [result(request, done)]) as fake:

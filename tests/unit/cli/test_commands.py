@@ -109,6 +109,10 @@ STATUS = {
             "inbound": 5,
             "rate": 12.5,
             "rate_allowed": 20.0,
+            "rate_cap": 50.0,
+            "rate_learnt": True,
+            "held_in_doubt": {"segments": 5, "past_validity": 2},
+            "passed_over": [{"route": "eu", "to": ["beta", "gamma"]}, {"route": "us", "to": []}],
             "window": 50,
             "why": "the window is full",
             "waiting": "window",
@@ -361,8 +365,14 @@ def test_status_for_people(smsgw: Run, daemon: Daemon) -> None:
     assert "acme: the window is full" in lines
     assert "acme: queued 2 transactional of crm (1s), 1.23M marketing of shop (1m15s)" in lines
     assert (
-        "acme: profile kannel; message ids: hex_to_decimal, learnt from 20 receipts; congestion 97 of 100; 2 stalls"
-        in lines
+        "acme: profile kannel; message ids: hex_to_decimal, learnt from 20 receipts; rate 20/s learnt from its answers,"
+        " below the cap of 50/s; congestion 97 of 100; 2 stalls" in lines
+    )
+    assert "acme: passed over on route eu; new messages go to beta, gamma" in lines
+    assert "acme: passed over on route us; no other is up: all waits" in lines
+    assert (
+        "acme: 5 in doubt, 2 of them past validity: held for a late answer, a receipt, or"
+        " smsgw messages resolve --carrier acme" in lines
     )
     assert any(line.startswith("acme: ALARM credentials since ") and r"\x1brefused" in line for line in lines)
     assert "old: not configured any more, and 3 segments are queued for it" in lines
@@ -371,6 +381,25 @@ def test_status_for_people(smsgw: Run, daemon: Daemon) -> None:
     assert ["local", "default", "yes", "0"] in words
     assert "\x1b" not in ran.out  # what a carrier said must not move the cursor
     assert "\x07" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("queued", "lines", "shown"),
+    [
+        (0, [], False),
+        (2, [("transactional", "crm", 2)], False),
+        (3, [("transactional", "crm", 2)], True),  # of the rest it is not known yet what it is
+        (2, [("marketing", "crm", 2)], True),
+        (2, [("transactional", "crm", 1), ("transactional", "shop", 1)], True),
+    ],
+)
+def test_lanes_are_shown_where_they_say_more_than_the_table(
+    smsgw: Run, daemon: Daemon, queued: int, lines: list[tuple[str, str, int]], shown: bool
+) -> None:
+    queues = [{"lane": lane, "app": app, "queued": n, "oldest_seconds": 1.0} for lane, app, n in lines]
+    carrier = STATUS["carriers"][0] | {"queued": queued, "queues": queues}
+    with daemon({"status": STATUS | {"carriers": [carrier]}}):
+        assert ("acme: queued " in smsgw("status").out) is shown
 
 
 def test_status_of_an_empty_daemon(smsgw: Run, daemon: Daemon) -> None:

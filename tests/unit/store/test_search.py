@@ -81,6 +81,7 @@ async def outcomes(desk: Desk) -> dict[str, int]:
         "sent, unasked": await desk.sent("unasked", receipt=False),
         "overdue": await desk.sent("overdue"),
         "in doubt": await desk.submit(state=S.SUBMITTING, parts=2),
+        "in doubt, past validity": await desk.submit(state=S.SUBMITTING),
         "delivered": await desk.sent("delivered"),
         "half delivered": await desk.sent("half", "other half"),
         "undelivered": await desk.sent("undelivered"),
@@ -90,7 +91,8 @@ async def outcomes(desk: Desk) -> dict[str, int]:
         "two ends": await desk.sent("one", "two"),
     }
     desk.con.execute("UPDATE segment SET sent_at = sent_at - ? WHERE message_id = ?", (48 * HOUR, made["overdue"]))
-    await desk.do(DoubtOp([(made["in doubt"], 1)], False))
+    desk.con.execute("UPDATE message SET expires_at = ? WHERE id = ?", (desk.now, made["in doubt, past validity"]))
+    await desk.do(DoubtOp([(made["in doubt"], 1), (made["in doubt, past validity"], 1)], False))
     await desk.receive(
         desk.receipt("delivered"),
         desk.receipt("half"),
@@ -123,10 +125,12 @@ async def test_by_state_and_reason_as_they_are_shown(desk: Desk) -> None:
         assert set(search(desk, state=state.word, limit=2)) == expected, state
     for reason in REASONS:
         expected = {mid for mid, message in shown.items() if message["reason"] == reason}
-        assert set(search(desk, reason=reason, limit=2, overdue_before=overdue)) == expected, reason
+        assert set(search(desk, reason=reason, limit=2, overdue_before=overdue, now=desk.now)) == expected, reason
     names = {mid: name for name, mid in made.items()}
     assert {names[mid] for mid in search(desk, reason="no_receipt", overdue_before=overdue)} == {"overdue"}
-    assert {names[mid] for mid in search(desk, reason="in_doubt")} == {"in doubt"}
+    assert {names[mid] for mid in search(desk, reason="in_doubt", now=desk.now)} == {"in doubt"}
+    past = {names[mid] for mid in search(desk, reason="validity_over", now=desk.now)}
+    assert past == {"in doubt, past validity"}
     assert {names[mid] for mid in search(desk, reason="delivered")} == {"delivered"}
     assert {names[mid] for mid in search(desk, reason="deleted")} == {"two ends"}
     assert search(desk, state="queued", reason="in_doubt") == []

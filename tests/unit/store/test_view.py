@@ -141,8 +141,10 @@ async def test_flags_of_what_waits(desk: Desk) -> None:
     assert shown[overdue]["reason"] is None
     desk.now += 24 * HOUR - 1
     assert view(desk, overdue)[overdue]["reason"] is None
+    assert view(desk, held)[held]["reason"] == "in_doubt"
     desk.now += 1
-    shown = view(desk, overdue, unasked)
+    shown = view(desk, held, overdue, unasked)
+    assert (shown[held]["state"], shown[held]["reason"]) == ("in_doubt", "validity_over")
     assert (shown[overdue]["state"], shown[overdue]["reason"]) == ("sent", "no_receipt")
     assert shown[unasked]["reason"] is None
     await desk.receive(desk.receipt("a"))  # open to a late one
