@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bench.piped import Piped
 from bench.sinklog import SinkLog
-
-ROOT = Path(__file__).parent.parent
 
 
 class SinkError(RuntimeError):
@@ -36,11 +33,10 @@ class SinkProcess:
             arguments.append("--" + name.replace("_", "-"))
             if value is not True:
                 arguments.append(str(value))
-        self._process = _start(arguments)
-        assert self._process.stdout is not None
-        first = self._process.stdout.readline()
+        self._piped = Piped("bench.sink", *arguments)
+        first = self._piped.line()
         if not first:
-            raise SinkError(f"the sink ended with status {self._process.wait()}")
+            raise SinkError(f"the sink ended with status {self._piped.status()}")
         started = json.loads(first)
         self.host: str = started["host"]
         self.port: int = started["port"]
@@ -56,12 +52,9 @@ class SinkProcess:
 
     def command(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Send a command and return its reply. Raises SinkError when it is refused or the sink is gone."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         try:
-            self._process.stdin.write(f"{name} {json.dumps(arguments)}\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            self._piped.say(f"{name} {json.dumps(arguments)}")
+            line = self._piped.line()
         except OSError as error:
             raise SinkError(f"the sink is gone: {error}") from error
         if not line:
@@ -92,28 +85,10 @@ class SinkProcess:
         """The log up to now. Raises ValueError when the sink was started without one."""
         if self.log_path is None:
             raise ValueError("this sink keeps no log")
-        if self._process.poll() is None:
+        if self._piped.running:
             self.command("flush")
         return SinkLog.load(self.log_path)
 
     def stop(self) -> None:
         """End the sink, by closing its standard input; killed when it has not ended after 10 s."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
-
-
-def _start(arguments: Sequence[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "bench.sink", *arguments],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+        self._piped.stop()

@@ -13,7 +13,8 @@ from smpplib.gsm import make_parts
 
 from bench import keys, sinkcommand, wire
 from bench.blast import blast
-from bench.sinkprocess import ROOT, SinkError, SinkProcess
+from bench.daemon import ROOT
+from bench.sinkprocess import SinkError, SinkProcess
 
 
 class Esme:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import subprocess
 import sys
 from types import TracebackType
 from typing import Any
 
-from bench.daemon import ROOT
+from bench.piped import Piped
 from tests.system.hostile.carrier import ScriptedCarrier
 from tests.system.hostile.conduct import HONEST, Conduct
 from tests.system.hostile.records import Report
@@ -20,13 +19,7 @@ class CarrierProcess:
     """Context manager over `python -m tests.system.hostile.process`; it ends with the context."""
 
     def __init__(self, seed: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.system.hostile.process", seed],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._piped = Piped("tests.system.hostile.process", seed)
         self.port: int = self._reply()["port"]
 
     def __enter__(self) -> CarrierProcess:
@@ -35,15 +28,7 @@ class CarrierProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+        self._piped.stop()
 
     def begin(self, conduct: Conduct) -> None:
         """A new log, and a conduct."""
@@ -62,16 +47,13 @@ class CarrierProcess:
         return Report.of(self._ask("report"))
 
     def _ask(self, name: str, argument: str = "{}") -> dict[str, Any]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{name} {argument}\n")
-        self._process.stdin.flush()
+        self._piped.say(f"{name} {argument}")
         return self._reply()
 
     def _reply(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._piped.line()
         if not line:
-            raise RuntimeError(f"the scripted carrier has ended with status {self._process.wait()}")
+            raise RuntimeError(f"the scripted carrier has ended with status {self._piped.status()}")
         reply: dict[str, Any] = json.loads(line)
         return reply
 
