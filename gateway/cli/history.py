@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from gateway.cli.options import in_words
 from gateway.cli.output import cell, console, inert, printed, table
 from gateway.cli.times import local
 
@@ -19,6 +20,10 @@ def show(found: dict[str, Any]) -> None:
     for name, value in message.items():
         if name != "parts" and value is not None:
             fields.add_row(name, cell(local(value) if name.endswith("_at") else value))
+    for entry in found.get("history", ()):
+        if entry["what"] == "accepted" and entry.get("options"):
+            for name, words in in_words(entry["options"]):
+                fields.add_row(cell(name), cell(words))
     printed(fields)
     console().print()
     printed(_parts(message["parts"]))
@@ -61,8 +66,6 @@ def _accepted(e: Entry) -> str:
         tail.append("no receipt asked for")
     if e.get("tried"):
         tail.append(f"taken from {', '.join(e['tried'])} since")
-    if e.get("options"):
-        tail.append(f"options {cell(e['options'])}")
     return f"{' '.join(words)}; {'; '.join(tail)}"
 
 

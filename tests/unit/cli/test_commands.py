@@ -499,6 +499,20 @@ HISTORY = {
     "message": message(meta={"order": 17}),
     "history": [
         {
+            "at": "2026-03-01T09:00:01.000Z",
+            "what": "accepted",
+            "app": "local",
+            "door": "socket",
+            "ref": None,
+            "segments": 1,
+            "encoding": "gsm7",
+            "scheme": "udh8",
+            "receipt": True,
+            "route": None,
+            "expires_at": "2026-03-03T09:00:00.000Z",
+            "options": {"flash": "0x10", "udh": "BgUEC4Qj8A==", "shift": {"single": 1}},
+        },
+        {
             "at": "2026-03-01T09:00:01.250Z",
             "what": "submit_sm",
             "part": 1,
@@ -540,6 +554,10 @@ def test_messages_show(smsgw: Run, daemon: Daemon) -> None:
     ]
     for shown in (ID, "4f2a", "0x00 ESME_ROK", "DELIVERED", r"subscription de\x1bfault of local", '{"order":17}'):
         assert shown in ran.out
+    words = [line.split() for line in ran.out.splitlines()]
+    assert ["flash", "by", "0x10"] in words
+    assert ["ports", "2948,", "from", "9200"] in words
+    assert ["national", "single", "shift", "turkish"] in words
     assert ran.out.count(":01.250") == 1
 
 

@@ -35,7 +35,6 @@ EVENT = {
             "as 3 segments of gsm7 by udh8 by route eu; valid until ",
         ),
         (ACCEPTED | {"receipt": False, "tried": ["acme", "b"]}, "; no receipt asked for; taken from acme, b since"),
-        (ACCEPTED | {"options": {"flash": "0x10"}}, '; options {"flash":"0x10"}'),
         ({"what": "submit_sm", "part": 1, "carrier": "acme", "bind": "acme/1"}, "submit_sm to acme/1"),
         (RESP | {"status": 0, "id": "A1"}, "submit_sm_resp from acme/1: 0x00 ESME_ROK, id A1"),
         (RESP | {"status": 0x58, "due": AT}, "0x58 ESME_RTHROTTLED: "),
