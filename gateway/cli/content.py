@@ -21,6 +21,12 @@ class Encoding(StrEnum):
     binary = "binary"
 
 
+class MessageClass(StrEnum):
+    transactional = "transactional"
+    direct = "direct"
+    marketing = "marketing"
+
+
 TextArgument = Annotated[
     str,
     typer.Argument(metavar="TEXT", help="The text; - reads standard input; hex octets with --encoding binary."),

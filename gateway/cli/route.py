@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, load_settings
+from gateway.cli.content import MessageClass
 from gateway.cli.errors import Failure
 from gateway.cli.output import cell, console, emit, inert, printed, table
 
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from gateway.settings.routes import Route
 
 route = typer.Typer(help="Routes of messages to carriers.")
-
-
-class MessageClass(StrEnum):
-    transactional = "transactional"
-    direct = "direct"
-    marketing = "marketing"
 
 
 @route.callback()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,6 +12,7 @@ from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption
 from gateway.cli.content import (
     Encoding,
     EncodingOption,
+    MessageClass,
     NationalOption,
     TextArgument,
     TransliterateOption,
@@ -27,12 +27,6 @@ from gateway.client import Client
 
 _FIRST_POLL: Final = 0.1
 _SLOWEST_POLL: Final = 2.0
-
-
-class MessageClass(StrEnum):
-    transactional = "transactional"
-    marketing = "marketing"
-    direct = "direct"
 
 
 def _duration(text: str) -> float:
