@@ -229,6 +229,7 @@ def enough(tx: Tx, mid: int, segments: Segments) -> None:
 
 
 def parts_of(tx: Tx, ids: list[int]) -> dict[int, Segments]:
+    """The segments of messages as they are stored, by message."""
     parts: dict[int, Segments] = {}
     for mid, part, state, done_at, reason, error, _, carrier, in_doubt in SELECT_PARTS.fetch(
         tx.con, [(i,) for i in ids]
@@ -257,6 +258,7 @@ def _after_other_ends(now: int, segments: Segments) -> int:
 
 
 def state_of(segments: Segments) -> State:
+    """The state of the message that these are the segments of."""
     return message_state((s[0], s[1]) for _, s in sorted(segments.items()))
 
 
