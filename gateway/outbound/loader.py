@@ -112,12 +112,15 @@ class Loader:
         items: list[Outgoing] = []
         for row, segments in found:
             try:
-                items.append(restore(row, segments))
+                item = restore(row, segments)
             except Exception as error:
                 self._outbound.metrics.unsendable.inc()
                 _log.error("message_set_aside", id=self._store.id_text.format(row[0]), error=repr(error))
                 ends = [End(row[0], s[0], State.FAILED, "unsendable", low=0, high=1) for s in segments]
                 self._outbound.writer.put(EndOp(ends))
+                continue
+            self._outbound.rerouter.recall(item, segments)
+            items.append(item)
         return items
 
     def admit(self, items: list[Outgoing]) -> None:

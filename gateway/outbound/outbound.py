@@ -187,6 +187,12 @@ class Outbound:
                 if not item.waiting and not item.open:
                     queue.finished(item)
                 continue
+            if item.refusal is not None:
+                # From disk, where a kill left it before another carrier took it: it has its pair now, and goes there.
+                item.waiting = sorted({*parts, *item.waiting})
+                queue.pull(item)
+                self.rerouter.take(queue, item)
+                continue
             # Open from here on: an answer to another part that comes first must not end the message.
             item.open += len(parts)
             kept.append((item, parts))

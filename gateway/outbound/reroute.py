@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from gateway.carrier.outgoing import Outgoing, SegmentOut
+from gateway.carrier.status import Action
 from gateway.log import logger
 from gateway.outbound.queue import CarrierQueue, UnitKey
 from gateway.outbound.replan import Replanner
 from gateway.settings import Settings
+from gateway.store.hot import Row
 from gateway.store.reroute import CAUSES, Cause, Moved, Refused, RerouteOp, Unit
 from gateway.store.sticky import AGED, AgeStickyOp, sticky_pairs
 from gateway.store.undelivered import PAGE as DECIDED
@@ -250,6 +252,20 @@ class Rerouter:
             if others:
                 self._outbound.unclaim(item.carrier, [SegmentOut(item, other) for other in others])
         return True
+
+    def recall(self, item: Outgoing, segments: Iterable[Row]) -> None:
+        """A message from disk: where its carrier refused a segment and a kill came before it went, it goes now.
+
+        The refusal is stored with the segment, which is queued; ``segments`` are rows of `gateway.store.queries`.
+        """
+        if item.carrier not in self._refusals or self._choice.routing is None:
+            return
+        carrier = self._outbound.carriers.get(item.carrier)
+        for part, _, _, in_doubt, *_, status in segments:
+            # One in doubt was written again after that.
+            if status and not in_doubt and carrier is not None and carrier.statuses.action(status) is Action.REROUTE:
+                item.refusal = (part, status, carrier.wire.reasons.of_status(status))
+                return
 
     def take(self, queue: CarrierQueue, item: Outgoing) -> None:
         """Takes a refused message of which nothing is open any more; its pair is held until all that is behind it went.

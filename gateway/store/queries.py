@@ -91,8 +91,9 @@ def queued(
 ) -> tuple[list[tuple[Row, list[Row]]], int | None]:
     """Messages of a unit that wait, oldest first, after the id ``after``, and the id to go on from (None: no more).
 
-    Each is its `QUEUED_COLUMNS` and its queued segments as (part, due_at, attempts, in_doubt). One that is cancelled
-    while this reads is left out, so a page may hold less than ``limit`` and still not be the last.
+    Each is its `QUEUED_COLUMNS` and its queued segments as (part, due_at, attempts, in_doubt, carrier, lane, rank,
+    status). One that is cancelled while this reads is left out, so a page may hold less than ``limit`` and still not be
+    the last.
     """
     ids = con.execute(
         "SELECT DISTINCT message_id FROM segment WHERE state = 1 AND carrier = ? AND lane = ? AND app = ? AND rank = ?"
@@ -138,7 +139,7 @@ def _with_segments(con: sqlite3.Connection, ids: list[int]) -> list[tuple[Row, l
     messages = con.execute(f"SELECT {QUEUED_COLUMNS} FROM message m WHERE m.id IN ({marks})", ids).fetchall()
     segments: dict[int, list[Row]] = {}
     for mid, *rest in con.execute(
-        "SELECT message_id, part, due_at, attempts, in_doubt, carrier, lane, rank FROM segment"
+        "SELECT message_id, part, due_at, attempts, in_doubt, carrier, lane, rank, status FROM segment"
         f" WHERE message_id IN ({marks}) AND state = 1 ORDER BY message_id, part",
         ids,
     ):

@@ -285,8 +285,11 @@ class RerouteOp(Op):
         for number, peer, after, target in self.pairs:
             pairs[number, peer] = (after, target)
         going: list[tuple[Candidate, Plan]] = []
+        here: set[int] = set()
         for c in candidates(tx, ids):
             plan = None
+            if c.carrier == self.carrier:
+                here.add(c.id)
             if planner is not None and c.carrier == self.carrier and c.unsent:
                 plan = planner.plan(c, self.cause, tx.now)
             if plan is None:
@@ -303,7 +306,7 @@ class RerouteOp(Op):
         ends = [
             End(mid, r.part, State.FAILED, r.reason, status=r.status, low=queued, high=queued)
             for mid, r in self.refused.items()
-            if mid not in went
+            if mid in here and mid not in went
         ]
         end_segments(tx, ends)
 
