@@ -66,8 +66,6 @@ FIELD_SECTIONS: Final[dict[str, tuple[str, ...]]] = {
 CLASSES: Final[dict[int, type[Pdu]]] = {cls.command_id: cls for cls in LAYOUTS}
 """The class of each command_id."""
 
-LINK_TESTS: Final = ("unit/smpp/test_golden.py", "unit/smpp/test_roundtrip.py")
-
 
 def cell(text: str) -> str:
     """Text within a Markdown table."""

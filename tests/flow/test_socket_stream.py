@@ -200,11 +200,6 @@ async def test_who_closes_its_writing_end_still_gets_all_replies(autojump_clock:
         assert sorted(line["id"] for line in lines) == list(range(count))
 
 
-def connection_of(g: Gateway) -> Any:
-    (connection,) = g.daemon.server.connections
-    return connection
-
-
 SMALL = "max_output = 65536\nmax_unanswered = 50"
 
 

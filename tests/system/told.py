@@ -23,8 +23,6 @@ class Told:
         """Inbound messages by event_id."""
         self.again = 0
         """Events that came once more, as they had not been acknowledged."""
-        self.replied_again = 0
-        """Requests that were sent again under their ref and had been stored before."""
         self.wrong: dict[str, list[str]] = defaultdict(list)
         self._end_events: dict[str, int | str] = {}
         self._next = 0
