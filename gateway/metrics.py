@@ -243,6 +243,16 @@ class Metrics:
         self.slow_numbers = Live(
             "smsgw_numbers_waiting", "Our numbers whose messages wait for the rate of the number.", ("carrier",)
         )
+        self.retries = Live(
+            "smsgw_retries_waiting",
+            "Messages that wait for the time of their next attempt, by whether they are in memory or on disk only.",
+            ("carrier", "where"),
+        )
+        self.pairs_on_disk = Live(
+            "smsgw_pairs_on_disk",
+            "Pairs of a number and a peer that wait for a message between them, and of which some are on disk only.",
+            ("carrier",),
+        )
         self.queue = Live("smsgw_queue_segments", "Unsent segments by carrier.", ("carrier",))
         self.oldest = Live("smsgw_queue_oldest_seconds", "Age of the oldest unsent message.", ("carrier",))
         self.bind_up = Live("smsgw_bind_up", "1 where the bind is bound.", ("carrier", "bind"))

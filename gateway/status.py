@@ -185,6 +185,12 @@ class Status:
             for where, count in (("memory", q.retries.in_memory), ("disk", len(q.retries.left)))
         ]
         m.pairs_on_disk.read = lambda: [((name,), q.pairs.on_disk) for name, q in outbound.queues.items()]
+        m.retries.read = lambda: [
+            ((name, where), count)
+            for name, q in outbound.queues.items()
+            for where, count in (("memory", q.retries.in_memory), ("disk", len(q.retries.left)))
+        ]
+        m.pairs_on_disk.read = lambda: [((name,), q.pairs.on_disk) for name, q in outbound.queues.items()]
         m.queue.read = lambda: [((name,), queue.queued) for name, queue in outbound.queues.items()]
         m.oldest.read = self._ages
         m.bind_up.read = lambda: [

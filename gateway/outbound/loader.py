@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -9,8 +11,10 @@ import trio
 from gateway.carrier.outgoing import Outgoing
 from gateway.log import logger
 from gateway.model import State
+from gateway.outbound.pairs import PairLeft
 from gateway.outbound.prepare import restore
 from gateway.outbound.queue import CarrierQueue, Unit
+from gateway.outbound.retries import Absent
 from gateway.outbound.slow import MOST, Left
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
@@ -24,6 +28,8 @@ _log = logger(component="outbound")
 PAGE: Final = 500
 RESTORED: Final = 50
 """Messages that are restored without a pause: what is being written shall not wait longer, or it comes in a heap."""
+PAIRS: Final = 20
+"""Pairs of which what they left on disk is read at once."""
 
 
 class Loader:
@@ -64,6 +70,10 @@ class Loader:
                     await self._load_page(queue, unit)
                 for left in queue.slow.wants():
                     await self._load_slow(queue, left)
+                if queue.pairs.hungry:
+                    await self._load_pairs(queue)
+                if absents := queue.wants_due(self._outbound.clock.now_ms()):
+                    await self._load_due(queue, absents)
             await self._load.wait()
 
     async def _load_page(self, queue: CarrierQueue, unit: Unit) -> None:
@@ -75,16 +85,11 @@ class Loader:
             found, last = await self._store.reader.read(lambda con: queries.queued(con, where, after, limit))
         except Exception as error:
             unit.loading = False
-            _log.error("queue_not_read", carrier=queue.carrier, error=repr(error))
-            await trio.sleep(1)
-            self.nudge()
+            await self._not_read(queue, error)
             return
-        items: list[Outgoing] = []
-        for at in range(0, len(found), RESTORED):
-            items += self.restore(found[at : at + RESTORED])
-            await trio.lowlevel.checkpoint()
-        for item in queue.loaded(unit, items, last=last):
-            self._outbound.later(item)
+        # What waits for its pair on disk anyway is not put together first.
+        found = [one for one in found if not queue.passed_over(unit, one[0][0], one[0][2], one[0][3])]
+        queue.loaded(unit, await self._restore_slowly(found), last=last)
         self._outbound.refill(queue.carrier)
         if not unit.complete:
             self.nudge()
@@ -99,13 +104,66 @@ class Loader:
             )
         except Exception as error:
             queue.slow.gave_up(left)
-            _log.error("queue_not_read", carrier=queue.carrier, error=repr(error))
-            await trio.sleep(1)
-            self.nudge()
+            await self._not_read(queue, error)
             return
-        for item in queue.loaded_slow(left, self.restore(found), last):
-            self._outbound.later(item)
+        queue.loaded_slow(left, self.restore(found), last)
         self._outbound.refill(queue.carrier)
+
+    async def _load_pairs(self, queue: CarrierQueue) -> None:
+        """What pairs have left on disk, a few pairs at once; the others in the next round."""
+        lefts: list[PairLeft] = []
+        while len(lefts) < PAIRS and (left := queue.pairs.begin()) is not None:
+            lefts.append(left)
+        if queue.pairs.hungry:
+            self.nudge()
+        if not lefts:
+            return
+
+        def read(con: sqlite3.Connection) -> list[tuple[list[tuple[Row, list[Row]]], int | None]]:
+            return [
+                queries.queued_between(
+                    con, queries.QueueUnit(queue.carrier, *left.unit), left.pair, left.low, left.high, left.limit
+                )
+                for left in lefts
+            ]
+
+        try:
+            pages = await self._store.reader.read(read)
+        except Exception as error:
+            for left in lefts:
+                queue.pairs.gave_up(left)
+            await self._not_read(queue, error)
+            return
+        for left, (found, last) in zip(lefts, pages, strict=True):
+            queue.loaded_pair(left, await self._restore_slowly(found), last)
+        self._outbound.refill(queue.carrier)
+
+    async def _load_due(self, queue: CarrierQueue, absents: list[Absent]) -> None:
+        """Messages whose next attempt is due, which waited for it on disk."""
+        try:
+            found: list[tuple[Row, list[Row]]] = []
+            for at in range(0, len(absents), PAGE):
+                ids = [absent.id for absent in absents[at : at + PAGE]]
+                found += await self._store.reader.read(partial(queries.queued_by_id, ids=ids))
+        except Exception as error:
+            queue.retries.gave_up(absents)
+            await self._not_read(queue, error)
+            return
+        queue.loaded_due(absents, await self._restore_slowly(found))
+        self._outbound.refill(queue.carrier)
+        self.nudge()
+
+    async def _not_read(self, queue: CarrierQueue, error: Exception) -> None:
+        _log.error("queue_not_read", carrier=queue.carrier, error=repr(error))
+        await trio.sleep(1)
+        self.nudge()
+
+    async def _restore_slowly(self, found: list[tuple[Row, list[Row]]]) -> list[Outgoing]:
+        items: list[Outgoing] = []
+        for at in range(0, len(found), RESTORED):
+            items += self.restore(found[at : at + RESTORED])
+            await trio.lowlevel.checkpoint()
+        return items
 
     def restore(self, found: list[tuple[Row, list[Row]]]) -> list[Outgoing]:
         """Stored rows as messages. One that cannot be put on the air any more is set aside, with its reason."""
@@ -132,7 +190,7 @@ class Loader:
             names.setdefault(item.carrier, []).append(item.id)
             present = queue.known.get(item.id)
             if present is None:
-                queue.add(item)
+                queue.add(item)  # unless it waits for its time on disk, where it is found then with all of its parts
                 continue
             # Some of its parts are under way or wait still: these come to them.
             present.waiting = sorted({*present.waiting, *item.waiting})

@@ -62,7 +62,6 @@ class Outbound:
         self.answers = Answers(self)
         self.doubts = Doubts(self)
         self.rerouter = Rerouter(self, settings)
-        self.later: Callable[[Outgoing], None] = _ignore
         self.on_arrived: Callable[[Bind, Session, list], None] = _ignore_arrived  # type: ignore[type-arg]
 
     def configure(self, settings: Settings) -> None:
@@ -128,7 +127,8 @@ class Outbound:
         if queue is None:
             look_ahead = self._settings.limits.look_ahead
             queue = self.queues[name] = CarrierQueue(name, look_ahead, ordered=True, gates=self.gates)
-            queue.take_back = self._take_back
+            queue.pairs.take_back = self._take_back
+            queue.pairs.on_hungry = self.loader.nudge
         return queue
 
     # --- claims -------------------------------------------------------------------------------------------------------
@@ -142,8 +142,12 @@ class Outbound:
         keys: list[Key] = []
         while not keys:
             budget = carrier.room() - queue.reserved
-            taken = queue.take(budget, carrier.kept_free) if budget > 0 else None
+            if budget <= 0:
+                break
+            taken = queue.take(budget, carrier.kept_free)
             if not taken:
+                # All of it went aside, which made room for others, which are on disk.
+                self.loader.nudge()
                 break
             keys = self._claim(queue, taken)
         if queue.slow:
@@ -361,8 +365,7 @@ class Outbound:
         else:
             if not item.placed:
                 if item.due_at > self.clock.now_ms():
-                    item.placed = True
-                    self.later(item)
+                    queue.later(item)
                 else:
                     queue.again(item)
             self._goes_on(item)
@@ -382,10 +385,6 @@ class Outbound:
             self.unclaim(bind.carrier.name, unwritten, bind)
         if written:
             self.doubts.doubt(bind, written, lost=True)
-
-
-def _ignore(item: Outgoing) -> None:
-    raise RuntimeError("no sweeper")
 
 
 def _ignore_arrived(bind: Bind, session: Session, pdus: object) -> None:

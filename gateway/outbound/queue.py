@@ -4,19 +4,22 @@ Two lanes; within a lane apps take turns (deficit round robin, counted in segmen
 order of arrival. Of each app and priority at most ``look_ahead`` messages are held here; the others are on disk only,
 and are loaded as these go out. Between a number and a peer one message at a time is on its way, so that texts arrive
 in the order in which they were written; but one of lane 1 of which nothing is on the wire steps back for one of lane 0.
-Messages of a number with a rate of its own wait beside all that, in ``slow``.
+What has to wait does so beside all that, where it takes no place of others: for its pair in ``pairs``, for the time of
+its next attempt in ``retries``, for the rate of its number in ``slow``.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import trio
 
 from gateway.carrier.gate import Gate
 from gateway.carrier.outgoing import Outgoing
+from gateway.outbound.pairs import PairLeft, Pairs
+from gateway.outbound.retries import MOST_DUE, Absent, Retries
 from gateway.outbound.slow import Left, SlowNumbers
 from gateway.store.queries import QueueUnit
 from gateway.store.reroute import Moved
@@ -25,18 +28,16 @@ QUANTUM: Final = 8
 """Segments that an app may send in its turn."""
 
 UnitKey = tuple[int, str, int]
-Pair = tuple[str, str]
 
 
 class Unit:
-    """Messages of one app and priority in one lane. ``complete``: everything stored of it is in memory."""
+    """Messages of one app and priority in one lane. ``complete``: all that is stored of it came through here."""
 
-    __slots__ = ("aside", "complete", "items", "key", "last", "loading", "spilled")
+    __slots__ = ("complete", "items", "key", "last", "loading", "spilled")
 
     def __init__(self, key: UnitKey) -> None:
         self.key = key
         self.items: deque[Outgoing] = deque()
-        self.aside = 0  # popped, and waiting for their pair
         self.complete = True
         self.last = 0  # up to this id the database was read
         self.loading = False
@@ -78,12 +79,11 @@ class CarrierQueue:
         self._urgent: tuple[deque[Outgoing], ...] = (deque(), deque())  # by lane; they hold their pair already
         self._units: dict[UnitKey, Unit] = {}
         self._lanes = (_Turns(), _Turns())
-        self._busy: dict[Pair, deque[Outgoing] | None] = {}
-        self._low: dict[Pair, Outgoing] = {}  # the messages of lane 1 that hold their pair
-        self._stepped: dict[Pair, Outgoing] = {}  # those that stepped back: before all others of lane 1
+        self._crowded = (False, False)  # by lane: so many wait for another attempt that others wait for them
+        self.pairs = Pairs(self._back)
+        self.retries = Retries()
         self.slow = SlowNumbers(gates if gates is not None else {})
-        self.take_back: Callable[[Outgoing], bool] = _nothing_claimed
-        """Takes back the claims of a message that are not written; returns whether that was all that is open of it."""
+        self._busy = self.pairs.busy  # asked for each message
 
     # --- coming in ----------------------------------------------------------------------------------------------------
 
@@ -100,10 +100,10 @@ class CarrierQueue:
 
     def add(self, item: Outgoing) -> None:
         """A message that was just stored as queued, later than all before it in its unit unless it had to wait."""
-        if item.id in self.known:
+        if item.id in self.known or item.id in self.retries.left:
             return  # a page that was read just now had it already
         unit = self.unit(item.lane, item.app, item.rank)
-        if not unit.complete or len(unit.items) + unit.aside >= self.look_ahead:
+        if not unit.complete or len(unit.items) >= self.look_ahead:
             # From `last` on it is found on disk. After a start that is the beginning, whatever comes in before the
             # first page is read.
             unit.complete = False
@@ -140,23 +140,22 @@ class CarrierQueue:
             unit.spilled = 0
         return unit.last
 
-    def loaded(self, unit: Unit, items: list[Outgoing], *, last: int | None) -> list[Outgoing]:
-        """Takes a page read from the database; ``last`` is the id it went to, None if it was the last page.
+    def passed_over(self, unit: Unit, id: int, number: str, peer: str) -> bool:
+        """Whether a message of a page is none to wait in its unit: it is in memory already, or stays on disk."""
+        return id in self.known or id in self.retries.left or self.pairs.leaves(number, peer, unit.key, id)
 
-        Returns the messages whose time has not come (they wait elsewhere); what is in memory already is passed over.
-        """
+    def loaded(self, unit: Unit, items: list[Outgoing], *, last: int | None) -> None:
+        """Takes a page read from the database; ``last`` is the id it went to, None if it was the last page."""
         unit.loading = False
         if unit.spilled:
             # It came to be on disk while this was read, from another carrier say: what is behind it is read again.
             items = [item for item in items if item.id <= unit.spilled]
-        later: list[Outgoing] = []
         for item in items:
-            if item.id in self.known:
+            if self.passed_over(unit, item.id, item.number, item.peer):
                 continue
             if item.due_at:
-                self.known[item.id] = item
-                self._hold(item)
-                later.append(item)
+                self.hold_pair(item)
+                self.later(item)
             else:
                 self._append(unit, item)
         if last is not None:
@@ -167,29 +166,91 @@ class CarrierQueue:
                 unit.last = items[-1].id
         elif items:
             unit.last = items[-1].id
-        return later
 
     def wants_page(self) -> list[Unit]:
         """Units of which the next page should be read now."""
         half = self.look_ahead // 2
-        return [u for u in self._units.values() if not u.complete and not u.loading and len(u.items) + u.aside <= half]
+        return [
+            u
+            for u in self._units.values()
+            if not u.complete and not u.loading and len(u.items) <= half and not self._crowded[u.key[0]]
+        ]
 
-    def loaded_slow(self, left: Left, items: list[Outgoing], last: int | None) -> list[Outgoing]:
+    def loaded_slow(self, left: Left, items: list[Outgoing], last: int | None) -> None:
         """Takes a page of what `slow` left on disk, as `loaded` does."""
-        later: list[Outgoing] = []
         waiting: list[Outgoing] = []
         for item in items:
-            if item.id in self.known:
+            if item.id in self.known or item.id in self.retries.left:
                 continue
-            self.known[item.id] = item
             if item.due_at:
-                self._hold(item)
-                later.append(item)
+                self.hold_pair(item)
+                self.later(item)
             else:
+                self.known[item.id] = item
                 item.placed = True
                 waiting.append(item)
         self.slow.loaded(left, waiting, last)
-        return later
+
+    def loaded_pair(self, left: PairLeft, items: list[Outgoing], last: int | None) -> None:
+        """Takes what `pairs` left on disk, as `loaded` does; what was to wait for its time goes in its turn."""
+        if not self.pairs.reads(left):
+            return
+        waiting = [item for item in items if item.id not in self.known and item.id not in self.retries.left]
+        for item in waiting:
+            self.known[item.id] = item
+            item.placed = True
+        self.pairs.loaded(left, waiting, last)
+
+    # --- another attempt ----------------------------------------------------------------------------------------------
+
+    def later(self, item: Outgoing) -> None:
+        """A message of which nothing is under way waits for its ``due_at``, and its pair with it."""
+        absent = self.retries.put(item, sum(map(len, self._urgent)))
+        item.placed = absent is None
+        if absent is not None:
+            self.pairs.swap(item, absent)
+            del self.known[item.id]
+            self._crowd()
+
+    def due(self, now_ms: int) -> bool:
+        """Takes those in memory whose time has come; returns whether there were any."""
+        items = self.retries.due(now_ms)
+        for item in items:
+            item.placed = False
+            if item.waiting:
+                self.again(item)
+        return bool(items)
+
+    def wants_due(self, now_ms: int) -> list[Absent]:
+        """Those on disk whose time has come and for which there is room: they are read now."""
+        if not self.retries.left:
+            return []
+        return [
+            absent
+            for lane, urgent in enumerate(self._urgent)
+            for absent in self.retries.begin(lane, MOST_DUE - len(urgent), now_ms)
+        ]
+
+    def loaded_due(self, absents: list[Absent], items: list[Outgoing]) -> None:
+        """Takes what was read of them. What was not found has ended, and frees its pair."""
+        found = {item.id: item for item in items if item.carrier == self.carrier}
+        for absent in absents:
+            if self.retries.remove(absent.id) is None:
+                continue  # it went elsewhere meanwhile
+            item = found.get(absent.id)
+            if item is None or item.id in self.known:
+                self.pairs.release(absent)
+            else:
+                self.pairs.swap(absent, item)
+                self.again(item)
+        self._crowd()
+
+    def _crowd(self) -> None:
+        """Has others wait, or no longer: nothing new goes out past them either."""
+        crowded = self.retries.crowded
+        for lane in (0, 1):
+            self.coming[lane] += crowded[lane] - self._crowded[lane]
+        self._crowded = crowded
 
     # --- to and from other carriers -----------------------------------------------------------------------------------
 
@@ -221,6 +282,10 @@ class CarrierQueue:
             item = self.known.get(m.id)
             if item is None:
                 self.count(m.app, -m.before)
+                absent = self.retries.remove(m.id) if self.retries.left else None
+                if absent is not None:
+                    self.pairs.release(absent)
+                    self._crowd()
                 continue
             # Segments whose claim is being stored are taken off when it fails, as it will.
             self.count(m.app, item.open - m.before)
@@ -233,25 +298,18 @@ class CarrierQueue:
         self.slow.without_done()
         for unit in self._units.values():
             _without_done(unit.items)
-        for pair in {(item.number, item.peer) for item in items}:
-            others = self._busy.get(pair)
-            for item in others or ():
-                if not item.waiting:
-                    self._units[item.lane, item.app, item.rank].aside -= 1
-            if others:
-                _without_done(others)
+        self.pairs.without_done({(item.number, item.peer) for item in items})
         for item in items:
             if not item.open and item is not held:
                 self.finished(item)
 
     def again(self, item: Outgoing, *, first: bool = False) -> None:
         """A message whose claim came back: it keeps its pair and goes before all that waits."""
-        self.known[item.id] = item
-        self._hold(item)
+        self.hold_pair(item)
         item.placed = True
         if self.ordered and not item.holds:
             # Read from disk while another had its pair already, as after a start: it waits as others do, in front.
-            self._wait_for_pair(item, first=True)
+            self._waits(item, first=True)
             return
         if first:
             self._urgent[item.lane].appendleft(item)
@@ -277,17 +335,10 @@ class CarrierQueue:
         return True
 
     def hold_pair(self, item: Outgoing) -> None:
-        """Marks the pair of a message that goes out directly."""
+        """A message is in memory, and has its pair if that is free."""
         self.known[item.id] = item
-        self._hold(item)
-
-    def _hold(self, item: Outgoing) -> None:
-        pair = (item.number, item.peer)
-        if self.ordered and pair not in self._busy:
-            self._busy[pair] = None
-            item.holds = True
-            if item.lane:
-                self._low[pair] = item
+        if self.ordered:
+            self.pairs.hold(item)
 
     def take(self, budget: int, kept_free: int = 0) -> list[tuple[Outgoing, list[int]]]:
         """Messages to claim next with the parts of each, at most ``budget`` segments in all.
@@ -307,6 +358,8 @@ class CarrierQueue:
                     continue
                 if not self._slowed(item, now, first=True) and self._gets_pair(item, first=True):
                     budget -= self._claim(item, budget, out)
+            if self._crowded[lane]:
+                continue
             if self.slow and budget > 0:
                 for item in self.slow.due(lane, now):
                     if self._gets_pair(item):
@@ -345,33 +398,16 @@ class CarrierQueue:
 
     def _gets_pair(self, item: Outgoing, *, first: bool = False) -> bool:
         """Has a message hold its pair; while another does it waits for that, ``first`` of its lane or last."""
-        if not self.ordered or item.holds:
+        if not self.ordered or item.holds or self.pairs.gets(item, first=first):
             return True
-        pair = (item.number, item.peer)
-        if pair not in self._busy:
-            self._hold(item)
-            return True
-        if not item.lane and self._low and self._steps_back(pair):
-            others = self._busy[pair]
-            if first or not others or others[0].lane:
-                item.holds = True
-                return True
-            # One of its lane was here before it, when nothing could step back yet.
-            following = others.popleft()
-            following.holds = True
-            self._back(following)
-        self._wait_for_pair(item, first=first)
+        self._waits(item, first=first)
         return False
 
-    def _steps_back(self, pair: Pair) -> bool:
-        """Has a message of lane 1 give its pair to one of lane 0, where nothing of it is on the wire."""
-        holder = self._low.get(pair)
-        if holder is None or not (self.take_back(holder) if holder.open else holder.placed):
-            return False
-        # It waits where it is, or comes back as its claims do, and gets its pair again before others of its lane.
-        self._stepped[pair] = self._low.pop(pair)
-        holder.holds = False
-        return True
+    def _waits(self, item: Outgoing, *, first: bool) -> None:
+        """A message waits for its pair, or is left on disk."""
+        if not self.pairs.wait(item, first=first):
+            item.placed = False
+            self.known.pop(item.id, None)
 
     def _slowed(self, item: Outgoing, now: float, *, first: bool = False) -> bool:
         """Whether the rate of its number holds a message back: it waits aside then, or is left on disk."""
@@ -382,23 +418,6 @@ class CarrierQueue:
             item.placed = False
             self.known.pop(item.id, None)
         return True
-
-    def _wait_for_pair(self, item: Outgoing, *, first: bool = False) -> None:
-        pair = (item.number, item.peer)
-        if self._stepped.get(pair) is item:
-            del self._stepped[pair]
-        others = self._busy[pair]
-        if others is None:
-            others = self._busy[pair] = deque()
-        if others and others[-1].lane and (first or not item.lane):
-            # Those of lane 0 come before those of lane 1.
-            place = next(i for i, other in enumerate(others) if other.lane)
-            others.insert(0 if first and not item.lane else place, item)
-        elif first and not item.lane:
-            others.appendleft(item)
-        else:
-            others.append(item)
-        self.unit(item.lane, item.app, item.rank).aside += 1
 
     def _claim(self, item: Outgoing, budget: int, out: list[tuple[Outgoing, list[int]]]) -> int:
         parts = item.waiting[:budget]
@@ -413,37 +432,11 @@ class CarrierQueue:
     def finished(self, item: Outgoing) -> None:
         """Nothing of this message is open or waiting: its pair is free for the next, which goes first in its unit."""
         self.known.pop(item.id, None)
-        pair = (item.number, item.peer)
-        stepped = self._stepped.get(pair) if self._stepped else None
-        if not item.holds:
-            if stepped is item:
-                del self._stepped[pair]
-            # A late answer may end one that waits for its pair: handed to it, the pair would never be free again.
-            others = self._busy.get(pair)
-            if others and item in others:
-                others.remove(item)
-                self._units[item.lane, item.app, item.rank].aside -= 1
-            return
-        item.holds = False
-        if item.lane:
-            self._low.pop(pair, None)
-        others = self._busy.get(pair)
-        if stepped is not None and not (others and not others[0].lane):
-            self._low[pair] = self._stepped.pop(pair)
-            stepped.holds = True
-        elif others:
-            following = others.popleft()
-            following.holds = True
-            if following.lane:
-                self._low[pair] = following
-            self._back(following)
-        else:
-            self._busy.pop(pair, None)
+        self.pairs.release(item)
 
     def _back(self, item: Outgoing) -> None:
         """A message that was aside is in its unit again, before all that came later."""
-        unit = self._units[item.lane, item.app, item.rank]
-        unit.aside -= 1
+        unit = self.unit(item.lane, item.app, item.rank)
         unit.items.appendleft(item)
         self._has_something(unit)
 
@@ -451,19 +444,26 @@ class CarrierQueue:
         """Whether a pair has one message at a time on its way; without order, nothing waits for its pair any more."""
         self.ordered = ordered
         if not ordered:
-            aside = [item for others in self._busy.values() for item in others or ()]
-            self._busy.clear()
-            self._low.clear()
-            self._stepped.clear()
+            aside, left = self.pairs.disband()
+            for item in self.known.values():
+                item.holds = False
+            for absent in self.retries.left.values():
+                absent.holds = False
             for item in aside:
                 self._back(item)
             for unit in self._units.values():
                 unit.items = deque(sorted(unit.items, key=lambda i: i.id))
+            for (lane, app, rank), low in left.items():
+                self.spill(lane, app, rank, low)
 
     @property
     def waiting(self) -> bool:
         """Whether anything in memory could be claimed."""
-        return any(self._urgent) or any(turns.order for turns in self._lanes) or bool(self.slow)
+        if self._urgent[0] or self._urgent[1]:
+            return True
+        if self._crowded[0]:
+            return False
+        return bool(self._lanes[0].order or self.slow or (self._lanes[1].order and not self._crowded[1]))
 
     @property
     def queued(self) -> int:
@@ -473,7 +473,3 @@ class CarrierQueue:
     def count(self, app: str, segments: int) -> None:
         """Counts segments that came to wait (or, negative, no longer do)."""
         self.stored[app] = max(0, self.stored.get(app, 0) + segments)
-
-
-def _nothing_claimed(item: Outgoing) -> bool:
-    return False

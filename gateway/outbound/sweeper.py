@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 from functools import partial
 from typing import Any, ClassVar, Final
 
 import trio
 
-from gateway.carrier.outgoing import Outgoing
 from gateway.log import logger
 from gateway.model import State, id_floor
 from gateway.outbound.outbound import Outbound
@@ -66,20 +64,13 @@ class Sweeper:
         self._outbound = outbound
         self._store = outbound.store
         self._settings = settings
-        self._delayed: list[tuple[int, int, Outgoing]] = []
         self._swept = self._store.clock.now_ms() - int(settings.limits.no_receipt_after * 1000)
         self._tried = 0  # undecided parked receipts that came before were tried again when they had waited enough
         self._queries = Queries(outbound)
-        outbound.later = self.later
 
     def configure(self, settings: Settings) -> None:
         """Takes over new settings."""
         self._settings = settings
-
-    def later(self, item: Outgoing) -> None:
-        """A message whose retry waits for its time; until then its pair is held."""
-        item.placed = True
-        heapq.heappush(self._delayed, (item.due_at, item.id, item))
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """A task of the daemon."""
@@ -108,21 +99,18 @@ class Sweeper:
             await trio.sleep(self._pause())
 
     def _pause(self) -> float:
-        if not self._delayed:
+        times = [at for queue in self._outbound.queues.values() if (at := queue.retries.next_at) is not None]
+        if not times:
             return 1.0
-        return min(1.0, max(0.01, (self._delayed[0][0] - self._store.clock.now_ms()) / 1000))
+        return min(1.0, max(0.01, (min(times) - self._store.clock.now_ms()) / 1000))
 
     def _retries(self) -> None:
         now = self._store.clock.now_ms()
-        names: set[str] = set()
-        while self._delayed and self._delayed[0][0] <= now:
-            item = heapq.heappop(self._delayed)[2]
-            item.placed = False
-            if item.waiting:
-                self._outbound.queue(item.carrier).again(item)
-                names.add(item.carrier)
-        for name in names:
-            self._outbound.refill(name)
+        for name, queue in self._outbound.queues.items():
+            if queue.due(now):
+                self._outbound.refill(name)
+            if queue.retries.waits(now):
+                self._outbound.loader.nudge()
 
     async def _scheduled(self) -> None:
         store = self._store

@@ -127,6 +127,20 @@ def queued_of(
     return found, last if seen >= SCANNED else None
 
 
+def queued_between(
+    con: sqlite3.Connection, unit: QueueUnit, pair: tuple[str, str], low: int, high: int, limit: int
+) -> tuple[list[tuple[Row, list[Row]]], int | None]:
+    """As `queued`, of one (number, peer) and with ids from ``low`` to ``high``: what there is of the peer is walked."""
+    number, peer = pair
+    ids = con.execute(
+        "SELECT m.id FROM message m INDEXED BY message_peer WHERE m.peer = ? AND m.id BETWEEN ? AND ? AND m.number = ?"
+        " AND EXISTS (SELECT 1 FROM segment s WHERE s.message_id = m.id AND s.state = 1 AND s.carrier = ?"
+        " AND s.lane = ? AND s.app = ? AND s.rank = ?) ORDER BY m.id LIMIT ?",
+        (peer, low, high, number, unit.carrier, unit.lane, unit.app, unit.rank, limit),
+    ).fetchall()
+    return _with_segments(con, [i for (i,) in ids]), ids[-1][0] if len(ids) >= limit else None
+
+
 def queued_by_id(con: sqlite3.Connection, ids: list[int]) -> list[tuple[Row, list[Row]]]:
     """The same for messages whose ids are known, for instance those whose time has come."""
     return _with_segments(con, ids)

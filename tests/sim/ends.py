@@ -190,7 +190,9 @@ def _counters(ledger: Ledger, daemon: Daemon, con: sqlite3.Connection) -> None:
         equal(f"queue {name} stored", stored, dict(queued.get(name, {})))
         equal(f"queue {name} reserved", queue.reserved, 0)
         equal(f"queue {name} known", sorted(queue.known), [])
-        equal(f"queue {name} pairs", sorted(queue._busy), [])
+        equal(f"queue {name} pairs", sorted(queue.pairs.busy), [])
+        equal(f"queue {name} waiting for their pairs", queue.pairs.waiting, 0)
+        equal(f"queue {name} retries on disk", sorted(queue.retries.left), [])
         equal(f"queue {name} waiting", queue.waiting, False)
     for name, carrier in daemon.outbound.carriers.items():
         equal(f"carrier {name} claims_waiting", carrier.claims_waiting, 0)

@@ -40,4 +40,4 @@ def test_a_copy_whose_first_attempt_is_answered_late_while_another_has_its_pair(
     assert taken(queue) == [3]
     sent(queue, last)
     assert queue.passes(0, bulk.number, bulk.peer)
-    assert queue.unit(1, "local", 4).aside == 0
+    assert queue.pairs.waiting == 0

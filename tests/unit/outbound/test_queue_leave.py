@@ -65,9 +65,9 @@ def test_from_behind_its_pair(queue: CarrierQueue) -> None:
     put(queue, *items)
     assert taken(queue) == [1]
     items[0].open = 1
-    assert queue.unit(0, "local", 4).aside == 4
+    assert queue.pairs.waiting == 4
     queue.leave([went(items[1]), went(items[3])])
-    assert queue.unit(0, "local", 4).aside == 2
+    assert queue.pairs.waiting == 2
     items[0].open = 0
     queue.finished(items[0])
     assert taken(queue) == [3]
