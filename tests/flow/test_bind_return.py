@@ -65,15 +65,7 @@ async def test_while_the_first_host_is_away_the_bind_stays_and_sends(autojump_cl
 async def test_what_is_under_way_is_answered_before_the_return(autojump_clock: Clock) -> None:
     async def slow(wire: Wire) -> None:
         await wire.accept()
-        while (found := await wire.read()) is not None:
-            sequence, pdu = found
-            if isinstance(pdu, p.SubmitSm):
-                await trio.sleep(5)
-                await wire.send(p.SubmitSmResp("1"), sequence)
-            elif isinstance(pdu, p.EnquireLink):
-                await wire.send(p.EnquireLinkResp(), sequence)
-            elif isinstance(pdu, p.Unbind):
-                await wire.send(p.UnbindResp(), sequence)
+        await wire.serve(after=5)
 
     async with carrier(**HOSTS) as held:
         held.line.by_host |= {"a.example": AWAY, "b.example": slow}

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import trio
 
-from gateway.smpp import pdu as p
 from gateway.smpp.constants import CommandStatus
 from tests.support.wire import Held, Notes, Wire, carrier, hold, segments
 
@@ -161,13 +160,7 @@ async def test_what_keeps_a_carrier_is_no_stall(autojump_clock: Clock, kept: Any
 async def test_a_carrier_that_is_down_or_slow_is_no_stall(autojump_clock: Clock) -> None:
     async def slow(wire: Wire) -> None:
         await wire.accept()
-        while (found := await wire.read()) is not None:
-            sequence, pdu = found
-            if isinstance(pdu, p.SubmitSm):
-                await trio.sleep(30)
-                await wire.send(p.SubmitSmResp("1"), sequence)
-            elif isinstance(pdu, p.EnquireLink):
-                await wire.send(p.EnquireLinkResp(), sequence)
+        await wire.serve(after=30)
 
     async with carrier(behave=slow, response_timeout=100, enquire_link=200, window=2) as held:
         await held.bound()
@@ -186,12 +179,7 @@ async def test_a_carrier_that_is_down_or_slow_is_no_stall(autojump_clock: Clock)
 async def test_refusals_are_answers(autojump_clock: Clock) -> None:
     async def refusing(wire: Wire) -> None:
         await wire.accept()
-        while (found := await wire.read()) is not None:
-            sequence, pdu = found
-            if isinstance(pdu, p.SubmitSm):
-                await wire.send(p.SubmitSmResp(), sequence, CommandStatus.ESME_RSYSERR)
-            elif isinstance(pdu, p.EnquireLink):
-                await wire.send(p.EnquireLinkResp(), sequence)
+        await wire.serve(status=CommandStatus.ESME_RSYSERR)
 
     async with carrier(behave=refusing) as held:
         await held.bound()

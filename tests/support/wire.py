@@ -93,14 +93,19 @@ class Wire:
         sequence, pdu = await self.next()
         await self.send(RESPONSE_TO[type(pdu)](), sequence, status)
 
-    async def serve(self, *, answer: bool = True) -> None:
-        """Answers whatever comes until the gateway closes or unbinds; submits only with ``answer``."""
+    async def serve(self, *, answer: bool = True, after: float = 0, status: int = 0) -> None:
+        """Answers whatever comes until the gateway closes or unbinds; submits only with ``answer``.
+
+        These one by one, each ``after`` so many seconds, and with this command_status.
+        """
         while (found := await self.read()) is not None:
             sequence, pdu = found
             if isinstance(pdu, p.SubmitSm):
                 self.submits += 1
+                if after:
+                    await trio.sleep(after)
                 if answer:
-                    await self.send(p.SubmitSmResp(f"{self.submits}"), sequence)
+                    await self.send(p.SubmitSmResp("" if status else f"{self.submits}"), sequence, status)
             elif isinstance(pdu, p.EnquireLink | p.Unbind):
                 await self.send(RESPONSE_TO[type(pdu)](), sequence)
 
