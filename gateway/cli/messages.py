@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import typer
@@ -61,15 +62,16 @@ def search(
     params = {name: value for name, value in wanted.items() if value is not None}
     if text:
         params["text"] = True
-    columns = ("id", "created", "state", "reason", "from", "to", "seg", "carrier", "app")
-    shown = table(*columns, *(("text",) if text else ()), right=("seg",))
+    narrow = console().is_terminal and console().width < _WIDE
+    columns = _FEW if narrow else tuple(_COLUMNS)
+    shown = table(*columns, *(("text",) if text else ()), right=("seg",), whole=("id", "to"))
     left, empty, following = limit, 0, before
     with connect(socket, config, app) as client:
         while left > 0:
             page = {} if following is None else {"before": following}
             found = client.call("messages", **params, **page, limit=min(left, _PAGE))
             for message in found["messages"]:
-                emit(message) if as_json else _row(shown, message, text)
+                emit(message) if as_json else _row(shown, columns, message, text)
             left -= len(found["messages"])
             empty = 0 if found["messages"] else empty + 1
             following = found["next"]
@@ -82,19 +84,25 @@ def search(
     return 0
 
 
-def _row(shown: Any, message: dict[str, Any], text: bool) -> None:
-    shown.add_row(
-        cell(message["id"]),
-        cell(local(message["created_at"])),
-        cell(message["state"]),
-        cell(message["reason"]),
-        cell(message["from"]),
-        cell(message["to"]),
-        cell(message["segments"]),
-        cell(message["carrier"]),
-        cell(message["app"]),
-        *((cell(message.get("text", message.get("data"))),) if text else ()),
-    )
+_WIDE: Final = 132
+"""Columns of a terminal on which all of a message fits a line; on less, an id that is broken cannot be copied."""
+_COLUMNS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
+    "id": lambda m: m["id"],
+    "created": lambda m: local(m["created_at"]),
+    "state": lambda m: m["state"],
+    "reason": lambda m: m["reason"],
+    "from": lambda m: m["from"],
+    "to": lambda m: m["to"],
+    "seg": lambda m: m["segments"],
+    "carrier": lambda m: m["carrier"],
+    "app": lambda m: m["app"],
+}
+_FEW: Final = ("id", "created", "state", "reason", "to")
+
+
+def _row(shown: Any, columns: tuple[str, ...], message: dict[str, Any], text: bool) -> None:
+    values = [cell(_COLUMNS[name](message)) for name in columns]
+    shown.add_row(*values, *((cell(message.get("text", message.get("data"))),) if text else ()))
 
 
 @messages.command()

@@ -65,8 +65,11 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, markup=False, emoji=False, highlight=False, width=width)
 
 
-def table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """An empty table with a header line and no frame; ``right`` names the columns of numbers."""
+def table(*columns: str, right: Iterable[str] = (), whole: Iterable[str] = ()) -> Table:
+    """An empty table with a header line and no frame.
+
+    ``right`` names the columns of numbers, ``whole`` those that are not broken into lines where there is little room.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -76,9 +79,14 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
     made = Table(
         box=box, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2 if box is None else 1, 0, 0)
     )
-    numbers = set(right)
+    numbers, unbroken = set(right), set(whole)
     for column in columns:
-        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        made.add_column(
+            column,
+            justify="right" if column in numbers else "left",
+            overflow="fold",
+            no_wrap=column in unbroken,
+        )
     return made
 
 

@@ -110,12 +110,13 @@ def _narrow() -> bool:
 def _carriers(found: dict[str, Any]) -> Any:
     if not found["carriers"]:
         return None
-    counts = ("accepted", "failed", "doubt") if _narrow() else ("accepted", "failed", "doubt", "receipts", "inbound")
+    counts = ("accepted", "refused", "doubt") if _narrow() else ("accepted", "refused", "doubt", "receipts", "inbound")
     made = table("carrier", "state", "queued", "oldest", "window", "rate/s", *counts,
                  right=("queued", "oldest", "window", "rate/s", *counts))  # fmt: skip
     for carrier in found["carriers"]:
         allowed = carrier.get("rate_allowed")
-        counted = carrier | {"doubt": carrier["in_doubt"]}
+        # Answers with an error, also those after which a segment is sent again: not messages that failed.
+        counted = carrier | {"doubt": carrier["in_doubt"], "refused": carrier["failed"]}
         made.add_row(
             cell(carrier["name"]),
             cell(carrier["state"]),

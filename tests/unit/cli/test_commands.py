@@ -481,6 +481,20 @@ def test_messages_goes_on_over_a_page_that_found_nothing(smsgw: Run, daemon: Dae
     assert ID in ran.out
 
 
+def test_messages_on_a_small_terminal_have_ids_that_can_be_copied(
+    smsgw: Run, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal
+    page = {"messages": [message(state="failed", reason="carrier_refused")], "next": None}
+    with daemon({"messages": page}):
+        for width, whole in ((100, False), (140, True)):
+            monkeypatch.setattr("gateway.cli.output._PIPE_WIDTH", width)
+            (line,) = [line for line in smsgw("messages").out.splitlines() if ID in line]
+            assert "failed" in line
+            assert "carrier_refused" in line
+            assert ("acme" in line) is whole
+
+
 def test_messages_with_hostile_texts(smsgw: Run, daemon: Daemon) -> None:
     hostile = message(text="\x1b]0;owned\x07[bold]x[/bold]\r\n\u202eolleh")
     with daemon({"messages": {"messages": [hostile], "next": None}}):
