@@ -130,7 +130,8 @@ class Status:
             return shown
         ids = self._store.writer.base.forms.view(name)
         wish = self._outbound.wishes.get(name)
-        over = self._outbound.choice.passed_over().get(name, [])
+        planner = self._outbound.rerouter.planner
+        over = self._outbound.choice.passed_over(planner.left, planner.ready).get(name, [])
         return shown | {
             **carrier_shown(carrier, wish, lines, held, over, ids, self._store.clock.now_ms()),
             "submitted": int(_value(metrics.submitted)),
@@ -140,6 +141,7 @@ class Status:
             "receipts": receipts,
             "inbound": int(_value(metrics.inbound)),
             "rate": self._rate(name),
+            "numbers_waiting": queue.slow.numbers,
         }
 
     def _subscriptions(self, app: str | None) -> list[dict[str, Any]]:

@@ -181,8 +181,14 @@ def _remarks(found: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
             )
             yield f"{name}: queued {waiting}", None
         for over in carrier.get("passed_over", ()):
-            to = f"new messages go to {', '.join(over['to'])}" if over["to"] else "no other is up: all waits"
-            yield f"{name}: passed over on route {over['route']}; {to}", "yellow"
+            if over["to"]:
+                words = f"passed over on route {over['route']}; new messages go to {', '.join(over['to'])}"
+            else:
+                words = f"no other carrier of route {over['route']} takes messages: its own wait"
+            yield f"{name}: {words}", "yellow"
+        if numbers := carrier.get("numbers_waiting"):
+            which = "a number waits for its" if numbers == 1 else f"{_count(numbers)} numbers wait for their"
+            yield f"{name}: {which} own throughput", None
         if (held := carrier.get("held_in_doubt", {})) and held["segments"]:
             past = f", {_count(held['past_validity'])} of them past validity" if held["past_validity"] else ""
             yield (

@@ -27,7 +27,10 @@ class Chosen(NamedTuple):
 
 
 class PassedOver(NamedTuple):
-    """A route on which a carrier is passed over; ``to`` are the carriers that are first without it, none: all wait."""
+    """A route on which a carrier is passed over; ``to`` are the carriers that are first without it.
+
+    None: no other takes messages, so that what is its own waits for it.
+    """
 
     route: str
     to: tuple[str, ...]
@@ -93,16 +96,23 @@ class Choice:
                 return Chosen(name, route, moved or (ranking.sticky and name != names[0]))
         return Chosen(names[0], route)  # all are down: it waits where it belongs
 
-    def passed_over(self) -> dict[str, list[PassedOver]]:
-        """By carrier the routes on which it is passed over just now, and where new messages of these go instead."""
+    def passed_over(self, left: frozenset[tuple[str, str]], ready: frozenset[str]) -> dict[str, list[PassedOver]]:
+        """By carrier the routes on which it is passed over just now, and where new messages of these go instead.
+
+        ``left`` are those that would be passed over, were another of the route among ``ready``.
+        """
         found: dict[str, list[PassedOver]] = {}
-        for route, name in sorted(self.away):
+        for route, name in sorted(left | self.away):
             ranking = self.routing.rankings.get(route) if self.routing is not None else None
             if ranking is None:
                 continue
-            usable = [carrier for carrier in ranking.route.carriers if (route, carrier.name) not in self.away]
-            best = min((carrier.preference for carrier in usable), default=0)
-            to = tuple(carrier.name for carrier in usable if carrier.preference == best)
+            to: tuple[str, ...] = ()
+            if (route, name) in self.away:
+                usable = [carrier for carrier in ranking.route.carriers if (route, carrier.name) not in self.away]
+                best = min((carrier.preference for carrier in usable), default=0)
+                to = tuple(carrier.name for carrier in usable if carrier.preference == best)
+            elif ready.intersection(ranking.names):
+                continue  # it is about to be
             found.setdefault(name, []).append(PassedOver(route, to))
         return found
 

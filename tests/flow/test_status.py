@@ -120,6 +120,15 @@ async def test_a_rate_that_was_learnt(autojump_clock: MockClock, cap: int) -> No
         assert 0 < carrier["rate_allowed"] < (cap or 30)
 
 
+async def test_a_number_that_waits_for_its_own_rate(autojump_clock: MockClock) -> None:
+    async with gateway(apps='[[numbers]]\nnumber = "+15551230009"\ncarrier = "acme"\nthroughput = 2\n') as g:
+        app = await g.connect()
+        assert (await acme(g))["numbers_waiting"] == 0
+        await app.submits([{"from": "+15551230009", "to": to, "text": "x"} for to in TO])
+        await trio.sleep(2)
+        assert (await acme(g))["numbers_waiting"] == 1
+
+
 async def test_what_is_held_in_doubt(autojump_clock: MockClock) -> None:
     async with gateway(answer=withhold, carrier='response_timeout = 5\nin_doubt = "hold"') as g:
         app = await g.connect()
@@ -163,7 +172,7 @@ async def test_a_route_without_another_carrier_is_not_left(
         await app.call("carrier", name="acme", action="drain")
         id = (await app.call("submit", to=TO[0], text="x"))["id"]
         await trio.sleep(5)
-        assert (await acme(g))["passed_over"] == []
+        assert (await acme(g))["passed_over"] == [{"route": "alone", "to": []}]
         assert (await app.message(id))["state"] == "queued"
         assert "carrier_left" not in capsys.readouterr().err
 

@@ -111,6 +111,7 @@ STATUS = {
             "rate_allowed": 20.0,
             "rate_cap": 50.0,
             "rate_learnt": True,
+            "numbers_waiting": 1,
             "held_in_doubt": {"segments": 5, "past_validity": 2},
             "passed_over": [{"route": "eu", "to": ["beta", "gamma"]}, {"route": "us", "to": []}],
             "window": 50,
@@ -369,7 +370,8 @@ def test_status_for_people(smsgw: Run, daemon: Daemon) -> None:
         " below the cap of 50/s; congestion 97 of 100; 2 stalls" in lines
     )
     assert "acme: passed over on route eu; new messages go to beta, gamma" in lines
-    assert "acme: passed over on route us; no other is up: all waits" in lines
+    assert "acme: no other carrier of route us takes messages: its own wait" in lines
+    assert "acme: a number waits for its own throughput" in lines
     assert (
         "acme: 5 in doubt, 2 of them past validity: held for a late answer, a receipt, or"
         " smsgw messages resolve --carrier acme" in lines
