@@ -89,6 +89,9 @@ class Doubts:
         for s in segments:
             item = s.message
             item.open -= 1
+            if not lost:
+                # An answer may come late, to this very one: it stays in memory while it waits.
+                item.settled = item.settled or set()
             again = op.states.get((item.id, s.part)) == State.QUEUED
             if again:
                 item.waiting = sorted({s.part, *item.waiting})

@@ -13,9 +13,10 @@ from gateway.log import logger
 from gateway.model import State
 from gateway.outbound.pairs import PairLeft
 from gateway.outbound.prepare import restore
-from gateway.outbound.queue import CarrierQueue, Unit
+from gateway.outbound.queue import CarrierQueue
 from gateway.outbound.retries import Absent
 from gateway.outbound.slow import MOST, Left
+from gateway.outbound.units import Unit
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
 from gateway.store.hot import Row
@@ -77,7 +78,7 @@ class Loader:
             await self._load.wait()
 
     async def _load_page(self, queue: CarrierQueue, unit: Unit) -> None:
-        after = queue.begin_page(unit)
+        after = unit.begin_page()
         lane, app, rank = unit.key
         where = queries.QueueUnit(queue.carrier, lane, app, rank)
         limit = min(PAGE, queue.look_ahead)

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from gateway.carrier.outgoing import Outgoing
 from gateway.outbound.retries import Absent
+from gateway.outbound.units import UnitKey
 
 MOST: Final = 20
 """Messages of a pair and lane that wait in memory."""
@@ -20,7 +21,6 @@ IN_ALL: Final = 2000
 """Messages of a carrier that wait in memory for their pairs."""
 
 Pair = tuple[str, str]
-UnitKey = tuple[int, str, int]
 Span = tuple[int, int]
 Holder = Outgoing | Absent
 

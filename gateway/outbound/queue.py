@@ -21,39 +21,12 @@ from gateway.carrier.outgoing import Outgoing
 from gateway.outbound.pairs import PairLeft, Pairs
 from gateway.outbound.retries import MOST_DUE, Absent, Retries
 from gateway.outbound.slow import Left, SlowNumbers
+from gateway.outbound.units import Turns, Unit, UnitKey
 from gateway.store.queries import QueueUnit
 from gateway.store.reroute import Moved
 
 QUANTUM: Final = 8
 """Segments that an app may send in its turn."""
-
-UnitKey = tuple[int, str, int]
-
-
-class Unit:
-    """Messages of one app and priority in one lane. ``complete``: all that is stored of it came through here."""
-
-    __slots__ = ("complete", "items", "key", "last", "loading", "spilled")
-
-    def __init__(self, key: UnitKey) -> None:
-        self.key = key
-        self.items: deque[Outgoing] = deque()
-        self.complete = True
-        self.last = 0  # up to this id the database was read
-        self.loading = False
-        self.spilled = 0  # the lowest id that was left on disk since a page was last asked for; 0: none
-
-
-class _Turns:
-    """The apps of a lane that have something to send, in turn."""
-
-    __slots__ = ("begun", "deficit", "order", "units")
-
-    def __init__(self) -> None:
-        self.order: deque[str] = deque()
-        self.begun = False  # the first has been given its quantum, and goes on with it
-        self.deficit: dict[str, int] = {}
-        self.units: dict[str, list[Unit]] = {}  # by app, best rank first
 
 
 def _without_done(items: deque[Outgoing]) -> None:
@@ -78,7 +51,7 @@ class CarrierQueue:
         self.coming = [0, 0]  # messages by lane that are being stored as queued
         self._urgent: tuple[deque[Outgoing], ...] = (deque(), deque())  # by lane; they hold their pair already
         self._units: dict[UnitKey, Unit] = {}
-        self._lanes = (_Turns(), _Turns())
+        self._lanes = (Turns(), Turns())
         self._crowded = (False, False)  # by lane: so many wait for another attempt that others wait for them
         self.pairs = Pairs(self._back)
         self.retries = Retries()
@@ -93,9 +66,7 @@ class CarrierQueue:
         unit = self._units.get(key)
         if unit is None:
             unit = self._units[key] = Unit(key)
-            units = self._lanes[lane].units.setdefault(app, [])
-            units.append(unit)
-            units.sort(key=lambda u: u.key[2])
+            self._lanes[lane].add(unit)
         return unit
 
     def add(self, item: Outgoing) -> None:
@@ -106,8 +77,7 @@ class CarrierQueue:
         if not unit.complete or len(unit.items) >= self.look_ahead:
             # From `last` on it is found on disk. After a start that is the beginning, whatever comes in before the
             # first page is read.
-            unit.complete = False
-            unit.spilled = min(unit.spilled or item.id, item.id)
+            unit.spill(item.id)
             return
         unit.last = max(unit.last, item.id)
         self._append(unit, item)
@@ -116,14 +86,7 @@ class CarrierQueue:
         self.known[item.id] = item
         item.placed = True
         unit.items.append(item)
-        self._has_something(unit)
-
-    def _has_something(self, unit: Unit) -> None:
-        lane, app, _ = unit.key
-        turns = self._lanes[lane]
-        if app not in turns.deficit:
-            turns.deficit[app] = 0
-            turns.order.append(app)
+        self._lanes[item.lane].join(item.app)
 
     def on_disk(self, unit_key: QueueUnit) -> None:
         """There are stored messages of a unit that are not in memory, for instance after a start."""
@@ -131,26 +94,13 @@ class CarrierQueue:
         unit.complete = False
         unit.last = 0
 
-    def begin_page(self, unit: Unit) -> int:
-        """A page of this unit is read now; returns the id after which."""
-        unit.loading = True
-        if unit.spilled:
-            # What was scheduled, or in doubt, has a lower id than what was read long ago.
-            unit.last = min(unit.last, unit.spilled - 1)
-            unit.spilled = 0
-        return unit.last
-
     def passed_over(self, unit: Unit, id: int, number: str, peer: str) -> bool:
         """Whether a message of a page is none to wait in its unit: it is in memory already, or stays on disk."""
         return id in self.known or id in self.retries.left or self.pairs.leaves(number, peer, unit.key, id)
 
     def loaded(self, unit: Unit, items: list[Outgoing], *, last: int | None) -> None:
         """Takes a page read from the database; ``last`` is the id it went to, None if it was the last page."""
-        unit.loading = False
-        if unit.spilled:
-            # It came to be on disk while this was read, from another carrier say: what is behind it is read again.
-            items = [item for item in items if item.id <= unit.spilled]
-        for item in items:
+        for item in unit.page_read(items, last):
             if self.passed_over(unit, item.id, item.number, item.peer):
                 continue
             if item.due_at:
@@ -158,14 +108,6 @@ class CarrierQueue:
                 self.later(item)
             else:
                 self._append(unit, item)
-        if last is not None:
-            unit.last = last
-        elif not unit.spilled:
-            unit.complete = True
-            if items:
-                unit.last = items[-1].id
-        elif items:
-            unit.last = items[-1].id
 
     def wants_page(self) -> list[Unit]:
         """Units of which the next page should be read now."""
@@ -265,9 +207,7 @@ class CarrierQueue:
 
     def spill(self, lane: int, app: str, rank: int, id: int) -> None:
         """A message of this carrier is on disk, and not in memory."""
-        unit = self.unit(lane, app, rank)
-        unit.complete = False
-        unit.spilled = min(unit.spilled or id, id)
+        self.unit(lane, app, rank).spill(id)
 
     def pull(self, item: Outgoing) -> None:
         """What waits of a message under way is not claimed any more; it keeps its pair."""
@@ -370,7 +310,7 @@ class CarrierQueue:
                 budget = self._turn(turns, budget, out, now)
         return out
 
-    def _turn(self, turns: _Turns, budget: int, out: list[tuple[Outgoing, list[int]]], now: float) -> int:
+    def _turn(self, turns: Turns, budget: int, out: list[tuple[Outgoing, list[int]]], now: float) -> int:
         """One app's turn."""
         app = turns.order[0]
         if not turns.begun:
@@ -379,15 +319,11 @@ class CarrierQueue:
         while budget > 0:
             unit = next((u for u in turns.units[app] if u.items), None)
             if unit is None:
-                # Nothing in memory: an app without anything keeps no credit.
-                turns.order.popleft()
-                turns.begun = False
-                del turns.deficit[app]
+                turns.leave()
                 return budget
             item = unit.items[0]
             if len(item.waiting) > turns.deficit[app]:
-                turns.order.rotate(-1)
-                turns.begun = False
+                turns.pass_on()
                 return budget
             unit.items.popleft()
             if not item.waiting or self._slowed(item, now) or not self._gets_pair(item):
@@ -438,7 +374,7 @@ class CarrierQueue:
         """A message that was aside is in its unit again, before all that came later."""
         unit = self.unit(item.lane, item.app, item.rank)
         unit.items.appendleft(item)
-        self._has_something(unit)
+        self._lanes[item.lane].join(item.app)
 
     def set_ordered(self, ordered: bool) -> None:
         """Whether a pair has one message at a time on its way; without order, nothing waits for its pair any more."""

@@ -16,8 +16,9 @@ import trio
 from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.carrier.status import Action
 from gateway.log import logger
-from gateway.outbound.queue import CarrierQueue, UnitKey
+from gateway.outbound.queue import CarrierQueue
 from gateway.outbound.replan import Replanner
+from gateway.outbound.units import UnitKey
 from gateway.settings import Settings
 from gateway.store.hot import Row
 from gateway.store.reroute import CAUSES, Cause, Moved, Refused, RerouteOp, Unit

@@ -206,3 +206,31 @@ async def test_others_of_the_lane_wait_when_too_many_wait_for_another_attempt(
         await g.smsc.until(lambda: reached(g) == {BLOCKED, *OTHERS})
         await g.settled()
         at_rest(g)
+
+
+async def test_a_late_answer_ends_one_that_waits_for_another_attempt(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was in doubt before, so it stays in memory, where the answer finds it."""
+    monkeypatch.setattr(retries, "IN_MEMORY", 0)
+    async with gateway(
+        carrier="window = 10\nresponse_timeout = 10\nretry_delay = 60", extra=LOOK_AHEAD, answer=withhold
+    ) as g:
+        app = await g.connect()
+        first = await app.submit(labelled(1), to=BLOCKED)
+        await submit(g, [{"to": BLOCKED, "text": labelled(2)}])
+        await g.settled()
+        (attempt,) = g.smsc.unanswered
+        g.smsc.answer = Doors(BLOCKED)
+        await g.smsc.came(2)
+        await g.settled()
+        queue = g.daemon.outbound.queues["acme"]
+        assert queue.retries.in_memory == 1
+        g.smsc.answer = Doors()
+        g.smsc.respond(attempt)
+        await app.until_state(first, "sent")
+        await g.smsc.until(lambda: came(g, BLOCKED) == ["0001", "0002"])
+        await g.settled()
+        assert len(g.smsc.submits) == 3
+        assert queue.stored.get("local", 0) == 0
+        at_rest(g)

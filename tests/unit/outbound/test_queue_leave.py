@@ -130,7 +130,7 @@ def test_what_comes_is_found_on_disk_and_nothing_new_goes_past(queue: CarrierQue
     queue.spill(0, "local", 4, 7)
     assert not queue.passes(0, "n", "p")
     (unit,) = queue.wants_page()
-    assert queue.begin_page(unit) == 6
+    assert unit.begin_page() == 6
     queue.loaded(unit, [message(7)], last=None)
     assert taken(queue) == [100, 7]
     assert queue.unit_keys() == [(0, "local", 4)]
