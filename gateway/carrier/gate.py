@@ -32,3 +32,7 @@ class Gate:
             return False
         self._due = max(self._due, now) + segments / self.throughput
         return True
+
+    def unused(self, segments: int) -> None:
+        """So many that were counted are not written after all: the next need not wait for them."""
+        self._due -= segments / self.throughput

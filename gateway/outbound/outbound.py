@@ -188,6 +188,7 @@ class Outbound:
             if item.expires_at <= now_ms:
                 expired += [End(item.id, p, State.EXPIRED, "expired_unsent", low=0, high=1) for p in parts]
                 queue.count(item.app, -len(parts))
+                self._unused(item, len(parts))
                 if not item.waiting and not item.open:
                     queue.finished(item)
                 continue
@@ -207,6 +208,12 @@ class Outbound:
             queue.reserved += len(keys)
             self.writer.put(ClaimOp(keys, (queue.carrier, kept), queue.carrier), self._claimed, self._not_claimed)
         return keys
+
+    def _unused(self, item: Outgoing, segments: int) -> None:
+        """What ended before it was written takes nothing of its number's rate; another attempt was not counted."""
+        gate = self.gates.get(item.number) if self.gates else None
+        if gate is not None and not item.due_at:
+            gate.unused(segments)
 
     def _claimed(self, op: ClaimOp) -> None:
         name: str
@@ -228,6 +235,7 @@ class Outbound:
             if len(mine) != len(parts):
                 # Cancelled, expired or settled while it waited.
                 item.open -= len(parts) - len(mine)
+                self._unused(item, len(parts) - len(mine))
                 self.place(queue, item)
         self.push(name, out)
         if back:

@@ -64,6 +64,33 @@ async def test_a_code_of_a_slow_number_is_its_next(autojump_clock: MockClock) ->
         assert "code" in g.smsc.texts[before : before + 2]
 
 
+@pytest.mark.parametrize("how", ["cancelled", "expired"])
+@pytest.mark.parametrize("length", [10, 400])
+async def test_what_ended_takes_nothing_of_the_rate(autojump_clock: MockClock, how: str, length: int) -> None:
+    """A number that sends one in ten seconds does not stand still for those that are not sent."""
+    async with gateway(carrier="window = 10", apps=numbers(0.1)) as g:
+        app = await g.connect()
+        phones = peers(52)
+        await app.submit("first", to=phones[0], **{"from": SLOW})
+        ending = [
+            await app.submit(
+                labelled(i, length), to=phones[i], validity=5 if how == "expired" else 3600, **{"from": SLOW}
+            )
+            for i in range(1, 50)
+        ]
+        await app.submit("last", to=phones[50], **{"from": SLOW})
+        await app.submit("next", to=phones[51], **{"from": SLOW})
+        if how == "cancelled":
+            for id in ending:
+                await app.call("cancel", id=id)
+        start = trio.current_time()
+        await g.smsc.until(lambda: "next" in g.smsc.texts)
+        assert g.smsc.texts == ["first", "last", "next"]
+        assert 19 <= trio.current_time() - start <= 26
+        assert all([await app.state(id) == how for id in ending])
+        assert g.daemon.outbound.queues["acme"].queued == 0
+
+
 async def test_what_waits_for_the_rate_takes_no_claims_of_others(autojump_clock: MockClock) -> None:
     async with gateway(carrier="window = 4", apps=numbers(0.5), answer=withhold) as g:
         app = await g.connect()
