@@ -92,8 +92,11 @@ def why(carrier: Carrier, wish: Wish | None) -> str | None:
     if reason == "down":
         senders = [b for b in carrier.binds if b.kind != "receiver"]
         error = next((b.last_error for b in senders if b.last_error), None)
+        before = f" (before: {error})" if error else ""
         if any(b.state in _COMING for b in senders):
-            return "no bind that sends is up yet; it connects just now" + (f" (before: {error})" if error else "")
+            return "no bind that sends is up yet; it connects just now" + before
+        if any(b.state == "unbinding" for b in senders):
+            return "no bind that sends is up; one is being unbound, and connects after that" + before
         return "no bind that sends is up" + (f": {error}" if error else "")
     if reason == "congested":
         return f"the carrier says that it is congested ({carrier.congestion} of 100)"

@@ -84,6 +84,21 @@ async def test_drained_it_awaits_answers_and_unbinds(autojump_clock: MockClock) 
         assert len(g.smsc.attempts) == attempts + 1
 
 
+async def test_resumed_while_it_is_drained_it_binds_again(autojump_clock: MockClock) -> None:
+    async with gateway(answer=withhold) as g:
+        app = await g.connect()
+        await app.call("submit", to=TO, text=labelled(1))
+        (submit,) = await g.smsc.came(1)
+        await app.call("carrier", name="acme", action="drain")
+        await g.settled()
+        done = await app.call("carrier", name="acme", action="resume")
+        assert (done["state"], done["in_flight"]) == ("down", 1)
+        assert done["why"] == "no bind that sends is up; one is being unbound, and connects after that"
+        g.smsc.respond(submit)
+        await g.until(lambda: g.daemon.outbound.carriers["acme"].state == "up")
+        assert g.segments() == [State.SENT]
+
+
 @pytest.mark.parametrize(("action", "state"), [("pause", "paused"), ("drain", "drained")])
 async def test_it_lasts_over_a_reload(autojump_clock: MockClock, action: str, state: str) -> None:
     async with gateway() as g:
