@@ -29,8 +29,6 @@ QUEUE_FULL: Final = 0x14
 SYSTEM_ERROR: Final = 0x08
 ALREADY_BOUND: Final = 0x05
 WRONG_PASSWORD: Final = 0x0E
-ELSEWHERE: Final = frozenset({0x0A, 0x45, 0xFF})
-"""Refusals that another carrier may not share."""
 TEMPORARY: Final = frozenset({THROTTLED, QUEUE_FULL, SYSTEM_ERROR, 0x64})
 STATS: Final = {5: "DELIVRD", 6: "UNDELIV", 7: "EXPIRED"}
 """How a receipt writes the state that the gateway stores for it."""
@@ -184,8 +182,7 @@ class SimCarrier:
         status = self._judge(label, pdu)
         self.world.ledger.note("submit", f"{segment.place} on {self.name}/{line.number}: {status:#x}")
         raw = ""
-        if status in TEMPORARY or (status in ELSEWHERE and self.world.plan.crashes):
-            # After a kill between this answer and that to its last part, nobody knows any more that one was refused.
+        if status in TEMPORARY:
             segment.temporary += 1
         elif status == 0:
             segment.accepted += 1
