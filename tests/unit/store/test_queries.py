@@ -81,7 +81,7 @@ async def test_pages_of_a_unit_in_the_order_of_its_messages(desk: Desk) -> None:
     by_id = {row[0]: (row, segments) for row, segments in found}
     row, segments = by_id[mids[5]]
     assert row[5] == b"5"
-    assert segments == [(part, None, 0, 0, "acme", 0, 9) for part in (2, 3)], "the claimed part does not wait"
+    assert segments == [(part, None, 0, 0, "acme", 0, 9, None) for part in (2, 3)], "the claimed part does not wait"
 
 
 async def test_what_waits_is_read_with_its_time_and_its_past(desk: Desk) -> None:
@@ -90,7 +90,7 @@ async def test_what_waits_is_read_with_its_time_and_its_past(desk: Desk) -> None
     page, following = read(desk, queries.queued, UNIT, 0, 10)
     assert following is None
     ((_, segments),) = page
-    assert segments == [(1, START + 900, 1, 0, "acme", 0, 9), (2, None, 1, 1, "acme", 0, 9)]
+    assert segments == [(1, START + 900, 1, 0, "acme", 0, 9, 0x58), (2, None, 1, 1, "acme", 0, 9, None)]
     assert read(desk, queries.queued_by_id, [mid, 999]) == page
     assert read(desk, queries.queued_by_id, []) == []
 
