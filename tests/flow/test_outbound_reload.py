@@ -112,3 +112,20 @@ async def test_a_bad_file_leaves_the_old_settings_at_work() -> None:
         id = await app.submit("still here")
         await app.until_state(id, "sent")
         assert len(g.smsc.binds) == 1
+
+
+async def test_a_carrier_that_did_not_change_keeps_its_binds_and_their_counts() -> None:
+    async with gateway(extra=OTHER, patience=PATIENCE) as g:
+        app = await g.connect()
+        before = g.daemon.outbound.carriers["acme"]
+        await g.until(lambda: before.state == "up")
+        next(bind for bind in g.smsc.binds if bind.host == "smsc.example").disconnect()
+        await g.until(lambda: before.binds[0].reconnects == 1 and before.state == "up")
+        text = g.config.read_text()
+        g.config.write_text(text.replace("+15551239999", "+15551238888") + "throughput = 3\n")
+        assert (await app.call("reload"))["changed"] == ["numbers"]
+        g.config.write_text(g.config.read_text().replace('"other.example"', '"another.example"'))
+        assert (await app.call("reload"))["changed"] == ["carriers.other"]
+        assert g.daemon.outbound.carriers["acme"] is before
+        (bind,) = next(c for c in (await app.call("status"))["carriers"] if c["name"] == "acme")["binds"]
+        assert (bind["state"], bind["reconnects"]) == ("bound", 1)
