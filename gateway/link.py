@@ -2,22 +2,33 @@
 
 Used by the carriers' binds, by the simulator and by the SMPP door alike. All output of a turn leaves in one write: who
 handles events puts its answers into the session, and the link writes when the turn is over.
+
+What was not handed to the system is certainly not written, and it is known which PDUs that are: so a connection that
+takes nothing any more can be given up without doubt about what still waited for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import math
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 import trio
 
-from gateway.smpp.session import Closed, Event, Session
+from gateway.smpp.session import Closed, CloseReason, Event, Session
 
 RECEIVE_SIZE: Final = 65536
 LAST_WORDS: Final = 1.0
 """Seconds for reading what is left on a stream that takes no more."""
 FAREWELL: Final = 2.0
 """Seconds for the last output (an unbind_resp, say) to leave after the session is closed."""
+PIECE: Final = 16384
+"""Octets, and the rest of a PDU, that a stream is given at once when it does not tell how far it has come: a TLS
+record holds no more, so TLS loses nothing by it."""
 
 
 class Tap(Protocol):
@@ -33,11 +44,106 @@ class Tap(Protocol):
         """The connection is closed."""
 
 
+class Outlet:
+    """Hands the output of a connection to its stream, and knows how far it has come with it.
+
+    ``on_free`` is called when the stream takes octets again. ``blocked_at``: since when it takes none, by Trio's clock;
+    inf: it does. Of TCP this is exact. Of other streams each write counts, also a short one, and what is being written
+    counts as written.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, on_free: Callable[[], None] | None) -> None:
+        self.tap: Tap | None = None
+        self.blocked_at = math.inf
+        self.stopped = False
+        self._stream = stream
+        self._socket = stream.socket if isinstance(stream, trio.SocketStream) else None
+        self._on_free = on_free
+        self._batch = b""
+        self._handed = 0  # octets of it
+
+    async def send(self, data: bytes) -> None:
+        """Hands over whole PDUs; returns before its time only when stopped.
+
+        Raises OSError, BrokenResourceError or ClosedResourceError when the stream is broken.
+        """
+        self._batch, self._handed = data, 0
+        if self._socket is None:
+            await self._in_pieces()
+        else:
+            await self._as_it_fits(self._socket)
+
+    async def _as_it_fits(self, sock: trio.socket.SocketType) -> None:
+        view = memoryview(self._batch)
+        while not self.stopped:
+            # Trio's send would wait by itself, and tell nobody that it does.
+            try:
+                sent = os.write(sock.fileno(), view[self._handed :])
+            except BlockingIOError:
+                sent = 0
+            if sent:
+                self._show(self._handed, self._handed + sent)
+                self._handed += sent
+                if self._handed == len(view):
+                    break
+            if sent or self.blocked_at == math.inf:
+                self.blocked_at = trio.current_time()
+            await trio.lowlevel.wait_writable(sock)
+        if self.blocked_at != math.inf:
+            self._free()
+
+    async def _in_pieces(self) -> None:
+        batch = self._batch
+        while self._handed < len(batch) and not self.stopped:
+            start = end = self._handed
+            for end in _ends(batch, start):
+                if end - start >= PIECE:
+                    break
+            self._show(start, end)
+            self._handed = end
+            self.blocked_at = trio.current_time()
+            await self._stream.send_all(batch if end - start == len(batch) else batch[start:end])
+        self._free()
+
+    def _show(self, start: int, end: int) -> None:
+        if self.tap is not None:
+            self.tap.sent(self._batch[start:end])
+
+    def _free(self) -> None:
+        if not self.stopped:
+            self.blocked_at = math.inf
+            if self._on_free is not None:
+                self._on_free()
+
+    def stop(self) -> None:
+        """Nothing more is handed over."""
+        self.stopped = True
+        self.blocked_at = min(self.blocked_at, trio.current_time())
+
+    @property
+    def unsent(self) -> bool:
+        """Whether something is left that was not handed over."""
+        return self._handed < len(self._batch)
+
+    def rest(self) -> bytes:
+        """The PDUs that were not begun to be handed over."""
+        start = 0
+        if self._handed:
+            start = next(end for end in _ends(self._batch, 0) if end >= self._handed)
+        return self._batch[start:]
+
+
+def _ends(octets: bytes, start: int) -> Iterator[int]:
+    """Where the PDUs end that begin at ``start``, one after the other."""
+    while start < len(octets):
+        start += int.from_bytes(octets[start : start + 4])
+        yield start
+
+
 class Link:
     """One connection. ``on_events`` is called with each turn's events and must not block.
 
-    ``on_taken`` is called when output leaves the session for the stream: what was put into the session before is
-    written, perhaps; what is put in after is certainly not, until the next call.
+    ``on_free`` is called when the connection takes octets after it had not; it must not block either.
     """
 
     def __init__(
@@ -46,20 +152,28 @@ class Link:
         session: Session,
         on_events: Callable[[list[Event]], None],
         *,
-        on_taken: Callable[[], None] | None = None,
+        on_free: Callable[[], None] | None = None,
     ) -> None:
         self.stream = stream
         self.session = session
         self._on_events = on_events
-        self._on_taken = on_taken
+        self._outlet = Outlet(stream, on_free)
         self._wake = trio.Event()
         self._gate: trio.Event | None = None
         self._timer: trio.CancelScope | None = None
         self.closed: Closed | None = None
-        self.tap: Tap | None = None
         self.broken: Exception | None = None  # what broke the stream, if it did not simply end
         self._ended = trio.Event()
         self._written = trio.Event()
+
+    @property
+    def tap(self) -> Tap | None:
+        """Who is shown the octets, if anybody is."""
+        return self._outlet.tap
+
+    @tap.setter
+    def tap(self, tap: Tap | None) -> None:
+        self._outlet.tap = tap
 
     def flush(self) -> None:
         """Has the writer send what the session holds, and the timer look at its deadline."""
@@ -90,6 +204,34 @@ class Link:
             self.session.deaf(False, trio.current_time())
             self.flush()
 
+    @property
+    def blocked(self) -> bool:
+        """Whether the connection takes no octets just now: what is put into the session would wait."""
+        return self._outlet.blocked_at != math.inf
+
+    def blocked_for(self, now: float) -> float:
+        """Seconds for which it has taken none; 0 when it does."""
+        return max(0.0, now - self._outlet.blocked_at)
+
+    @property
+    def aborted(self) -> bool:
+        """Whether nothing more is written on it."""
+        return self._outlet.stopped
+
+    def unwritten(self) -> set[int]:
+        """The sequence numbers of our requests of which no octet was handed to the system: certainly not written.
+
+        Final once the link is closed or aborted.
+        """
+        found: set[int] = set()
+        for octets in (self._outlet.rest(), self.session.waiting_output()):
+            start = 0
+            for end in _ends(octets, 0):
+                if not octets[start + 4] & 0x80:  # no response (§5.1.2.1), which has a number of the peer's
+                    found.add(int.from_bytes(octets[start + 12 : start + 16]))
+                start = end
+        return found
+
     async def run(self) -> Closed | None:
         """Pumps until the session is closed, the stream ends or the caller cancels; the stream is closed then.
 
@@ -108,6 +250,9 @@ class Link:
                 nursery.cancel_scope.cancel()
         finally:
             # A connection that is given up is closed at once: waiting for TLS to say goodbye helps nobody.
+            dead = self.closed is not None and self.closed.reason is CloseReason.ENQUIRE_LINK_TIMEOUT
+            if self._outlet.stopped or self._outlet.unsent or dead:
+                _throw_away(self.stream)
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(self.stream)
             if self.tap is not None:
@@ -116,6 +261,12 @@ class Link:
 
     def close(self) -> None:
         """Ends `run` without a word to the other end."""
+        self._ended.set()
+
+    def abort(self) -> None:
+        """Ends `run` at once, without a word. Nothing more is written, and what the system still holds of our output
+        is thrown away: on a connection that takes nothing it would arrive late, after what replaced it."""
+        self._outlet.stop()
         self._ended.set()
 
     def _turn(self, events: list[Event]) -> None:
@@ -144,8 +295,8 @@ class Link:
             self._turn(session.receive_data(data, now) if data else session.receive_eof(now))
 
     async def _write(self) -> None:
-        stream, session = self.stream, self.session
-        while True:
+        session, outlet = self.session, self._outlet
+        while not outlet.stopped:
             data = session.data_to_send()
             if not data:
                 if self.closed is not None:
@@ -154,14 +305,11 @@ class Link:
                 self._wake = trio.Event()
                 await self._wake.wait()
                 continue
-            if self._on_taken is not None:
-                self._on_taken()
-            if self.tap is not None:
-                self.tap.sent(data)
             try:
-                await stream.send_all(data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                await outlet.send(data)
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 self.broken = self.broken or error
+                outlet.stop()
                 self._written.set()
                 # What the other end had sent before may still be read, answers above all; if not, the reader finds
                 # the end by itself.
@@ -176,3 +324,12 @@ class Link:
             with trio.CancelScope(deadline=session.next_deadline()) as self._timer:
                 await trio.sleep_forever()
             self._turn(session.on_deadline(trio.current_time()))
+
+
+def _throw_away(stream: trio.abc.Stream) -> None:
+    """Has the system drop what it has not sent yet when the stream is closed, and reset the connection."""
+    while isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    if isinstance(stream, trio.SocketStream):
+        with contextlib.suppress(OSError):  # gone already
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

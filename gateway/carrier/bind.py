@@ -193,9 +193,8 @@ class Bind(Traffic):
         """Binds, and holds the session to its end; the stream is closed then."""
         settings = self.carrier.settings
         self.session = session
-        self._fresh = []
         self.unanswered = 0
-        link = Link(stream, session, self._on_events, on_taken=self._taken)
+        link = Link(stream, session, self._on_events, on_free=self._free)
         self.link = link
         self._set("binding")
         session.send_request(

@@ -169,7 +169,8 @@ class Carrier(Life):
 
     @property
     def waiting_reason(self) -> str:
-        """Why segments wait: `paused`, `down`, `throttled`, `full`, `congested`, `pace`, `window`; empty: nothing."""
+        """Why segments wait: `paused`, `down`, `throttled`, `full`, `congested`, `pace`, `window`, `blocked`;
+        empty: nothing."""
         now = trio.current_time()
         if self.held or self.stopping:
             return "paused"
@@ -179,6 +180,8 @@ class Carrier(Life):
             return self.pace.why
         if all(b.in_use >= self.settings.window for b in self._senders if b.can_send):
             return "window"
+        if not any(b.takes for b in self._senders):
+            return "blocked"
         return "pace" if self.claims_waiting and now < self.pace.pacer.next_at else ""
 
     # --- sending ------------------------------------------------------------------------------------------------------
@@ -187,7 +190,7 @@ class Carrier(Life):
         """Whether nothing keeps it from writing: no pause, no pace, and a bind with a free slot."""
         if self.held or self.stopping or now < self.pace.paused_until or self.pace.pacer.next_at > now:
             return False
-        return any(b.can_send and b.in_use < self.settings.window for b in self._senders)
+        return any(b.takes for b in self._senders)
 
     def something_waits(self) -> bool:
         """Whether there is something to write."""
@@ -213,7 +216,7 @@ class Carrier(Life):
         if now < self.pace.paused_until:
             self._pump_at(self.pace.paused_until)
             return
-        senders = [b for b in self._senders if b.can_send and b.in_use < self.settings.window]
+        senders = [b for b in self._senders if b.takes]
         if not senders:
             if not self.can_send:
                 self.hooks.stalled(self)

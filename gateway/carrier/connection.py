@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -84,6 +85,7 @@ def plain(error: BaseException) -> str:
         if isinstance(seen, ssl.SSLError):
             return f"TLS: {seen.reason or seen}"
         if isinstance(seen, OSError) and seen.errno is not None:
-            return seen.strerror or errno.errorcode.get(seen.errno, str(seen))
+            # Trio's text has the address as a tuple in it. What is no errno, as of names that are not found, says all.
+            return os.strerror(seen.errno) if seen.errno in errno.errorcode else seen.strerror or str(seen)
         seen = seen.__cause__
     return str(error) or type(error).__name__

@@ -34,6 +34,8 @@ MAX_UNANSWERED: Final = 5000
 HOLD_MOST: Final = 5.0
 """Seconds for which the reading of a bind stays stopped. Then it goes on, so that an enquire_link is answered, and
 what comes in beyond the bound is refused for now."""
+BLOCKED: Final = 1.0
+"""Seconds without an octet taken that make a connection blocked, when a submit on it is not answered in time."""
 
 
 class Traffic(ABC):
@@ -61,7 +63,6 @@ class Traffic(ABC):
         self.answered_at = 0.0  # when a submit was last answered
         self.expired = 0  # submits that expired since
         self.expired_first = self.expired_last = 0.0  # when the first and the last of those did
-        self._fresh: list[SegmentOut] = []
         self._settling: list[SegmentOut] = []  # outcomes that are being handed over
         self.overfull = False  # too much inbound waits for its commit: more has to be refused for now
         self._held_at: float | None = None
@@ -90,13 +91,27 @@ class Traffic(ABC):
         """Free slots of its window."""
         return self.carrier.settings.window - self.in_use
 
+    @property
+    def takes(self) -> bool:
+        """Whether a submit can be written on it now: a slot is free and its connection takes octets.
+
+        What would only wait for the connection waits with the carrier instead: it can go by another bind, be cancelled
+        or expire, and is in its place when pace and lanes are judged.
+        """
+        return (
+            self.state == "bound"
+            and self.in_use < self.carrier.settings.window
+            and self.kind != "receiver"
+            and self.link is not None
+            and not self.link.blocked
+        )
+
     def send(self, segment: SegmentOut, pdu: SubmitSm, now: float) -> None:
-        """Puts a submit_sm into the session; `flush` writes. The caller has seen that a slot is free."""
+        """Puts a submit_sm into the session; `flush` writes. The caller has seen that it `takes` one."""
         assert self.session is not None
         segment.bind = self._me
         segment.written_at = now
         self.session.send_request(pdu, now, segment)
-        self._fresh.append(segment)
         self.in_use += 1
 
     def ask(self, pdu: Pdu, ask: Ask) -> None:
@@ -116,9 +131,9 @@ class Traffic(ABC):
         if self.link is not None:
             self.link.flush()
 
-    def _taken(self) -> None:
-        if self._fresh:
-            self._fresh = []
+    def _free(self) -> None:
+        """Its connection takes octets again."""
+        self.carrier.pump()
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
@@ -144,11 +159,21 @@ class Traffic(ABC):
             self._held_at = None
             self.overfull = True
             self.link.release()
+        if self.link is not None and self.link.blocked_for(now) >= self.carrier.settings.response_timeout:
+            self._give_up(self.link, now)
+
+    def _give_up(self, link: Link, now: float) -> None:
+        """The connection takes nothing: it is closed at once, since what waits in it would arrive with its copies."""
+        if link.aborted:
+            return
+        self.last_error = f"the connection took nothing for {link.blocked_for(now):.0f} s"
+        _log.warning("connection_blocked", bind=self.name, error=self.last_error, unwritten=len(link.unwritten()))
+        link.abort()
 
     def _on_events(self, events: list[Event]) -> None:
         answers: list[Answer] = []
         arrived: list[tuple[int, DeliverSm | DataSm]] = []
-        expired: list[SegmentOut] = []
+        expired: list[tuple[int, SegmentOut]] = []
         came_up = self.state != "bound"
         for event in events:
             kind = type(event)
@@ -166,7 +191,7 @@ class Traffic(ABC):
                     self._other_request(event)  # type: ignore[arg-type]
             elif kind is RequestExpired:
                 if isinstance(event.token, SegmentOut):  # type: ignore[union-attr]
-                    expired.append(event.token)  # type: ignore[union-attr]
+                    expired.append((event.sequence, event.token))  # type: ignore[union-attr]
                 elif isinstance(event.token, Ask):  # type: ignore[union-attr]
                     event.token.done(None, None)  # type: ignore[union-attr]
             elif kind is PduRejected:
@@ -176,19 +201,14 @@ class Traffic(ABC):
                 self._session_event(event)
         hooks = self.carrier.hooks
         if answers or expired:
-            self._settling = [a.segment for a in answers if not a.late] + expired
+            self._settling = [a.segment for a in answers if not a.late] + [s for _, s in expired]
             if answers:
                 self.answered_at = trio.current_time()
                 self.expired = 0
                 hooks.answered(self._me, answers)
-                self._settling = expired
+                self._settling = [s for _, s in expired]
             if expired:
-                self.expired_last = trio.current_time()
-                if not self.expired:
-                    self.expired_first = self.expired_last
-                self.expired += len(expired)
-                self.last_error = f"{len(expired)} submit{'s' * (len(expired) > 1)} without an answer"
-                hooks.unanswered(self._me, expired)
+                self._expired(expired, trio.current_time())
             self._settling = []
         if self._going and self.session is not None and not self.session.outstanding:
             self.carrier.all_answered()
@@ -208,6 +228,23 @@ class Traffic(ABC):
         if came_up and self.state == "bound":  # and was not unbound with the same read
             self.carrier.bound(self._me)
 
+    def _expired(self, expired: list[tuple[int, SegmentOut]], now: float) -> None:
+        """Submits that were not answered in time: in doubt, where they were written."""
+        self.expired_last = now
+        if not self.expired:
+            self.expired_first = now
+        self.expired += len(expired)
+        link = self.link
+        if link is not None and link.blocked:
+            waiting = link.unwritten()
+            unwritten = [s for sequence, s in expired if sequence in waiting]
+            if unwritten or link.blocked_for(now) >= min(BLOCKED, self.carrier.settings.response_timeout / 2):
+                self._give_up(link, now)
+                self.carrier.hooks.lost(self._me, [s for n, s in expired if n not in waiting], unwritten)
+                return
+        self.last_error = f"{len(expired)} submit{'s' * (len(expired) > 1)} without an answer"
+        self.carrier.hooks.unanswered(self._me, [s for _, s in expired])
+
     def _other_request(self, event: RequestReceived) -> None:
         # An alert_notification, which has no answer. What an SMSC may not ask of an ESME the session has refused.
         _log.debug("request_ignored", bind=self.name, pdu=type(event.pdu).__name__)
@@ -216,19 +253,18 @@ class Traffic(ABC):
 
     def _lost(self, session: Session) -> None:
         """The session is over: what was certainly not written, and what is in doubt."""
-        fresh = {id(s) for s in self._fresh}
+        waiting = self.link.unwritten() if self.link is not None else set()
         written: list[SegmentOut] = []
         unwritten: list[SegmentOut] = []
         asked: list[Ask] = []
-        for token in session.outstanding_tokens():
+        for sequence, token in session.outstanding_requests():
             if isinstance(token, SegmentOut):
-                (unwritten if id(token) in fresh else written).append(token)
+                (unwritten if sequence in waiting else written).append(token)
             elif isinstance(token, Ask):
                 asked.append(token)
         # An error of ours came between an outcome and its record: nobody knows of it.
         written += self._settling
         self._settling = []
-        self._fresh = []
         self.session = None
         self.link = None
         self._held_at = None

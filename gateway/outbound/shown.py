@@ -115,4 +115,5 @@ _WHY: Final = {
     "full": "the carrier's queue is full: many phones in a row answered ESME_RMSGQFUL",
     "pace": "more waits than the rate allows",
     "window": "the window is full: answers of the carrier are awaited",
+    "blocked": "no connection to the carrier takes octets: it does not read",
 }

@@ -87,6 +87,10 @@ class Sender:
         """
         return [token for _, token, _ in self._windowed.values()]
 
+    def outstanding_requests(self) -> list[tuple[int, Any]]:
+        """The same with their sequence numbers: (sequence_number, token)."""
+        return [(sequence, token) for sequence, (_, token, _) in self._windowed.items()]
+
     @property
     def unanswered(self) -> int:
         """Requests of the peer that `send_response` has not answered."""
@@ -96,6 +100,10 @@ class Sender:
     def pending_output(self) -> int:
         """Octets that `data_to_send` would give."""
         return self._pending_output
+
+    def waiting_output(self) -> bytes:
+        """What `data_to_send` would give, left where it is: whole PDUs."""
+        return b"".join(self._output)
 
     def data_to_send(self) -> bytes:
         """Take the octets to be written, all that there are; b"" if none."""

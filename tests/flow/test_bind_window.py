@@ -155,7 +155,7 @@ async def test_what_was_not_written_is_told_apart_from_what_is_in_doubt(autojump
         sent = segments(3)
         held.carrier.push(sent[:1])
         await trio.sleep(0.5)
-        # From here on writes block: what is put in now waits in the session, and is certainly not written.
+        # From here on writes block: what is pushed now is not put into the session, and certainly not written.
         gate = trio.Event()
         stream = held.bind.link.stream  # type: ignore[union-attr]
         stream.send_stream.send_all_hook = gate.wait  # type: ignore[attr-defined]
@@ -164,7 +164,7 @@ async def test_what_was_not_written_is_told_apart_from_what_is_in_doubt(autojump
         held.carrier.push(sent[2:])
         await held.over()
         assert held.notes.in_doubt == sent[:2]
-        assert held.notes.unwritten == sent[2:]
+        assert held.notes.given_back == sent[2:]
         assert held.bind.in_use == 0
 
 

@@ -29,17 +29,17 @@ class Smsc:
         self.events: list[Event] = []
         self.turns = 0
         self._more = trio.Event()
-        self.taken = 0
+        self.freed = 0
         self.on_request: Callable[[RequestReceived], None] | None = None
-        self.link = Link(stream, self.session, self._events, on_taken=self._taken)
+        self.link = Link(stream, self.session, self._events, on_free=self._freed)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Waits for a condition on the events."""
         while not condition():
             await self._more.wait()
 
-    def _taken(self) -> None:
-        self.taken += 1
+    def _freed(self) -> None:
+        self.freed += 1
 
     def _events(self, events: list[Event]) -> None:
         self.turns += 1
@@ -92,7 +92,7 @@ async def test_all_output_of_a_turn_leaves_in_one_write() -> None:
         assert len(counted.writes) == 2
         assert counted.writes[1].count(b"x\x00") == 200
         assert smsc.turns == 2
-        assert smsc.taken == 2
+        assert smsc.freed == 2
         nursery.cancel_scope.cancel()
 
 

@@ -42,7 +42,6 @@ class Laws:
         self.held: set[str] = set()  # carriers that an operator has paused or drained, and was told so
         self._urgent: dict[str, dict[Segment, float]] = defaultdict(dict)  # claimed of lane 0, when; not written
         self._passed: list[tuple[float, str, dict[Segment, float]]] = []  # what marketing was written before
-        self.caught_up = 0
         ledger.on_commit = self.committed
 
     # --- commits ------------------------------------------------------------------------------------------------------
@@ -106,31 +105,26 @@ class Laws:
 
     # --- the wire -----------------------------------------------------------------------------------------------------
 
-    def written(
-        self, carrier: str, bind: str, segment: Segment | None, label: int, part: int, *, caught_up: bool
-    ) -> None:
-        """A submit_sm was handed to a connection; ``caught_up``: it had waited for the connection to take octets."""
+    def written(self, carrier: str, bind: str, segment: Segment | None, label: int, part: int) -> None:
+        """A submit_sm was handed to a connection."""
         now = trio.current_time()
         if segment is None:
             self._ledger.broken("durable", f"<{label}>/{part} is written and not stored")
             return
         self._ledger.note("write", f"{segment.place} on {carrier}")
         segment.written.append(now)
-        if not (caught_up and segment.in_doubt):
-            # Given up while it waited for the connection: in doubt, and written after all.
-            self._state(segment)
+        self._state(segment)
         if carrier != segment.carrier:
             self._ledger.broken("route", f"{segment.place} is {segment.carrier}'s and written to {carrier}")
         self._urgent[carrier].pop(segment, None)
-        if not caught_up:
-            self._lanes(carrier, segment, now)
-            if carrier in self.held:
-                self._ledger.broken("held", f"{segment.place} is written on {carrier}, which is held")
-            if self._now_ms() > segment.message.expires_at + LATE_MS:
-                self._ledger.broken("validity", f"{segment.place} is written after its validity")
+        self._lanes(carrier, segment, now)
+        if carrier in self.held:
+            self._ledger.broken("held", f"{segment.place} is written on {carrier}, which is held")
+        if self._now_ms() > segment.message.expires_at + LATE_MS:
+            self._ledger.broken("validity", f"{segment.place} is written after its validity")
         self._doubtful(carrier, bind, segment)
-        self._pace(carrier, now, caught_up=caught_up)
-        self._pace_of_number(segment.message.number, now, caught_up=caught_up)
+        self._pace(carrier, now)
+        self._pace_of_number(segment.message.number, now)
 
     def _state(self, segment: Segment) -> None:
         if segment.state < 0:
@@ -178,13 +172,9 @@ class Laws:
             said = f"{len(of_bind)} written on a bind of {carrier} without a stored outcome, window {settings.window}"
             self._ledger.broken("doubts", said)
 
-    def _pace(self, carrier: str, now: float, *, caught_up: bool) -> None:
+    def _pace(self, carrier: str, now: float) -> None:
         settings = self.carriers.get(carrier)
         if settings is None or not settings.throughput:
-            return
-        if caught_up:
-            # It was due before, and the connection took nothing: no pace of ours holds it together with what follows.
-            self.caught_up += 1
             return
         sent = self._paced[carrier]
         sent.append(now)
@@ -202,9 +192,9 @@ class Laws:
         self._passed.clear()
         self._unsettled.clear()
 
-    def _pace_of_number(self, number: str, now: float, *, caught_up: bool) -> None:
+    def _pace_of_number(self, number: str, now: float) -> None:
         agreed = self.numbers.get(number, 0)
-        if not agreed or caught_up:
+        if not agreed:
             return
         sent = self._paced[number]
         sent.append(now)

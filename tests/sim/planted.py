@@ -17,6 +17,7 @@ from gateway.carrier.carrier import Carrier
 from gateway.carrier.outgoing import Outgoing
 from gateway.carrier.pacer import Pacer
 from gateway.daemon import Daemon
+from gateway.link import Link
 from gateway.outbound.answers import Answers
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.queue import CarrierQueue
@@ -136,6 +137,10 @@ def _both(*plants: Plant) -> Plant:
     return plant
 
 
+def _all_unwritten(_: Any) -> Any:
+    return lambda self: {sequence for sequence, _ in self.session.outstanding_requests()}
+
+
 def _nothing(_: Any) -> Any:
     return lambda self, *args, **named: None
 
@@ -169,7 +174,7 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         frozenset({"receipts"}),
     ),
     "a claim is not put back": (_method(Outbound, "unclaim", _nothing), frozenset({"rest"})),
-    "what was written is taken for unwritten": (_method(Bind, "_taken", _nothing), frozenset({"copies"})),
+    "what was written is taken for unwritten": (_method(Link, "unwritten", _all_unwritten), frozenset({"copies"})),
     "doubt is resent again and again": (
         _statement(sends, "DOUBT", "v.resend AND in_doubt = 0", "v.resend"),
         frozenset({"doubt", "copies"}),

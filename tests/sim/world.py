@@ -347,17 +347,16 @@ class World:
             self.ledger.broken("dead", f"life {life} writes in life {self.life}")
             return
         now = trio.current_time()
-        caught_up = 0 < now - stream.late < 1e-6 or stream.late == now
         while data:
             length = int.from_bytes(data[:4])
             if data[4:8] == b"\0\0\0\4":
                 sequence, _, pdu = decode(data[:length])
                 assert isinstance(pdu, p.SubmitSm)
                 label, part = label_of(pdu)
-                line.written[sequence] = -math.inf if caught_up else now
+                line.written[sequence] = now
                 name = line.carrier.name
                 segment = self.ledger.find(label, part, name)
-                self.laws.written(name, f"{name}/{line.number}", segment, label, part, caught_up=caught_up)
+                self.laws.written(name, f"{name}/{line.number}", segment, label, part)
             data = data[length:]
 
 
