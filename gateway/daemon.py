@@ -117,7 +117,7 @@ class Daemon:
         self.settings = settings
         limits = settings.limits
         writer = self.store.writer
-        writer.max_rows, writer.max_octets = limits.burst_rows, limits.burst_bytes
+        writer.pending.max_rows, writer.pending.max_octets = limits.burst_rows, limits.burst_bytes
         writer.min_free_disk = settings.store.min_free_disk << 20
         writer.wal_limit = settings.store.wal_limit << 20
         writer.base.tuning = Tuning(

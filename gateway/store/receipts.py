@@ -18,7 +18,7 @@ __all__ = ["KeepFormsOp", "ReceiptIn", "ReceiptOp", "RetryParkedOp", "apply_park
 
 
 class ReceiptOp(Op):
-    """The receipts of one burst. None is lost: what finds no segment is parked and tried at each new response."""
+    """The receipts of one read. None is lost: what finds no segment is parked and tried at each new response."""
 
     __slots__ = ("context", "receipts")
     order: ClassVar[int] = 60
@@ -26,6 +26,7 @@ class ReceiptOp(Op):
 
     def __init__(self, receipts: list[ReceiptIn], context: Any = None) -> None:
         super().__init__()
+        self.line = receipts[0].carrier if receipts else None
         self.receipts = receipts
         self.context = context
 

@@ -39,13 +39,15 @@ class Live:
 class Op:
     """One operation. ``order`` places its kind within a burst; a ``must`` operation is tried until it is stored."""
 
-    __slots__ = ("on_commit", "on_fail")
+    __slots__ = ("line", "number", "on_commit", "on_fail")
     order: ClassVar[int]
     must: ClassVar[bool] = False
     after: ClassVar[bool] = False  # whether its callback comes after those of the others in its burst
     name: ClassVar[str]
 
     def __init__(self) -> None:
+        self.line: str | None = None  # the carrier in whose line it waits, see `gateway.store.pending`
+        self.number = 0  # its place among all that were put
         self.on_commit: Callable[[Any], None] | None = None
         self.on_fail: Callable[[Any, Exception], None] | None = None
 

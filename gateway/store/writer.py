@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, TypeVar
@@ -18,6 +17,7 @@ import trio
 from gateway.log import logger
 from gateway.model import Clock
 from gateway.store.events import CloseStreamOp, OpenStreamOp
+from gateway.store.pending import Pending
 from gateway.store.reroute import Moved
 from gateway.store.tx import Base, Live, Op, Tx
 
@@ -73,23 +73,18 @@ class Writer:
         self._base = base
         self._clock = clock
         self._run_sync = run_sync or partial(trio.to_thread.run_sync, limiter=trio.CapacityLimiter(1))
-        self.max_rows = max_rows
-        self.max_octets = max_octets
         self.min_free_disk = min_free_disk
         self.wal_limit = wal_limit
         self._free_disk = free_disk
         self._wal_size = wal_size
-        self._pending: deque[Op] = deque()
-        self._rows = 0
-        self._octets = 0
+        self.pending = Pending(max_rows, max_octets)
         self._wake = trio.Event()
         self._room = trio.Event()
         self._stopping = False
         self._idle = trio.Event()
         self._idle.set()
         self._stored = trio.Event()
-        self._put = 0  # operations so far
-        self._storing = 0  # of these in the transaction under way; given back, they are pending again
+        self._storing: list[Op] = []  # in the transaction under way
         self._turn = trio.Event()
         self.stats = Stats()
         self.healthy = True
@@ -109,7 +104,7 @@ class Writer:
     @property
     def full(self) -> bool:
         """Whether the gathering burst is at its bound: intake waits for `room` then."""
-        return self._rows >= self.max_rows or self._octets >= self.max_octets or self.wal_full
+        return self.pending.full or self.wal_full
 
     async def room(self) -> None:
         """Waits until there is room in the gathering burst."""
@@ -130,11 +125,7 @@ class Writer:
         """
         op.on_commit = on_commit
         op.on_fail = on_fail
-        rows, octets = op.weight
-        self._rows += rows
-        self._octets += octets
-        self._pending.append(op)
-        self._put += 1
+        self.pending.put(op)
         self._idle = self._idle if not self._idle.is_set() else trio.Event()
         self._wake.set()
 
@@ -163,13 +154,9 @@ class Writer:
 
         A database that cannot be written is not waited for: then it returns at the first try that fails.
         """
-        target = self._put
-        while self.healthy and not self._idle.is_set() and self._put - self._unfinished < target:
+        target = self.pending.last
+        while self.healthy and not self._idle.is_set() and self.pending.oldest(self._storing) <= target:
             await self._turn.wait()
-
-    @property
-    def _unfinished(self) -> int:
-        return len(self._pending) + self._storing
 
     async def stored(self) -> None:
         """Waits for the next burst to be stored."""
@@ -185,7 +172,7 @@ class Writer:
         task_status.started()
         pause = FIRST_PAUSE
         while True:
-            if not self._pending:
+            if not self.pending:
                 self._idle.set()
                 if self._stopping:
                     return
@@ -193,16 +180,15 @@ class Writer:
                 await self._wake.wait()
                 continue
             self._look_at_disk()
-            burst = self._take()
-            self._storing = len(burst)
+            burst = self._storing = self._take()
             with trio.CancelScope(shield=True):
                 failed = await self._store(burst)
-            self._storing = 0
+            self._storing = []
             self._turn.set()
             self._turn = trio.Event()
             if failed and self._stopping:
                 # The next start finds it: a response as doubt, an acknowledgement as an event that is told again.
-                _log.error("not_stored_at_stop", operations=len(self._pending))
+                _log.error("not_stored_at_stop", operations=len(self.pending))
                 return
             if failed:
                 with trio.CancelScope(shield=self._stopping):
@@ -212,17 +198,7 @@ class Writer:
                 pause = FIRST_PAUSE
 
     def _take(self) -> list[Op]:
-        burst: list[Op] = []
-        rows = octets = 0
-        pending = self._pending
-        while pending and (not burst or (rows < self.max_rows and octets < self.max_octets)):
-            op = pending.popleft()
-            burst.append(op)
-            r, o = op.weight
-            rows += r
-            octets += o
-        self._rows = max(0, self._rows - rows) if pending else 0
-        self._octets = max(0, self._octets - octets) if pending else 0
+        burst = self.pending.take(whole=not self.healthy)
         if not self.full and not self._room.is_set():
             self._room.set()
         return burst
@@ -352,10 +328,7 @@ class Writer:
         # What has to be stored (a response, a receipt's acknowledgement by us) stays at the head, in its order.
         for op in reversed(burst):
             if op.must:
-                rows, octets = op.weight
-                self._rows += rows
-                self._octets += octets
-                self._pending.appendleft(op)
+                self.pending.put_back(op)
         for op in burst:
             if not op.must and op.on_fail is not None:
                 op.on_fail(op, error)

@@ -200,8 +200,8 @@ def _counters(ledger: Ledger, daemon: Daemon, con: sqlite3.Connection) -> None:
             equal(f"bind {bind.name} in_use", bind.in_use, 0)
             equal(f"bind {bind.name} unanswered", bind.unanswered, 0)
     writer = daemon.store.writer
-    equal("writer pending", len(writer._pending), 0)
-    equal("writer rows", (writer._rows, writer._octets), (0, 0))
+    equal("writer pending", len(writer.pending), 0)
+    equal("writer rows", (writer.pending.rows, writer.pending.octets), (0, 0))
     equal("parked", writer.base.parked, con.execute("SELECT count(*) FROM parked_receipt").fetchone()[0])
     waiting = Waiting()
     waiting.load(con)
