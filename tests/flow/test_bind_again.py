@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from gateway.carrier.backoff import STABLE_AFTER
+from gateway.carrier.connection import connect_tcp, plain
 from gateway.smpp import pdu as p
 from gateway.smpp.constants import CommandStatus
 from tests.support.wire import Wire, carrier, hold
@@ -221,3 +222,12 @@ async def test_the_password_is_sent_once_an_attempt_and_only_in_the_bind(autojum
         for wire in held.line.wires[:2]:
             assert wire.kinds()[0] == "BindTransceiver"
             assert all(not isinstance(pdu, p.BindTransceiver) for _, _, _, pdu in wire.received[1:])
+
+
+async def test_a_port_where_nobody_listens_is_said_in_words() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    await listener.aclose()
+    with pytest.raises(OSError, match="all attempts") as refused:
+        await connect_tcp("127.0.0.1", port, None)
+    assert plain(refused.value) == "Connection refused"
