@@ -4,7 +4,8 @@ from gateway.settings.carrier import Alphabet, BindKind, Carrier, LongMessages
 from gateway.settings.errors import ConfigError, Place, Problem
 from gateway.settings.load import load
 from gateway.settings.models import Settings
-from gateway.settings.routing import App, Handler, Number
+from gateway.settings.numbers import Number
+from gateway.settings.routing import App, Handler
 from gateway.settings.secret import Secret
 from gateway.settings.service import Limits, Log, Metrics, Socket, Store
 

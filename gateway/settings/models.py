@@ -12,8 +12,9 @@ from pydantic import AfterValidator, Field
 from gateway.settings.base import Section
 from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
 from gateway.settings.carrier.versions import SMPP_3_3
+from gateway.settings.numbers import Number
 from gateway.settings.routes import Route, route_warnings
-from gateway.settings.routing import SHORTEST_KEY, App, Handler, Number
+from gateway.settings.routing import SHORTEST_KEY, App, Handler
 from gateway.settings.secret import Secret
 from gateway.settings.service import Limits, Log, Metrics, Socket, Store
 from gateway.settings.types import Form, fail, is_local

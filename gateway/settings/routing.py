@@ -1,4 +1,4 @@
-"""The sections about who sends and receives: numbers, handlers and apps."""
+"""The sections about who sends and receives beside our numbers: handlers and apps."""
 
 from __future__ import annotations
 
@@ -53,26 +53,6 @@ def _user_id(value: Any) -> int:
 
 
 UserId = Annotated[int, BeforeValidator(_user_id), Form("user id or name")]
-
-
-class Number(Section):
-    """An address that we own, and where messages to it go."""
-
-    number: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
-        description="The number: E.164 (`+15551230001`), national when `default_region` is set, a short code "
-        "or an alphanumeric sender of up to 11 characters."
-    )
-    carrier: Name | None = Field(
-        None, description="Carrier that it belongs to; may be left out when there is only one."
-    )
-    throughput: float = Field(
-        0,
-        ge=0,
-        le=1_000_000,
-        description="Segments a second that are sent from it, over all carriers; 0: no cap but theirs. Others do not "
-        "wait for it.",
-    )
-    handlers: tuple[Name, ...] = Field((), description="Handlers that get its inbound messages and receipts.")
 
 
 class Handler(Section):
