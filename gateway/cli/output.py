@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import unicodedata
 from collections.abc import Iterable
@@ -10,25 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gateway.plain import inert as inert
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 _PIPE_WIDTH = 10_000  # not cut or wrapped where a program reads it
-
-# Control characters (an escape sequence can rewrite a terminal), and the marks that turn the direction of
-# what follows, so that a text could pose as another column.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def inert(text: str, keep: str = "") -> str:
-    """``text`` with every character that could act on a terminal written as its escape, but for ``keep``."""
-
-    def escape(match: re.Match[str]) -> str:
-        char = match[0]
-        return char if char in keep else char.encode("unicode_escape").decode()
-
-    return _UNSAFE.sub(escape, text)
 
 
 def seen(text: str) -> str:
