@@ -411,5 +411,5 @@ REFUSALS: Final = (
     "stopping",
 )
 """Reasons for which a submit can be refused."""
-INBOUND_OUTCOMES: Final = ("unrouted", "partial", "part_duplicate", "mark_evicted")
+INBOUND_OUTCOMES: Final = ("unrouted", "partial", "part_duplicate", "mark_evicted", "stranger")
 PARTIAL_CAUSES: Final = ("age", "peer_limit", "total_limit", "reference_reused")

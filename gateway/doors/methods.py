@@ -30,7 +30,9 @@ class SubscribeParams(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str = "default"
     numbers: list[str] | None = None
-    events: list[Literal["inbound", "receipt"]] = msgspec.field(default_factory=lambda: ["inbound", "receipt"])
+    events: list[Literal["inbound", "receipt", "peer.created"]] = msgspec.field(
+        default_factory=lambda: ["inbound", "receipt"]
+    )
     max_unacked: int = 2000
 
 

@@ -11,6 +11,8 @@ from gateway.sms.reassembly import InboundPart
 from gateway.sms.udh import InformationElement, ports_of
 from gateway.store.ends import rfc3339
 from gateway.store.hot import INSERT_INBOUND, Row
+from gateway.store.peers import announce, meet
+from gateway.store.threads import Touched
 from gateway.store.tx import Tx
 
 Tlvs = dict[str, int | str | list[int | str]]
@@ -145,9 +147,17 @@ def ports_by(elements: tuple[InformationElement, ...], tlvs: Ports | None) -> Po
 
 def keep(tx: Tx, messages: list[Message]) -> None:
     """Stores inbound messages and tells those whom they are for, in the same transaction."""
+    if not messages:
+        return
     rows: list[Row] = []
+    strangers = meet(tx, [m.peer for m in messages])
+    threads = Touched()
     for m in messages:
         mid = tx.ids.next()
+        threads.add(m.number, m.peer, mid)
+        if m.peer in strangers:
+            strangers.remove(m.peer)
+            announce(tx, m.peer, m.number, mid)
         extra = m.extra
         packed = _encoder.encode(extra).decode() if extra is not None else None
         rows.append((mid, m.carrier, m.number, m.peer, m.text, m.data, m.encoding, m.parts, int(m.complete), packed))
@@ -175,6 +185,7 @@ def keep(tx: Tx, messages: list[Message]) -> None:
             event.missing = extra.missing
         tx.emit(streams, "inbound", mid, _encoder.encode(event))
     INSERT_INBOUND.run(tx.con, rows)
+    threads.write(tx)
 
 
 def extra_of(**given: object) -> Extra | None:

@@ -256,6 +256,40 @@ inbound = Table(
     Index("inbound_peer", "peer", "id"),
 )
 
+# A thread is a pair (our number, peer). It has a row once the peer wrote; what we sent is found by `message_peer`, so
+# that sending writes no row here.
+thread = Table(
+    "thread",
+    metadata,
+    Column("number", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("first_at", Big, nullable=False),
+    Column("last_in", Big, nullable=False),  # id of the last inbound message
+    Column("unread", Integer, nullable=False),
+    Column("attention", Big),  # id of the inbound message for which it needs attention
+    Column("assigned", Text),  # to whom by hand; null: the number's owner
+    PrimaryKeyConstraint("number", "peer"),
+    sqlite_with_rowid=False,
+)
+
+peer = Table(
+    "peer",
+    metadata,
+    Column("address", Text, primary_key=True, nullable=False),
+    Column("created_at", Big, nullable=False),
+    Column("name", Text),
+    Column("fields", Text),  # JSON object of texts
+    Column("lists", Text),  # JSON array of names
+    Column("same_as", Text),  # the address that has the record of this person, where there are several
+    Index(
+        "peer_same_as",
+        "same_as",
+        sqlite_where=text("same_as IS NOT NULL"),
+        postgresql_where=text("same_as IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
 stream = Table(
     "stream",
     metadata,

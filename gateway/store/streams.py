@@ -47,6 +47,7 @@ class Streams:
         self._handler_ids: dict[str, int] = {}
         self._by_app: dict[str, list[StreamInfo]] = {}
         self._inbound_cache: dict[str, tuple[int, ...]] = {}
+        self._created_cache: dict[str, tuple[int, ...]] = {}
         self._receipt_cache: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def load(self, con: sqlite3.Connection) -> None:
@@ -108,6 +109,7 @@ class Streams:
         # Anew, not emptied: settings are replaced in another thread, and what is being found by the old ones there
         # goes into the old cache.
         self._inbound_cache = {}
+        self._created_cache = {}
         self._receipt_cache = {}
 
     def find(self, kind: Kind, app: str, name: str) -> StreamInfo | None:
@@ -146,13 +148,29 @@ class Streams:
         if known is not None:
             return known
         ids = [self._handler_ids[name] for name in self.handlers_of.get(number, ()) if name in self._handler_ids]
+        ids += self._subscribed("inbound", number)
+        found = tuple(ids)
+        if len(cache) < AUDIENCES:
+            cache[number] = found
+        return found
+
+    def for_created(self, number: str) -> tuple[int, ...]:
+        """Who is told that a stranger wrote to ``number``: subscriptions that asked for it."""
+        cache = self._created_cache
+        known = cache.get(number)
+        if known is None:
+            known = tuple(self._subscribed("peer.created", number))
+            if len(cache) < AUDIENCES:
+                cache[number] = known
+        return known
+
+    def _subscribed(self, kind: str, number: str) -> list[int]:
+        """The subscriptions of apps that may see ``number``, as far as they take events of this kind of it."""
+        ids: list[int] = []
         for app, streams in self._by_app.items():
             # An app that is no longer configured keeps what it has, and gets nothing new.
             allowed = self.app_numbers.get(app, frozenset())
             if allowed is not None and number not in allowed:
                 continue
-            ids += [s.id for s in streams if "inbound" in s.events and (s.numbers is None or number in s.numbers)]
-        found = tuple(ids)
-        if len(cache) < AUDIENCES:
-            cache[number] = found
-        return found
+            ids += [s.id for s in streams if kind in s.events and (s.numbers is None or number in s.numbers)]
+        return ids

@@ -1,0 +1,66 @@
+"""Peers, the people at the other end: who has written to us, and who was a stranger until now.
+
+A peer is made by its first inbound message, in the same transaction. Who sent it is a stranger where we never wrote to
+that phone either; then `peer.created` is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from gateway.store.ends import rfc3339
+from gateway.store.hot import Values
+from gateway.store.tx import Tx
+
+CREATED: Final = "peer.created"
+"""The kind of the event."""
+
+INSERT_PEER: Final = Values(
+    "INSERT INTO peer (address, created_at) VALUES {values} ON CONFLICT DO NOTHING RETURNING address", 2
+)
+
+# Whether we wrote to a phone, by the index of messages alone.
+WRITTEN_TO: Final = Values(
+    "WITH v(address) AS (VALUES {values}) SELECT v.address FROM v"
+    " WHERE EXISTS (SELECT 1 FROM message m WHERE m.peer = v.address)",
+    1,
+)
+
+
+class PeerCreated(msgspec.Struct):
+    """Payload of a ``peer.created`` event: the stranger, and the inbound message by which it is known."""
+
+    at: str
+    id: str
+    number: str
+    peer: str
+
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def meet(tx: Tx, addresses: Iterable[str]) -> set[str]:
+    """Makes peers of those that are none; returns the strangers among them.
+
+    A message without a sender's address makes no peer.
+    """
+    rows = [(address, tx.now) for address in dict.fromkeys(addresses) if address]
+    made = INSERT_PEER.fetch(tx.con, rows)
+    if not made:
+        return set()
+    strangers = {address for (address,) in made}
+    strangers.difference_update([address for (address,) in WRITTEN_TO.fetch(tx.con, made)])
+    if strangers:
+        tx.count("inbound_stranger", len(strangers))
+    return strangers
+
+
+def announce(tx: Tx, peer: str, number: str, message_id: int) -> None:
+    """Tells of a stranger whose message has this stored id."""
+    streams = tx.streams.for_created(number)
+    if streams:
+        event = PeerCreated(at=rfc3339(tx.now), id=tx.id_text.format(message_id), number=number, peer=peer)
+        tx.emit(streams, CREATED, message_id, _encoder.encode(event))
