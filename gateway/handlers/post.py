@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 import trio
 
 from gateway.handlers.addresses import AddressRefusedError, Resolver, SystemResolver, allowed_addresses
+from gateway.handlers.outcome import Outcome
 from gateway.model import Clock
 from gateway.settings import Handler
 
@@ -40,19 +41,6 @@ def sign(secret: bytes, event_id: str, timestamp: int, body: bytes) -> str:
     """The value of ``Smsgw-Signature``: HMAC-SHA256 (RFC 2104) over id, ``.``, Unix seconds, ``.`` and the body."""
     signed = f"{event_id}.{timestamp}.".encode() + body
     return "v1=" + hmac.new(secret, signed, hashlib.sha256).hexdigest()
-
-
-class Outcome(NamedTuple):
-    """What became of a post: ``error`` is None after an answer 2xx.
-
-    ``down``: it looks as if the receiver as a whole is down, not at odds with this event. ``retry_after``: seconds
-    that it asks to be left alone.
-    """
-
-    status: int | None
-    error: str | None
-    down: bool = False
-    retry_after: float = 0.0
 
 
 class Poster:

@@ -1,0 +1,293 @@
+"""What pushes the events of a feed to a receiver, one by one, until each is taken or set aside for its age.
+
+A fixed number of tasks deliver; one more hands them what is next: a failed event whose time has come, or a new one from
+the feed. A failed event leaves the feed for the store's table of retries, which keeps it over a restart: an event that
+fails for days does not hold up the cursor, and so nobody behind it.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from abc import ABC, abstractmethod
+from collections import deque
+from functools import partial
+from typing import ClassVar, Final
+
+import trio
+
+from gateway.handlers.outcome import Outcome
+from gateway.handlers.pace import LONGEST_PAUSE, Backoff, Circuit
+from gateway.handlers.waiting import Waiting
+from gateway.log import logger
+from gateway.metrics import Metrics
+from gateway.model import Clock
+from gateway.outbox import Delivery, Feed, Outbox
+from gateway.settings import Handler
+from gateway.store import queries
+from gateway.store.database import StoreError
+
+AHEAD: Final = 32
+"""New events read at once: a feed that is behind is read in pages, not row by row."""
+MOST_WAITING: Final = 20_000
+"""Failed events of a handler that wait for another try; at this bound it takes up no new ones."""
+LOOK_AGAIN: Final = 60.0
+"""Seconds after which the order of waiting events is made anew from what the outbox knows."""
+CLOSE_WAIT: Final = 2.0
+GIVE_WAY: Final = 1.0
+"""Seconds for which a retry that is due waits for a page of new events."""
+STORE_PAUSE: Final = 1.0
+"""Seconds between two tries to read from a database that cannot be read."""
+
+
+class _Job:
+    __slots__ = ("attempt", "delivery")
+
+    def __init__(self, delivery: Delivery, attempt: int) -> None:
+        self.delivery = delivery
+        self.attempt = attempt  # 1 is the first
+
+
+class Pusher(ABC):
+    """Serves one feed. ``failures``: deliveries that failed since the last that came through; ``last_error``: why.
+
+    What kind of handler it is says how an event is delivered (`deliver`). ``rng`` is for tests.
+    """
+
+    kind: ClassVar[str]
+    """The kind of handler, as the log names it."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        feed: Feed,
+        outbox: Outbox,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.handler = handler
+        self.feed = feed
+        self.failures = 0
+        self.last_error: str | None = None
+        self._outbox = outbox
+        self._clock = clock
+        self._log = logger(component=self.kind)
+        self._backoff = Backoff(handler.retry_min, handler.retry_max, rng or random.Random())
+        self._circuit = Circuit(self._backoff)
+        self._retries = outbox.retries[feed.info.id]
+        self._waiting = Waiting(self._retries)
+        self._age = int(handler.dead_letter_after * 1000)
+        self._ready: deque[Delivery] = deque()
+        self._slots = trio.Semaphore(handler.concurrency)
+        self._busy = 0
+        # Events that failed before take half of the deliveries at most: those that hang do not hold up the new ones.
+        self._retry_slots = max(1, handler.concurrency // 2)
+        self._retrying = 0
+        self._turn_of_retries = True
+        self._nap = trio.CancelScope()
+        self._loaded_at = 0.0
+        self._delivered = metrics.deliveries.labels(handler.name)
+        self._failed = metrics.delivery_failures.labels(handler.name)
+
+    @abstractmethod
+    async def deliver(self, delivery: Delivery, attempt: int) -> Outcome:
+        """Delivers an event, for the ``attempt``-th time. Never raises for what the receiver or the network does."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Closes what connections there are."""
+
+    @property
+    def waiting(self) -> int:
+        """Events that failed and wait for another try; they are not in the feed's backlog."""
+        return len(self._waiting)
+
+    @property
+    def down(self) -> bool:
+        """Whether so many deliveries failed in a row that only one at a time is tried."""
+        return self._circuit.open
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Delivers events until it is cancelled. What was not answered then is delivered again by the next run."""
+        self.feed.rewind()
+        self._waiting.load()
+        self._loaded_at = trio.current_time()
+        send, receive = trio.open_memory_channel[_Job](self.handler.concurrency)
+        try:
+            async with trio.open_nursery() as nursery:
+                for _ in range(self.handler.concurrency):
+                    nursery.start_soon(self._work, receive)
+                task_status.started()
+                while True:
+                    await self._slots.acquire()
+                    job = await self._choose()
+                    self._busy += 1
+                    send.send_nowait(job)
+        finally:
+            with trio.move_on_after(CLOSE_WAIT, shield=True):
+                await self.aclose()
+
+    # --- what is next -------------------------------------------------------------------------------------------------
+
+    async def _choose(self) -> _Job:
+        while True:
+            try:
+                job = await self._look()
+            except (sqlite3.Error, StoreError) as error:
+                self._log.warning(f"{self.kind}_store_unreadable", handler=self.handler.name, error=str(error))
+                await trio.sleep(STORE_PAUSE)
+            else:
+                if job is not None:
+                    return job
+
+    async def _look(self) -> _Job | None:
+        """One look at what could be delivered; waits for a change when there is nothing. None: look again."""
+        now = trio.current_time()
+        if now - self._loaded_at >= LOOK_AGAIN:
+            self._loaded_at = now
+            self._waiting.load()
+        circuit = self._circuit
+        if circuit.open:
+            pause = LOOK_AGAIN if self._busy else circuit.probe_at - now
+            if pause > 0:
+                await self._sleep(pause)
+                return None
+        due = self._waiting.next_due() if self._retrying < self._retry_slots else None
+        due_in = (due - self._clock.now_ms()) / 1000 if due is not None else LOOK_AGAIN
+        news = bool(self._ready) or self.feed.position < self.feed.last
+        room = len(self._waiting) < MOST_WAITING
+        if due_in <= 0 and (self._turn_of_retries or not (news and room)):
+            self._turn_of_retries = False
+            return await self._again()
+        if self._ready and room:
+            self._turn_of_retries = True
+            return self._first(self._ready.popleft())
+        if not room:
+            await self._sleep(due_in)
+            return None
+        # A retry that is due gave way to news, which are read at once.
+        patience = min(due_in, LOOK_AGAIN) if due_in > 0 else GIVE_WAY
+        with trio.CancelScope(deadline=now + patience) as self._nap:
+            self._take_up(await self.feed.take(AHEAD))
+        return None
+
+    async def _sleep(self, seconds: float) -> None:
+        with trio.CancelScope(deadline=trio.current_time() + min(seconds, LOOK_AGAIN)) as self._nap:
+            await trio.sleep_forever()
+
+    def _take_up(self, batch: list[Delivery]) -> None:
+        oldest = self._clock.now_ms() - self._age
+        late = [d.seq for d in batch if d.at < oldest and d.seq not in self._retries]
+        if late:
+            self._outbox.set_aside(self.feed, late, 0, "waited too long")
+        self._ready.extend(d for d in batch if d.at >= oldest or d.seq in self._retries)
+
+    def _first(self, delivery: Delivery) -> _Job | None:
+        feed, seq = self.feed, delivery.seq
+        if seq <= feed.acked or seq in feed.done:
+            return None  # set aside meanwhile
+        if seq in self._retries:
+            # It failed before a crash that came between that record and the cursor: it waits for its own time.
+            feed.finish((seq,))
+            return None
+        return _Job(delivery, 1)
+
+    async def _again(self) -> _Job | None:
+        seq = self._waiting.take()
+        attempts, due, error = self._retries[seq]
+        try:
+            rows = await self._outbox.store.reader.read(
+                partial(queries.stream_page, stream=self.feed.info.id, after=seq - 1, limit=1)
+            )
+        except BaseException:
+            self._waiting.settled(seq)
+            self._waiting.add(due or 0, seq)
+            raise
+        if not rows or rows[0][0] != seq:
+            self._waiting.settled(seq)
+            self._outbox.recovered(self.feed, seq)  # taken out of the table by hand: nothing to deliver
+            return None
+        _, at, kind, subject, payload = rows[0]
+        if at < self._clock.now_ms() - self._age:
+            self._waiting.settled(seq)
+            self._outbox.set_aside(self.feed, (seq,), attempts, error)
+            return None
+        self._retrying += 1
+        return _Job(Delivery(self.feed.info.id, seq, at, kind, subject, payload, True), attempts + 1)
+
+    # --- delivering --------------------------------------------------------------------------------------------------
+
+    async def _work(self, jobs: trio.MemoryReceiveChannel[_Job]) -> None:
+        async for job in jobs:
+            delivery = job.delivery
+            try:
+                outcome = await self.deliver(delivery, job.attempt)
+            except Exception as error:
+                # A fault of ours or of a library: this event is tried again, and the others go on.
+                self._log.exception(f"{self.kind}_broke", handler=self.handler.name, event_id=delivery.id)
+                outcome = Outcome(None, f"internal error: {type(error).__name__}")
+            self._settle(job, outcome)
+
+    def _settle(self, job: _Job, outcome: Outcome) -> None:
+        self._busy -= 1
+        self._slots.release()
+        was_open = self._circuit.open
+        if job.attempt > 1:
+            self._retrying -= 1
+            self._waiting.settled(job.delivery.seq)
+        if outcome.error is None:
+            self._succeeded(job, outcome)
+        else:
+            self._fail(job, outcome, outcome.error)
+        if outcome.error is not None or was_open or job.attempt > 1:
+            self._nap.cancel()  # what is next may have changed
+
+    def _succeeded(self, job: _Job, outcome: Outcome) -> None:
+        seq = job.delivery.seq
+        self._delivered.inc()
+        self.failures = 0
+        self.last_error = None
+        self._outbox.recovered(self.feed, seq)
+        self.feed.finish((seq,))
+        if self._circuit.succeeded():
+            self._log.info(f"{self.kind}_up", handler=self.handler.name)
+        self._log.debug(
+            "delivered",
+            handler=self.handler.name,
+            event_id=job.delivery.id,
+            attempt=job.attempt,
+            status=outcome.status,
+        )
+
+    def _fail(self, job: _Job, outcome: Outcome, error: str) -> None:
+        delivery, feed = job.delivery, self.feed
+        self._failed.inc()
+        self.failures += 1
+        self.last_error = error
+        asked = min(outcome.retry_after, self.handler.retry_max)
+        # An event that fails again and again says nothing of the receiver when no others are there to succeed.
+        if (outcome.down or job.attempt == 1) and self._circuit.failed(trio.current_time(), asked):
+            self._log.warning(f"{self.kind}_down", handler=self.handler.name, error=error)
+        wait = self._backoff.wait(job.attempt)
+        if self._circuit.open:
+            wait = min(wait, LONGEST_PAUSE)  # the circuit sets the pace
+        wait = max(wait, asked)
+        due = self._clock.now_ms() + int(wait * 1000)
+        self._log.warning(
+            "delivery_failed",
+            handler=self.handler.name,
+            event_id=delivery.id,
+            attempt=job.attempt,
+            status=outcome.status,
+            error=error,
+            retry_in=round(wait, 1),
+        )
+        if due > delivery.at + self._age:
+            self._outbox.set_aside(feed, (delivery.seq,), job.attempt, error)
+            return
+        self._outbox.failed(feed, delivery.seq, job.attempt, due, error)
+        self._waiting.add(due, delivery.seq)
+        # The record of the failure is put before the cursor's, so that no crash can come between them the other way.
+        feed.finish((delivery.seq,))
