@@ -196,6 +196,17 @@ class Metrics:
         )
         for outcome in INBOUND_OUTCOMES:
             self.inbound_other.labels(outcome)
+        self.rules_matched = Counter(
+            "smsgw_rules_matched", "Inbound messages that a rule matched.", ["rule"], registry=r
+        )
+        self.held_back = Counter(
+            "smsgw_rules_held_back",
+            "Forwards and automatic replies that were not made, by why.",
+            ["action", "cause"],
+            registry=r,
+        )
+        for action, cause in HELD_BACK:
+            self.held_back.labels(action, cause)
         self.partial = Counter(
             "smsgw_inbound_partial", "Long inbound messages that ended with parts missing.", ["cause"], registry=r
         )
@@ -368,6 +379,11 @@ class Metrics:
                 self.traces_dropped.inc(by)
             elif kind == "partial":
                 self.partial.labels(rest).inc(by)
+            elif kind == "rule":
+                self.rules_matched.labels(rest).inc(by)
+            elif kind == "held":
+                action, _, cause = rest.partition(":")
+                self.held_back.labels(action, cause).inc(by)
 
 
 RECEIPT_OUTCOMES: Final = (
@@ -411,5 +427,17 @@ REFUSALS: Final = (
     "stopping",
 )
 """Reasons for which a submit can be refused."""
-INBOUND_OUTCOMES: Final = ("unrouted", "partial", "part_duplicate", "mark_evicted", "stranger")
+INBOUND_OUTCOMES: Final = ("unrouted", "partial", "part_duplicate", "mark_evicted", "stranger", "rules_failed")
+HELD_BACK: Final = (
+    ("forward", "own_number"),
+    ("forward", "to_sender"),
+    ("forward", "rate"),
+    ("forward", "nobody"),
+    ("reply", "own_number"),
+    ("reply", "interval"),
+    ("reply", "flood"),
+    ("reply", "short_code"),
+    ("reply", "alphanumeric"),
+)
+"""Actions of rules that guards hold back, and why."""
 PARTIAL_CAUSES: Final = ("age", "peer_limit", "total_limit", "reference_reused")

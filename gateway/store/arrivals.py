@@ -12,6 +12,7 @@ from gateway.sms.udh import InformationElement, ports_of
 from gateway.store.ends import rfc3339
 from gateway.store.hot import INSERT_INBOUND, Row
 from gateway.store.peers import announce, meet
+from gateway.store.ruled import Ruled, decide
 from gateway.store.threads import Touched
 from gateway.store.tx import Tx
 
@@ -30,7 +31,8 @@ class Extra(msgspec.Struct, omit_defaults=True):
     """What few messages have beside their text, kept for handlers.
 
     ``udh`` are the header's elements apart from the concatenation, as identifier and octets in hex; ``missing`` the
-    numbers of the parts that a partial message lacks.
+    numbers of the parts that a partial message lacks. ``rules`` are those that matched, ``held_back`` says what of
+    their actions was not done and why, and ``replied`` whether it got an automatic reply.
     """
 
     flags: tuple[str, ...] = ()
@@ -38,6 +40,13 @@ class Extra(msgspec.Struct, omit_defaults=True):
     ports: Ports | None = None
     tlvs: Tlvs | None = None
     missing: tuple[int, ...] = ()
+    rules: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    urgent: bool = False
+    keyword: str | None = None
+    argument: str | None = None
+    held_back: tuple[str, ...] = ()
+    replied: bool = False
 
 
 class InboundEvent(msgspec.Struct, omit_defaults=True):
@@ -61,6 +70,13 @@ class InboundEvent(msgspec.Struct, omit_defaults=True):
     ports: Ports | None = None
     tlvs: Tlvs | None = None
     missing: tuple[int, ...] = ()
+    rules: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    urgent: bool = False
+    keyword: str | None = None
+    argument: str | None = None
+    held_back: tuple[str, ...] = ()
+    replied: bool = False
 
 
 class Arrival:
@@ -152,18 +168,26 @@ def keep(tx: Tx, messages: list[Message]) -> None:
     rows: list[Row] = []
     strangers = meet(tx, [m.peer for m in messages])
     threads = Touched()
-    for m in messages:
+    ruling = tx.ruling
+    ruled = decide(tx, ruling, messages, strangers) if ruling is not None else None
+    for place, m in enumerate(messages):
         mid = tx.ids.next()
-        threads.add(m.number, m.peer, mid)
+        by_rules = ruled.get(place) if ruled else None
+        extra = m.extra if by_rules is None else _with_rules(m.extra, by_rules)
+        threads.add(m.number, m.peer, mid, urgent=extra is not None and extra.urgent)
         if m.peer in strangers:
             strangers.remove(m.peer)
             announce(tx, m.peer, m.number, mid)
-        extra = m.extra
         packed = _encoder.encode(extra).decode() if extra is not None else None
         rows.append((mid, m.carrier, m.number, m.peer, m.text, m.data, m.encoding, m.parts, int(m.complete), packed))
-        streams = tx.streams.for_inbound(m.number)
+        if by_rules is not None and by_rules.sends:
+            assert ruling is not None
+            by_rules.emit(tx, m, mid, ruling.reply_age / 1000)
+        handlers = by_rules.handlers if by_rules is not None else None
+        streams = tx.streams.for_inbound(m.number, handlers)
         if not streams:
-            tx.count("inbound_unrouted")
+            if by_rules is None or not by_rules.decision.actions:
+                tx.count("inbound_unrouted")
             continue
         event = InboundEvent(
             at=rfc3339(tx.now),
@@ -183,9 +207,34 @@ def keep(tx: Tx, messages: list[Message]) -> None:
             event.ports = extra.ports
             event.tlvs = extra.tlvs
             event.missing = extra.missing
+            if by_rules is not None:
+                event.rules = extra.rules
+                event.tags = extra.tags
+                event.urgent = extra.urgent
+                event.keyword = extra.keyword
+                event.argument = extra.argument
+                event.held_back = extra.held_back
+                event.replied = extra.replied
         tx.emit(streams, "inbound", mid, _encoder.encode(event))
     INSERT_INBOUND.run(tx.con, rows)
     threads.write(tx)
+
+
+def _with_rules(extra: Extra | None, ruled: Ruled) -> Extra | None:
+    """What a message has beside its text, and what rules made of it; a new one, as a burst may be stored anew."""
+    decision = ruled.decision
+    if not decision.matched:
+        return extra
+    return msgspec.structs.replace(
+        extra if extra is not None else _NOTHING,
+        rules=decision.matched,
+        tags=decision.tags,
+        urgent=decision.urgent,
+        keyword=decision.keyword,
+        argument=decision.argument,
+        held_back=tuple(ruled.held_back),
+        replied=ruled.replied,
+    )
 
 
 def extra_of(**given: object) -> Extra | None:

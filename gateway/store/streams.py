@@ -12,6 +12,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from gateway.store.about import NONE, Numbers
+
 Kind = Literal["subscription", "handler"]
 SUBSCRIPTION: Final[Kind] = "subscription"
 HANDLER: Final[Kind] = "handler"
@@ -35,8 +37,8 @@ class StreamInfo(msgspec.Struct, frozen=True):
 class Streams:
     """All streams of this database and who gets what. Changed in the writer's thread, between transactions.
 
-    ``app_numbers``: the numbers that an app may see (None: all); ``handlers_of``: the handlers named by a number.
-    Both come from the settings and are replaced as a whole.
+    ``app_numbers``: the numbers that an app may see (None: all); ``handlers_of``: the handlers named by a number;
+    ``numbers``: what else is known of them. They come from the settings and are replaced as a whole.
     """
 
     def __init__(self) -> None:
@@ -44,9 +46,10 @@ class Streams:
         self.last_seq: dict[int, int] = {}
         self.app_numbers: Mapping[str, frozenset[str] | None] = {}
         self.handlers_of: Mapping[str, tuple[str, ...]] = {}
+        self.numbers: Numbers = NONE
         self._handler_ids: dict[str, int] = {}
         self._by_app: dict[str, list[StreamInfo]] = {}
-        self._inbound_cache: dict[str, tuple[int, ...]] = {}
+        self._inbound_cache: dict[str | tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
         self._created_cache: dict[str, tuple[int, ...]] = {}
         self._receipt_cache: dict[tuple[str, str], tuple[int, ...]] = {}
 
@@ -98,11 +101,15 @@ class Streams:
         self._forget()
 
     def configure(
-        self, app_numbers: Mapping[str, frozenset[str] | None], handlers_of: Mapping[str, tuple[str, ...]]
+        self,
+        app_numbers: Mapping[str, frozenset[str] | None],
+        handlers_of: Mapping[str, tuple[str, ...]],
+        numbers: Numbers = NONE,
     ) -> None:
         """Takes over what the settings say."""
         self.app_numbers = app_numbers
         self.handlers_of = handlers_of
+        self.numbers = numbers
         self._forget()
 
     def _forget(self) -> None:
@@ -141,17 +148,22 @@ class Streams:
             cache[key] = found
         return found
 
-    def for_inbound(self, number: str) -> tuple[int, ...]:
-        """Who is told of a message to ``number``: its handlers, and each subscription of an app that may see it."""
+    def for_inbound(self, number: str, handlers: tuple[str, ...] | None = None) -> tuple[int, ...]:
+        """Who is told of a message to ``number``: its handlers, and each subscription of an app that may see it.
+
+        ``handlers`` are those that rules name instead of its own.
+        """
         cache = self._inbound_cache
-        known = cache.get(number)
+        key = number if handlers is None else (number, handlers)
+        known = cache.get(key)
         if known is not None:
             return known
-        ids = [self._handler_ids[name] for name in self.handlers_of.get(number, ()) if name in self._handler_ids]
+        names = self.handlers_of.get(number, ()) if handlers is None else handlers
+        ids = [self._handler_ids[name] for name in names if name in self._handler_ids]
         ids += self._subscribed("inbound", number)
         found = tuple(ids)
         if len(cache) < AUDIENCES:
-            cache[number] = found
+            cache[key] = found
         return found
 
     def for_created(self, number: str) -> tuple[int, ...]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from gateway.model import IdSource, IdText
 from gateway.store.forms import Forms, FormsChange
+from gateway.store.guards import Change as GuardsChange
+from gateway.store.guards import Guards
 from gateway.store.hot import INSERT_EVENT, Row
 from gateway.store.streams import Streams
 from gateway.store.trace import Trace, write
@@ -20,6 +22,7 @@ from gateway.store.waiting import Change, Waiting
 
 if TYPE_CHECKING:
     from gateway.store.reroute import Moved, Planner
+    from gateway.store.ruled import Ruling
 
 
 class Live:
@@ -66,6 +69,8 @@ class Tx:
     """A transaction under way in the writer's thread. Nothing of it is visible outside until it is committed."""
 
     __slots__ = (
+        "_guards",
+        "_guards_change",
         "_next_seq",
         "con",
         "counts",
@@ -79,6 +84,7 @@ class Tx:
         "parked",
         "planner",
         "receipt_times",
+        "ruling",
         "streams",
         "traces",
         "tuning",
@@ -95,6 +101,9 @@ class Tx:
         self.tuning = base.tuning
         self.parked = base.parked
         self.planner = base.planner
+        self.ruling = base.ruling
+        self._guards = base.guards
+        self._guards_change: GuardsChange | None = None
         self.waiting = Change(base.waiting)
         self.forms = FormsChange(base.forms)
         self.events: list[Live] = []
@@ -121,6 +130,12 @@ class Tx:
         """Notes what happened beyond the usual (part 0: to the message as a whole); see `gateway.store.trace`."""
         self.traces.append(Trace(message_id, part, self.now, kind, carrier, detail))
 
+    def guards_change(self) -> GuardsChange:
+        """The guards of what follows from inbound messages, as this transaction sees them."""
+        if self._guards_change is None:
+            self._guards_change = GuardsChange(self._guards)
+        return self._guards_change
+
     def write_traces(self) -> None:
         """Writes what was noted."""
         if self.traces and (dropped := write(self.con, self.traces)):
@@ -137,6 +152,8 @@ class Tx:
         base.parked = self.parked
         self.waiting.commit()
         self.forms.commit()
+        if self._guards_change is not None:
+            self._guards_change.commit(self.now)
         for stream, following in self._next_seq.items():
             self.streams.last_seq[stream] = following - 1
 
@@ -144,7 +161,19 @@ class Tx:
 class Base:
     """What transactions share, owned by the writer: ids, epoch, streams, bounds and the counts of what waits."""
 
-    __slots__ = ("epoch", "forms", "id_text", "ids", "parked", "planner", "streams", "tuning", "waiting")
+    __slots__ = (
+        "epoch",
+        "forms",
+        "guards",
+        "id_text",
+        "ids",
+        "parked",
+        "planner",
+        "ruling",
+        "streams",
+        "tuning",
+        "waiting",
+    )
 
     def __init__(
         self, epoch: int, ids: IdSource, id_text: IdText, streams: Streams, tuning: Tuning, parked: int
@@ -158,6 +187,8 @@ class Base:
         self.waiting = Waiting()
         self.forms = Forms()
         self.planner: Planner | None = None  # where messages may go from one carrier to another
+        self.guards = Guards()
+        self.ruling: Ruling | None = None  # what rules make of inbound messages
 
 
 class Tuning:

@@ -1,0 +1,267 @@
+"""What the rules make of inbound messages, asked in the transaction that stores them.
+
+So what was decided is as durable as the message: the events to the handlers that rules name, the forwards and the
+automatic replies are written with it, and a kill neither loses nor repeats one. The facts that rules need of the
+database are asked for once for all messages of a burst, and only where a rule needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from gateway.log import logger
+from gateway.model import id_floor
+from gateway.policy.decision import UNDECIDED, Decision, Facts, Forward, Last, Needs, Reply, Target, fill
+from gateway.store.ends import rfc3339
+from gateway.store.guards import Change, not_now
+from gateway.store.hot import Values
+from gateway.store.last import FORWARD, REPLY, last_sent
+from gateway.store.streams import HANDLER
+
+if TYPE_CHECKING:
+    from gateway.store.arrivals import Message
+    from gateway.store.tx import Tx
+
+_log = logger(component="rules")
+
+STREAMS: Final = {FORWARD: "@forward", REPLY: "@reply"}
+"""The streams of what we send of our own accord, by the kind of their events. No handler can have such a name."""
+MOST_COUNTED: Final = 1000
+"""Messages of a sender in a span that are counted; more count as so many."""
+
+SELECT_COUNT: Final = Values(
+    "WITH v(i, number, peer, since) AS (VALUES {values}) SELECT v.i, (SELECT count(*) FROM (SELECT 1 FROM inbound b"
+    f" WHERE b.peer = v.peer AND b.id >= v.since AND b.number = v.number LIMIT {MOST_COUNTED})) FROM v",
+    4,
+)
+
+_WORDS: Final = {
+    "own_number": "the sender or the target is one of our own numbers",
+    "to_sender": "it would go back to the sender",
+    "rate": "too many in an hour from this number to this target",
+    "nobody": "nobody is on duty",
+    "interval": "the sender was answered a short while ago",
+    "flood": "too many messages of this sender",
+    "short_code": "the sender is a short code",
+    "alphanumeric": "the sender has no number",
+}
+
+
+class RuleBook(Protocol):
+    """The rules of a configuration: facts in, a decision out. Asked in the writer's thread."""
+
+    def concerns(self, number: str) -> bool:
+        """Whether a message to this number can be decided by any rule."""
+        ...
+
+    def needs(self, number: str) -> Needs:
+        """Which facts of the database the rules for this number look at."""
+        ...
+
+    def decide(self, facts: Facts) -> Decision:
+        """What is to become of a message."""
+        ...
+
+
+class Ruling:
+    """The rules as the store applies them; replaced as a whole on reload.
+
+    ``ours`` are our own numbers. ``reply_interval`` is the time between two automatic replies to a sender (ms),
+    ``forwards_per_hour`` how many messages a number may forward to a target, ``reply_age`` how long a reply may wait
+    to be sent (ms).
+    """
+
+    __slots__ = ("book", "forwards_per_hour", "ours", "reply_age", "reply_interval")
+
+    def __init__(
+        self, book: RuleBook, ours: Collection[str], *, reply_interval: int, reply_age: int, forwards_per_hour: int
+    ) -> None:
+        self.book = book
+        self.ours = ours
+        self.reply_interval = reply_interval
+        self.reply_age = reply_age
+        self.forwards_per_hour = forwards_per_hour
+
+
+class OwnMessage(msgspec.Struct, omit_defaults=True):
+    """Payload of a ``forward`` or ``reply`` event: a message of ours that follows from an inbound one.
+
+    ``id`` is the inbound message's, ``to`` whom it goes to, ``name`` who that is; ``validity`` in seconds.
+    """
+
+    at: str
+    id: str
+    rule: str
+    number: str
+    peer: str
+    to: str
+    text: str
+    name: str | None = None
+    validity: float | None = None
+
+
+class Ruled:
+    """What became of one message. ``held_back`` says in words what was not done, ``sends`` what we send of it."""
+
+    __slots__ = ("decision", "held_back", "replied", "sends")
+
+    def __init__(self, decision: Decision) -> None:
+        self.decision = decision
+        self.held_back: list[str] = []
+        self.replied = False
+        self.sends: list[tuple[str, str, Target, str]] = []  # kind, rule, to whom, text
+
+    @property
+    def handlers(self) -> tuple[str, ...] | None:
+        """Those that rules name; None: the number's own."""
+        return self.decision.handlers
+
+    def emit(self, tx: Tx, message: Message, mid: int, validity: float) -> None:
+        """Writes what is to be sent, for who sends it."""
+        for kind, rule, target, text in self.sends:
+            stream = tx.streams.find(HANDLER, "", STREAMS[kind])
+            assert stream is not None, "opened before rules are applied"
+            event = OwnMessage(
+                at=rfc3339(tx.now),
+                id=tx.id_text.format(mid),
+                rule=rule,
+                number=message.number,
+                peer=message.peer,
+                to=target.phone,
+                text=text,
+                name=target.name,
+                validity=validity if kind == REPLY else None,
+            )
+            tx.emit((stream.id,), kind, mid, _encoder.encode(event))
+
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def decide(tx: Tx, ruling: Ruling, messages: Sequence[Message], strangers: Collection[str]) -> Mapping[int, Ruled]:
+    """By their place, the messages that rules were asked about and what they say.
+
+    ``strangers`` are the peers who never wrote before this burst, nor were written to.
+    """
+    book = ruling.book
+    places = [i for i, m in enumerate(messages) if book.concerns(m.number)]
+    if not places:
+        return {}
+    asked = [messages[i] for i in places]
+    found: dict[int, Ruled] = {}
+    for i, facts in zip(places, _facts(tx, book, asked, strangers), strict=True):
+        found[i] = Ruled(_decided(tx, book, facts))
+    _guard(tx, ruling, messages, found)
+    return found
+
+
+def _decided(tx: Tx, book: RuleBook, facts: Facts) -> Decision:
+    try:
+        decision = book.decide(facts)
+    except Exception:
+        # A fault of a rule's evaluation shall not keep a message from being stored: it goes to the number's handlers.
+        _log.exception("rules_failed", number=facts.number)
+        tx.count("inbound_rules_failed")
+        return UNDECIDED
+    for name in decision.matched:
+        tx.count(f"rule:{name}")
+    return decision
+
+
+# --- facts ------------------------------------------------------------------------------------------------------------
+
+
+def _facts(tx: Tx, book: RuleBook, messages: list[Message], strangers: Collection[str]) -> list[Facts]:
+    needs: dict[str, Needs] = {}
+    for m in messages:
+        if m.number not in needs:
+            needs[m.number] = book.needs(m.number)
+    pairs = dict.fromkeys([(m.number, m.peer) for m in messages])
+    wanted = [pair for pair in pairs if needs[pair[0]].last]
+    last = last_sent(tx.con, wanted) if wanted else {}
+    counts = _counts(tx, [(pair, span) for pair in pairs for span in needs[pair[0]].spans])
+    new = set(strangers)
+    facts: list[Facts] = []
+    for m in messages:
+        pair = (m.number, m.peer)
+        need = needs[m.number]
+        before = {span: counts[pair, span] for span in need.spans}
+        ours = last.get(pair)
+        facts.append(
+            Facts(
+                m.number,
+                m.peer,
+                m.text,
+                tx.now,
+                complete=m.complete,
+                known=m.peer not in new,
+                last=None if ours is None else Last(ours.app, ours.klass, ours.meta, ours.at),
+                counts=before,
+            )
+        )
+        new.discard(m.peer)
+        for span in need.spans:
+            counts[pair, span] += 1  # what came before it in the same burst counts too
+    return facts
+
+
+def _counts(tx: Tx, wanted: list[tuple[tuple[str, str], int]]) -> dict[tuple[tuple[str, str], int], int]:
+    if not wanted:
+        return {}
+    rows = [(i, *pair, id_floor(tx.now - span * 1000)) for i, (pair, span) in enumerate(wanted)]
+    return {wanted[i]: count for i, count in SELECT_COUNT.fetch(tx.con, rows)}
+
+
+# --- guards -----------------------------------------------------------------------------------------------------------
+
+
+def _guard(tx: Tx, ruling: Ruling, messages: Sequence[Message], found: Mapping[int, Ruled]) -> None:
+    """Leaves of forwards and replies what may be sent, and notes what may not."""
+    acting = {i: ruled for i, ruled in found.items() if any(isinstance(a, Forward | Reply) for a in ruled.decision[0])}
+    if not acting:
+        return
+    change = tx.guards_change()
+    answered = [
+        (messages[i].number, messages[i].peer)
+        for i, ruled in acting.items()
+        if any(isinstance(a, Reply) for a in ruled.decision.actions)
+    ]
+    held = not_now(tx.con, answered, id_floor(tx.now - ruling.reply_interval)) if answered else {}
+    for i, ruled in acting.items():
+        m = messages[i]
+        for action in ruled.decision.actions:
+            if isinstance(action, Forward):
+                _forward(tx, ruling, change, ruled, m, action)
+            elif isinstance(action, Reply):
+                cause = change.answer(m.number, m.peer, ruling.ours, held)
+                if cause is None:
+                    ruled.replied = True
+                    ruled.sends.append((REPLY, action.rule, Target(m.peer), action.text))
+                else:
+                    _held(tx, ruled, REPLY, action.rule, cause)
+
+
+def _forward(tx: Tx, ruling: Ruling, change: Change, ruled: Ruled, m: Message, action: Forward) -> None:
+    targets, causes = change.targets(action, m.number, m.peer, tx.now, ruling.ours, ruling.forwards_per_hour)
+    for target in targets:
+        values = {
+            "peer": m.peer,
+            "number": m.number,
+            "text": m.text if m.text is not None else f"({len(m.data or b'')} octets that are no text)",
+            "name": target.name,
+            "keyword": ruled.decision.keyword,
+            "argument": ruled.decision.argument,
+        }
+        ruled.sends.append((FORWARD, action.rule, target, fill(action.note, values)))
+    for cause in causes:
+        _held(tx, ruled, FORWARD, action.rule, cause)
+
+
+def _held(tx: Tx, ruled: Ruled, kind: str, rule: str, cause: str) -> None:
+    tx.count(f"held:{kind}:{cause}")
+    said = f"{rule}: {kind}: {_WORDS[cause]}"
+    if said not in ruled.held_back:
+        ruled.held_back.append(said)
