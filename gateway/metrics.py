@@ -229,6 +229,9 @@ class Metrics:
         self.dead_letters = Counter(
             "smsgw_dead_letters", "Events set aside undelivered, of an app or handler.", ["stream"], registry=r
         )
+        self.replayed = Counter(
+            "smsgw_replayed", "Events put back to be delivered once more, of an app or handler.", ["stream"], registry=r
+        )
         self.traces_dropped = Counter(
             "smsgw_history_dropped",
             "Entries of messages' histories beyond what is kept of each.",
@@ -432,7 +435,6 @@ HELD_BACK: Final = (
     ("forward", "own_number"),
     ("forward", "to_sender"),
     ("forward", "rate"),
-    ("forward", "nobody"),
     ("reply", "own_number"),
     ("reply", "interval"),
     ("reply", "flood"),

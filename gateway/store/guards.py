@@ -100,8 +100,6 @@ class Change:
         """
         if peer in ours:
             return [], ["own_number"]
-        if not action.targets:
-            return [], ["nobody"]
         chosen: list[Target] = []
         causes: list[str] = []
         for target in self._order(action):

@@ -15,6 +15,7 @@ import msgspec
 from gateway.log import logger
 from gateway.model import id_floor
 from gateway.policy.decision import UNDECIDED, Decision, Facts, Forward, Last, Needs, Reply, Target, fill
+from gateway.settings.own import FORWARDS, REPLIES
 from gateway.store.ends import rfc3339
 from gateway.store.guards import Change, not_now
 from gateway.store.hot import Values
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 _log = logger(component="rules")
 
-STREAMS: Final = {FORWARD: "@forward", REPLY: "@reply"}
-"""The streams of what we send of our own accord, by the kind of their events. No handler can have such a name."""
+STREAMS: Final = {FORWARD: FORWARDS, REPLY: REPLIES}
+"""The streams of what we send of our own accord, by the kind of their events."""
 MOST_COUNTED: Final = 1000
 """Messages of a sender in a span that are counted; more count as so many."""
 
@@ -42,7 +43,6 @@ _WORDS: Final = {
     "own_number": "the sender or the target is one of our own numbers",
     "to_sender": "it would go back to the sender",
     "rate": "too many in an hour from this number to this target",
-    "nobody": "nobody is on duty",
     "interval": "the sender was answered a short while ago",
     "flood": "too many messages of this sender",
     "short_code": "the sender is a short code",

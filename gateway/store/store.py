@@ -11,12 +11,13 @@ import trio
 
 from gateway.log import logger
 from gateway.model import Clock, IdSource, IdText, State, id_ms
+from gateway.settings.own import FORWARDS
 from gateway.store import queries
 from gateway.store.database import Database, StoreError, checkpoint, install_number, next_epoch
 from gateway.store.ends import end_left_over
 from gateway.store.hot import SELECT_SEGMENT
 from gateway.store.reader import Reader
-from gateway.store.streams import Streams
+from gateway.store.streams import HANDLER, Streams
 from gateway.store.tx import Base, Tuning, Tx
 from gateway.store.writer import RunSync, Writer
 
@@ -70,6 +71,9 @@ class Store:
             base = Base(self.epoch, self.ids, self.id_text, self.streams, tuning or Tuning(), parked)
             base.waiting.load(con)
             base.forms.load(con)
+            forwards = self.streams.find(HANDLER, "", FORWARDS)
+            if forwards is not None:
+                base.guards.load(con, forwards.id, self.clock.now_ms())
         except sqlite3.Error as error:
             self._close_early(con)
             raise StoreError(f"cannot open the database {self.database.path}: {error}") from error
