@@ -29,6 +29,10 @@ def _prefix(value: str) -> str:
     return value
 
 
+Country = Annotated[str, AfterValidator(_country), Form("country (ISO 3166)")]
+Prefix = Annotated[str, AfterValidator(_prefix), Form("beginning of a number")]
+
+
 class RouteCarrier(Section):
     """One of the carriers of a route."""
 
@@ -60,12 +64,12 @@ class Route(Section):
     )
     apps: tuple[Name, ...] = Field((), description="Submitted by one of these apps; empty: by any.")
     classes: tuple[MessageClass, ...] = Field((), description="Of one of these message classes; empty: of any.")
-    countries: tuple[Annotated[str, AfterValidator(_country), Form("country (ISO 3166)")], ...] = Field(
+    countries: tuple[Country, ...] = Field(
         (),
         description="To one of these countries. A number that no plan knows counts as one of the main country "
         "of its calling code.",
     )
-    prefixes: tuple[Annotated[str, AfterValidator(_prefix), Form("beginning of a number")], ...] = Field(
+    prefixes: tuple[Prefix, ...] = Field(
         (), description="To numbers that begin so, as `+44`; without `+` to short codes."
     )
     carriers: Annotated[tuple[RouteCarrier, ...], AfterValidator(_not_empty)] = Field(

@@ -1,0 +1,205 @@
+"""What becomes of inbound messages by the rules of a configuration. Pure: facts in, a decision out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+from gateway.policy.conditions import Message, World, conditions
+from gateway.policy.decision import (
+    NOTHING,
+    UNDECIDED,
+    Action,
+    Decision,
+    Facts,
+    Forward,
+    Needs,
+    Reply,
+    Target,
+    ToHandlers,
+    Tried,
+    fill,
+)
+from gateway.policy.keywords import Hit
+from gateway.policy.schedule import Opening, openings
+from gateway.policy.words import WordList, urgent_words
+from gateway.settings.groups import Group
+from gateway.settings.rules import Rule
+from gateway.settings.schedules import Schedule
+
+
+class Ruled(Protocol):
+    """The sections that rules are made of; numbers and phones are normalised."""
+
+    @property
+    def rules(self) -> tuple[Rule, ...]: ...
+    @property
+    def schedules(self) -> dict[str, Schedule]: ...
+    @property
+    def groups(self) -> dict[str, Group]: ...
+    @property
+    def urgency_words(self) -> tuple[str, ...]: ...
+
+
+class _Person(NamedTuple):
+    """Whom a rule forwards to, and when they are there (None: always)."""
+
+    target: Target
+    opening: Opening | None
+
+
+class RuleBook:
+    """The rules of a configuration, ready to decide."""
+
+    def __init__(self, settings: Ruled) -> None:
+        ready = openings(settings.schedules)
+        phones = {name: frozenset(member.phone for member in group.members) for name, group in settings.groups.items()}
+        world = World(phones, ready, WordList((*urgent_words(), *settings.urgency_words)))
+        persons = _persons(settings.groups, ready)
+        self.rules = tuple(_Ready(rule, world, persons) for rule in settings.rules)
+        named = {number for rule in settings.rules for number in rule.numbers}
+        self._anywhere = tuple(rule for rule in self.rules if not rule.rule.numbers)
+        self._by_number = {
+            number: tuple(r for r in self.rules if not r.rule.numbers or number in r.rule.numbers) for number in named
+        }
+        self._needs = {number: _needs(rules) for number, rules in self._by_number.items()}
+        self._needs_anywhere = _needs(self._anywhere)
+
+    def concerns(self, number: str) -> bool:
+        """Whether there is any rule that a message to a number could match."""
+        return bool(self._by_number.get(number, self._anywhere))
+
+    def needs(self, number: str) -> Needs:
+        """Which facts of the database messages to a number are decided by."""
+        return self._needs.get(number, self._needs_anywhere)
+
+    def decide(self, facts: Facts) -> Decision:
+        """What becomes of a message: by the first rule that matches, and those behind it where that says so."""
+        rules = self._by_number.get(facts.number, self._anywhere)
+        if not rules:
+            return UNDECIDED
+        message = Message(facts)
+        matched: list[_Ready] = []
+        for rule in rules:
+            if rule.matches(message):
+                matched.append(rule)
+                if rule.last:
+                    break
+        return _decision(matched, message) if matched else UNDECIDED
+
+    def explain(self, facts: Facts) -> list[Tried]:
+        """How each rule was looked at, up to the one that was the last."""
+        message = Message(facts)
+        tried: list[Tried] = []
+        for rule in self.rules:
+            tried.append(rule.tried(message))
+            if tried[-1].failed is None and rule.last:
+                break
+        return tried
+
+
+class _Ready:
+    """A rule, ready to be asked."""
+
+    __slots__ = ("_conditions", "_hit", "_holds", "_persons", "last", "rule")
+
+    def __init__(self, rule: Rule, world: World, persons: Mapping[str, tuple[_Person, ...]]) -> None:
+        self.rule = rule
+        self.last = rule.then == "stop"
+        self._conditions, self._hit = conditions(rule, world)
+        # Which number it is was looked up before.
+        self._holds = tuple(one.holds for one in self._conditions if one.name != "numbers")
+        once = {
+            person.target.phone: person
+            for name in rule.forward
+            for person in persons.get(name) or (_Person(Target(name), None),)
+        }
+        self._persons = tuple(once.values())
+
+    def matches(self, message: Message) -> bool:
+        return all(holds(message) for holds in self._holds)
+
+    def tried(self, message: Message) -> Tried:
+        for one in self._conditions:
+            if not one.holds(message):
+                return Tried(self.rule.name, one.name, one.wanted, one.found(message))
+        return Tried(self.rule.name, None)
+
+    def hit(self, message: Message) -> Hit | None:
+        """The keyword that it matched by."""
+        return self._hit(message) if self._hit is not None else None
+
+    def actions(self, message: Message, hit: Hit | None) -> Iterator[Action]:
+        rule, facts = self.rule, message.facts
+        if rule.handlers is not None:
+            yield ToHandlers(rule.handlers)
+        if self._persons and (targets := self._targets(facts)):
+            yield Forward(rule.name, targets, rule.forward_mode, rule.forward_text)
+        if rule.reply is not None:
+            values = {
+                "peer": facts.peer,
+                "number": facts.number,
+                "keyword": hit.keyword if hit is not None else None,
+                "argument": hit.argument if hit is not None else None,
+            }
+            yield Reply(rule.name, fill(rule.reply, values))
+
+    def _targets(self, facts: Facts) -> tuple[Target, ...]:
+        """Those who are there, or all where nobody is; never the one who wrote."""
+        others = [one for one in self._persons if one.target.phone != facts.peer]
+        there = [one for one in others if one.opening is None or one.opening.open(facts.at_ms)]
+        targets = tuple(one.target for one in there or others)
+        return targets[:1] if self.rule.forward_mode == "first" else targets
+
+
+def _decision(matched: list[_Ready], message: Message) -> Decision:
+    actions: list[Action] = []
+    handlers: dict[str, None] | None = None
+    tags: dict[str, None] = {}
+    hit: Hit | None = None
+    for one in matched:
+        own = one.hit(message)
+        hit = hit or own
+        for action in one.actions(message, own or hit):
+            actions.append(action)
+            if isinstance(action, ToHandlers):
+                handlers = (handlers or {}) | dict.fromkeys(action.names)
+        tags |= dict.fromkeys(one.rule.tags)
+    return Decision(
+        actions=tuple(actions),
+        matched=tuple(one.rule.name for one in matched),
+        tags=tuple(tags),
+        urgent=any(one.rule.urgent for one in matched),
+        handlers=tuple(handlers) if handlers is not None else None,
+        keyword=hit.keyword if hit is not None else None,
+        argument=hit.argument if hit is not None else None,
+    )
+
+
+def _persons(groups: Mapping[str, Group], ready: Mapping[str, Opening]) -> dict[str, tuple[_Person, ...]]:
+    """Whom the names that a rule may forward to are: groups, and their members each by themselves."""
+    found: dict[str, tuple[_Person, ...]] = {}
+    for name, group in groups.items():
+        members = [
+            _Person(Target(one.phone, one.name), ready[one.schedule] if one.schedule is not None else None)
+            for one in group.members
+        ]
+        found[name] = tuple(members)
+        for person in members:
+            assert person.target.name is not None
+            found.setdefault(person.target.name, (person,))
+    return found
+
+
+def _needs(rules: tuple[_Ready, ...]) -> Needs:
+    all_of_them = [one.rule for one in rules]
+    if not all_of_them:
+        return NOTHING
+    return Needs(
+        known=any(rule.known is not None for rule in all_of_them),
+        last=any(
+            rule.last_within or rule.last_before or rule.last_apps or rule.last_classes or rule.last_meta
+            for rule in all_of_them
+        ),
+        spans=tuple(sorted({rule.count_within for rule in all_of_them if rule.count_within is not None})),
+    )

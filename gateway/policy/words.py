@@ -1,0 +1,73 @@
+"""Texts made comparable: whatever the case, the form of the characters and what is between words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from typing import Final
+
+_BETWEEN: Final = re.compile(r"[\W_]+")
+# A capital I with its dot is folded to an i and a dot of its own, and the small one without stays apart; who types
+# on a Turkish keyboard means the letter of the keyword all the same.
+_DOTS: Final = (("i\N{COMBINING DOT ABOVE}", "i"), ("\N{LATIN SMALL LETTER DOTLESS I}", "i"))
+
+
+def fold(text: str) -> str:
+    """A text without its case, in compatibility form (Unicode NFKC), and without what shows nothing.
+
+    So full-width, ligature and mathematical letters are as plain ones, and soft hyphens, zero-width characters and
+    variation selectors do not hide a word.
+    """
+    if text.isascii():
+        return text.lower()
+    # Folding can bring forms that are not composed, and composing none that are not folded (Unicode §3.13, D146).
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    for written, meant in _DOTS:
+        text = text.replace(written, meant)
+    return "".join(char for char in text if unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f")
+
+
+def spaced(folded: str) -> str:
+    """The words of a folded text with one blank between them and at both ends."""
+    return f" {_BETWEEN.sub(' ', folded).strip()} "
+
+
+class WordList:
+    """Words and phrases to be found in texts as whole words.
+
+    In scripts without capitals (Chinese, Japanese, Thai, Arabic and others) words stand without blanks or with their
+    articles: there they are found within words as well.
+    """
+
+    def __init__(self, phrases: Iterable[str]) -> None:
+        whole: dict[str, str] = {}
+        within: dict[str, str] = {}
+        for phrase in phrases:
+            folded = fold(phrase)
+            if any(unicodedata.category(char) == "Lo" for char in folded):
+                within[folded] = phrase
+            else:
+                whole[spaced(folded)] = phrase
+        self._whole = whole
+        self._within = within
+
+    def find(self, folded: str) -> str | None:
+        """The first of its entries, as it is written, that is in a folded text; None: none is."""
+        text = spaced(folded)
+        for word, phrase in self._whole.items():
+            if word in text:
+                return phrase
+        for word, phrase in self._within.items():
+            if word in folded:
+                return phrase
+        return None
+
+
+@cache
+def urgent_words() -> tuple[str, ...]:
+    """The package's list of words of urgency."""
+    lines = (resources.files("gateway.policy") / "urgency.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))

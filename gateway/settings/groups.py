@@ -1,0 +1,42 @@
+"""``[groups.NAME]``: people, by name and phone, whom messages are forwarded to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from gateway.settings.base import Section
+from gateway.settings.types import Name, fail
+
+MOST_MEMBERS = 50
+"""Members of a group; a message that is forwarded to a group may go to each of them."""
+
+
+class Member(Section):
+    """Somebody of a group."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        description="Name, by which rules forward to this person alone and texts call them."
+    )
+    phone: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
+        description="Phone that messages are forwarded to; when it writes, the message is from the group."
+    )
+    schedule: Name | None = Field(
+        None, description="Name of one of `[schedules]`: when this person takes messages; without it always."
+    )
+
+
+def _few(value: tuple[Member, ...]) -> tuple[Member, ...]:
+    # Not by max_length: that counts the entries without those that are wrong, and says so beside what is wrong.
+    if not 1 <= len(value) <= MOST_MEMBERS:
+        raise fail("members", f"1 to {MOST_MEMBERS} members")
+    return value
+
+
+class Group(Section):
+    """People, whom messages are forwarded to; when one of them writes, the message is from the group."""
+
+    members: Annotated[tuple[Member, ...], AfterValidator(_few)] = Field(
+        description="A list of tables `{ name, phone, schedule }`."
+    )
