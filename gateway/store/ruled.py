@@ -7,7 +7,8 @@ database are asked for once for all messages of a burst, and only where a rule n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -19,7 +20,7 @@ from gateway.settings.own import FORWARDS, REPLIES
 from gateway.store.ends import rfc3339
 from gateway.store.guards import Change, not_now
 from gateway.store.hot import Values
-from gateway.store.last import FORWARD, REPLY, last_sent
+from gateway.store.last import FORWARD, REPLY, LastSent, last_sent
 from gateway.store.streams import HANDLER
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _log = logger(component="rules")
 
+Pair = tuple[str, str]
+"""Number and peer."""
 STREAMS: Final = {FORWARD: FORWARDS, REPLY: REPLIES}
 """The streams of what we send of our own accord, by the kind of their events."""
 MOST_COUNTED: Final = 1000
@@ -174,45 +177,70 @@ def _decided(tx: Tx, book: RuleBook, facts: Facts) -> Decision:
 # --- facts ------------------------------------------------------------------------------------------------------------
 
 
-def _facts(tx: Tx, book: RuleBook, messages: list[Message], strangers: Collection[str]) -> list[Facts]:
+def facts_now(con: sqlite3.Connection, book: RuleBook, number: str, peer: str, text: str | None, at: int) -> Facts:
+    """What the rules would be told of such a message if it came at ``at`` (ms); for who only wants to know."""
+    known = con.execute(
+        "SELECT EXISTS (SELECT 1 FROM peer WHERE address = ?) OR EXISTS (SELECT 1 FROM message WHERE peer = ?)",
+        (peer, peer),
+    ).fetchone()[0]
+    pair = (number, peer)
+    found = _asked(con, book, [pair], at)
+    return _fact(found, number, peer, text, at, complete=True, known=bool(known))
+
+
+class _Asked:
+    """What the database was asked for pairs (number, peer): our last messages, and counts by pair and span (s)."""
+
+    __slots__ = ("counts", "last", "needs")
+
+    def __init__(self, needs: dict[str, Needs], last: dict[Pair, LastSent], counts: dict[tuple[Pair, int], int]):
+        self.needs = needs
+        self.last = last
+        self.counts = counts
+
+
+def _asked(con: sqlite3.Connection, book: RuleBook, pairs: Iterable[Pair], now: int) -> _Asked:
     needs: dict[str, Needs] = {}
-    for m in messages:
-        if m.number not in needs:
-            needs[m.number] = book.needs(m.number)
-    pairs = dict.fromkeys([(m.number, m.peer) for m in messages])
-    wanted = [pair for pair in pairs if needs[pair[0]].last]
-    last = last_sent(tx.con, wanted) if wanted else {}
-    counts = _counts(tx, [(pair, span) for pair in pairs for span in needs[pair[0]].spans])
+    wanted: list[Pair] = []
+    spans: list[tuple[Pair, int]] = []
+    for pair in dict.fromkeys(pairs):
+        need = needs.get(pair[0])
+        if need is None:
+            need = needs[pair[0]] = book.needs(pair[0])
+        if need.last:
+            wanted.append(pair)
+        spans += [(pair, span) for span in need.spans]
+    rows = [(i, *pair, id_floor(now - span * 1000)) for i, (pair, span) in enumerate(spans)]
+    counts = {spans[i]: count for i, count in SELECT_COUNT.fetch(con, rows)}
+    return _Asked(needs, last_sent(con, wanted), counts)
+
+
+def _fact(found: _Asked, number: str, peer: str, text: str | None, at: int, *, complete: bool, known: bool) -> Facts:
+    pair = (number, peer)
+    last = found.last.get(pair)
+    return Facts(
+        number,
+        peer,
+        text,
+        at,
+        complete=complete,
+        known=known,
+        last=None if last is None else Last(last.app, last.klass, last.meta, last.at),
+        counts={span: found.counts[pair, span] for span in found.needs[number].spans},
+    )
+
+
+def _facts(tx: Tx, book: RuleBook, messages: list[Message], strangers: Collection[str]) -> list[Facts]:
+    found = _asked(tx.con, book, [(m.number, m.peer) for m in messages], tx.now)
     new = set(strangers)
     facts: list[Facts] = []
     for m in messages:
-        pair = (m.number, m.peer)
-        need = needs[m.number]
-        before = {span: counts[pair, span] for span in need.spans}
-        ours = last.get(pair)
-        facts.append(
-            Facts(
-                m.number,
-                m.peer,
-                m.text,
-                tx.now,
-                complete=m.complete,
-                known=m.peer not in new,
-                last=None if ours is None else Last(ours.app, ours.klass, ours.meta, ours.at),
-                counts=before,
-            )
-        )
+        facts.append(_fact(found, m.number, m.peer, m.text, tx.now, complete=m.complete, known=m.peer not in new))
+        # What came before in the same burst counts too.
         new.discard(m.peer)
-        for span in need.spans:
-            counts[pair, span] += 1  # what came before it in the same burst counts too
+        for span in found.needs[m.number].spans:
+            found.counts[(m.number, m.peer), span] += 1
     return facts
-
-
-def _counts(tx: Tx, wanted: list[tuple[tuple[str, str], int]]) -> dict[tuple[tuple[str, str], int], int]:
-    if not wanted:
-        return {}
-    rows = [(i, *pair, id_floor(tx.now - span * 1000)) for i, (pair, span) in enumerate(wanted)]
-    return {wanted[i]: count for i, count in SELECT_COUNT.fetch(tx.con, rows)}
 
 
 # --- guards -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.policy.decision import Decision, Facts, Needs, ToHandlers
 from gateway.store.inbound import Arrival, Extra, InboundOp
-from gateway.store.ruled import MOST_COUNTED
+from gateway.store.ruled import MOST_COUNTED, facts_now
 from gateway.store.streams import HANDLER
 from tests.support.inbound import part, single
 from tests.support.rulings import ANN, BOB, CID, REPLY, Book, always, forward, rule
@@ -175,6 +175,23 @@ async def test_the_count_of_a_span_reads_a_bounded_number_of_rows(desk: Desk) ->
     await receive(desk, *[single("x") for _ in range(MOST_COUNTED + 5)])
     await receive(desk, single("last"))
     assert book.asked[-1].counts[3600] == MOST_COUNTED
+
+
+async def test_the_facts_of_a_message_that_only_might_come(desk: Desk) -> None:
+    """The same as if it came, and nothing is changed by asking."""
+    book = await rule(desk, Book(lambda f: Decision(), Needs(known=True, last=True, spans=(60, 3600))))
+    assert not facts_now(desk.con, book, NUMBER, PEER, "x", desk.now).known
+    await desk.submit(app="shop", peer=OTHER_PEER)
+    await receive(desk, single("1"))
+    desk.now += 2 * MINUTE
+    await receive(desk, single("2"), single("3", peer=OTHER_PEER))
+    before = desk.con.total_changes
+    for peer in (PEER, OTHER_PEER):
+        asked = facts_now(desk.con, book, NUMBER, peer, "x", desk.now)
+        assert desk.con.total_changes == before
+        await receive(desk, single("x", peer=peer))
+        assert book.asked[-1] == asked
+        before = desk.con.total_changes
 
 
 # --- forwards ---------------------------------------------------------------------------------------------------------
