@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gateway.policy.conditions import Message, World, conditions
 from gateway.policy.decision import (
@@ -26,6 +26,9 @@ from gateway.policy.words import WordList, urgent_words
 from gateway.settings.groups import Group
 from gateway.settings.rules import Rule
 from gateway.settings.schedules import Schedule
+
+LONGEST_ARGUMENT: Final = 160
+"""Characters of a keyword's argument that a reply repeats."""
 
 
 class Ruled(Protocol):
@@ -133,23 +136,21 @@ class _Ready:
         rule, facts = self.rule, message.facts
         if rule.handlers is not None:
             yield ToHandlers(rule.handlers)
-        if self._persons and (targets := self._targets(facts)):
-            yield Forward(rule.name, targets, rule.forward_mode, rule.forward_text)
+        if self._persons:
+            yield Forward(rule.name, self._targets(facts), rule.forward_mode, rule.forward_text)
         if rule.reply is not None:
             values = {
                 "peer": facts.peer,
                 "number": facts.number,
                 "keyword": hit.keyword if hit is not None else None,
-                "argument": hit.argument if hit is not None else None,
+                "argument": hit.argument[:LONGEST_ARGUMENT] if hit is not None else None,
             }
             yield Reply(rule.name, fill(rule.reply, values))
 
     def _targets(self, facts: Facts) -> tuple[Target, ...]:
-        """Those who are there, or all where nobody is; never the one who wrote."""
-        others = [one for one in self._persons if one.target.phone != facts.peer]
-        there = [one for one in others if one.opening is None or one.opening.open(facts.at_ms)]
-        targets = tuple(one.target for one in there or others)
-        return targets[:1] if self.rule.forward_mode == "first" else targets
+        """Those who are there, or all where nobody is."""
+        there = tuple(p.target for p in self._persons if p.opening is None or p.opening.open(facts.at_ms))
+        return there or tuple(person.target for person in self._persons)
 
 
 def _decision(matched: list[_Ready], message: Message) -> Decision:

@@ -43,26 +43,34 @@ class WordList:
     """
 
     def __init__(self, phrases: Iterable[str]) -> None:
-        whole: dict[str, str] = {}
-        within: dict[str, str] = {}
+        self._words: dict[str, str] = {}
+        self._phrases: dict[str, list[tuple[str, str]]] = {}  # by their first word
+        self._within: dict[str, str] = {}
         for phrase in phrases:
             folded = fold(phrase)
+            text = spaced(folded)
+            first, *others = text.split() or [""]
             if any(unicodedata.category(char) == "Lo" for char in folded):
-                within[folded] = phrase
-            else:
-                whole[spaced(folded)] = phrase
-        self._whole = whole
-        self._within = within
+                self._within.setdefault(folded, phrase)
+            elif others:
+                self._phrases.setdefault(first, []).append((text, phrase))
+            elif first:
+                self._words.setdefault(first, phrase)
 
     def find(self, folded: str) -> str | None:
-        """The first of its entries, as it is written, that is in a folded text; None: none is."""
+        """One of its entries, as it is written, that is in a folded text; None: none is."""
         text = spaced(folded)
-        for word, phrase in self._whole.items():
-            if word in text:
-                return phrase
-        for word, phrase in self._within.items():
-            if word in folded:
-                return phrase
+        words = dict.fromkeys(text.split())
+        for word in words:
+            if (found := self._words.get(word)) is not None:
+                return found
+            for phrase, written in self._phrases.get(word, ()):
+                if phrase in text:
+                    return written
+        if not folded.isascii():
+            for word, written in self._within.items():
+                if word in folded:
+                    return written
         return None
 
 
