@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.outbound.outbound import Outbound
 
 _log = logger(component="outbound")
+_T = TypeVar("_T")
 
 PAGE: Final = 500
 RESTORED: Final = 50
@@ -83,7 +85,7 @@ class Loader:
         where = queries.QueueUnit(queue.carrier, lane, app, rank)
         limit = min(PAGE, queue.look_ahead)
         try:
-            found, last = await self._store.reader.read(lambda con: queries.queued(con, where, after, limit))
+            found, last = await self._read(lambda con: queries.queued(con, where, after, limit))
         except Exception as error:
             unit.loading = False
             await self._not_read(queue, error)
@@ -100,7 +102,7 @@ class Loader:
         queue.slow.begin(left)
         where = queries.QueueUnit(queue.carrier, *left.unit)
         try:
-            found, last = await self._store.reader.read(
+            found, last = await self._read(
                 lambda con: queries.queued_of(con, where, left.after, MOST // 2, left.number)
             )
         except Exception as error:
@@ -129,7 +131,7 @@ class Loader:
             ]
 
         try:
-            pages = await self._store.reader.read(read)
+            pages = await self._read(read)
         except Exception as error:
             for left in lefts:
                 queue.pairs.gave_up(left)
@@ -153,6 +155,15 @@ class Loader:
         queue.loaded_due(absents, await self._restore_slowly(found))
         self._outbound.refill(queue.carrier)
         self.nudge()
+
+    async def _read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Reads what waits in a row; of what came from other carriers until then the queues know before it is taken.
+
+        Later ones of a pair would else be taken without those before them, where the page begins between them.
+        """
+        found = await self._store.reader.read(query)
+        await self._outbound.writer.told()
+        return found
 
     async def _not_read(self, queue: CarrierQueue, error: Exception) -> None:
         _log.error("queue_not_read", carrier=queue.carrier, error=repr(error))

@@ -158,6 +158,14 @@ class Writer:
         while self.healthy and not self._idle.is_set() and self.pending.oldest(self._storing) <= target:
             await self._turn.wait()
 
+    async def told(self) -> None:
+        """Waits, where messages may just be moving to other carriers, until those who are told of that know it.
+
+        What was read before may show them where they go, and memory does not know yet that they come.
+        """
+        if any(op.after for op in self._storing):
+            await self._turn.wait()
+
     async def stored(self) -> None:
         """Waits for the next burst to be stored."""
         await self._stored.wait()
