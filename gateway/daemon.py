@@ -33,6 +33,7 @@ from gateway.sdnotify import Notifier
 from gateway.settings import Carrier as CarrierSettings
 from gateway.settings import ConfigError, Settings, load
 from gateway.status import Status
+from gateway.store.about import numbers_of
 from gateway.store.database import FileLock, StoreError
 from gateway.store.store import Store
 from gateway.store.streams import HANDLER
@@ -140,7 +141,9 @@ class Daemon:
         if not settings.apps:
             app_numbers["local"] = None
         self.store.streams.configure(
-            app_numbers, {value: number.handlers for value, number in settings.numbers_by_value.items()}
+            app_numbers,
+            {value: number.handlers for value, number in settings.numbers_by_value.items()},
+            numbers_of(settings),
         )
         for value in settings.numbers_by_value:
             self.metrics.inbound.labels(value)
@@ -339,7 +342,7 @@ class Daemon:
             raise Refusal(error.reason, "nothing is changed", retry_after=5) from None
         old = self.settings
         changed: list[str] = []
-        warnings = list(new.warnings())
+        warnings = await trio.to_thread.run_sync(new.warnings)  # thousands of numbers are looked up in their plans
         for name in ("url", "synchronous", "node"):
             if getattr(old.store, name) != getattr(new.store, name):
                 warnings.append(f"store.{name} takes effect at the next start")

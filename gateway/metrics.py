@@ -419,6 +419,11 @@ REFUSALS: Final = (
     "invalid_from",
     "no_sender",
     "not_allowed",
+    "number_held",
+    "number_released",
+    "number_cannot_send",
+    "not_verified",
+    "no_sms_capability",
     "no_route",
     "unencodable",
     "too_long",
@@ -430,7 +435,15 @@ REFUSALS: Final = (
     "stopping",
 )
 """Reasons for which a submit can be refused."""
-INBOUND_OUTCOMES: Final = ("unrouted", "partial", "part_duplicate", "mark_evicted", "stranger", "rules_failed")
+INBOUND_OUTCOMES: Final = (
+    "unrouted",
+    "partial",
+    "part_duplicate",
+    "mark_evicted",
+    "stranger",
+    "rules_failed",
+    "unmonitored",
+)
 HELD_BACK: Final = (
     ("forward", "own_number"),
     ("forward", "to_sender"),

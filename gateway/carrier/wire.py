@@ -14,7 +14,7 @@ from gateway.carrier.arriving import Arriving
 from gateway.carrier.outgoing import SegmentOut
 from gateway.model import receipt_asked
 from gateway.settings import Carrier as CarrierSettings
-from gateway.settings.carrier.forms import tlvs_of, ton_npi_of, zone_of
+from gateway.settings.carrier.forms import text_tlv, tlvs_of, ton_npi_of, zone_of
 from gateway.settings.carrier.versions import LONGEST_SEGMENT
 from gateway.smpp.constants import Tag
 from gateway.smpp.pdu import Address, SubmitSm, Tlv
@@ -57,6 +57,10 @@ class Wire:
         self._longest = settings.longest_short_message
         self._tlvs = tlvs_of(settings.tlvs)
         self._tags = frozenset(t.tag for t in self._tlvs)
+        self.campaigns: Mapping[str, str] = {}
+        """The campaigns of our numbers, by number."""
+        self._campaign_tag = settings.campaign_tlv
+        self._campaigns: dict[str, Tlv] = {}
         self._always = settings.validity_sent == "always"
         self._validity = _validity(settings)
 
@@ -73,6 +77,10 @@ class Wire:
         tlvs = m.tlvs
         if body.tlvs:
             tlvs = tuple(Tlv(tag, value) for tag, value in body.tlvs) + tlvs
+        if self._campaign_tag is not None and m.number in self.campaigns:
+            campaign = self._campaign(self.campaigns[m.number], self._campaign_tag)
+            if all(t.tag != campaign.tag for t in tlvs):
+                tlvs = (*tlvs, campaign)
         if self._tlvs:
             tlvs = self._joined(tlvs)
         short_message = body.short_message
@@ -94,6 +102,14 @@ class Wire:
             validity_period=self._validity(m.expires_at, now_ms) if m.validity or self._always else "",
             tlvs=tlvs,
         )
+
+    def _campaign(self, campaign: str, tag: str) -> Tlv:
+        known = self._campaigns.get(campaign)
+        if known is None:
+            known = text_tlv(tag, campaign)
+            if len(self._campaigns) < SOURCE_CACHE:
+                self._campaigns[campaign] = known
+        return known
 
     def _joined(self, tlvs: tuple[Tlv, ...]) -> tuple[Tlv, ...]:
         """With the carrier's own behind those of the message, which go before them."""

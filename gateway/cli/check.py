@@ -12,7 +12,7 @@ from gateway.cli.route import described, shown_routes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.settings import Carrier, Settings
+    from gateway.settings import Carrier, Number, Settings
 
 
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> int:
@@ -73,15 +73,7 @@ def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
         },
         "metrics": settings.metrics.bind or None,
         "carriers": [_carrier(carrier, settings) for carrier in settings.carriers],
-        "numbers": [
-            {
-                "number": number.number,
-                "carrier": number.carrier,
-                "throughput": number.throughput,
-                "handlers": number.handlers,
-            }
-            for number in settings.numbers
-        ],
+        "numbers": [_number(number) for number in settings.numbers],
         "routes": [described(route) for route in settings.routes],
         "handlers": [{"name": handler.name, "webhook": handler.webhook} for handler in settings.handlers],
         "apps": [
@@ -143,9 +135,50 @@ def _carrier(carrier: Carrier, settings: Settings) -> dict[str, Any]:
     }
 
 
+def _number(number: Number) -> dict[str, Any]:
+    return {
+        "number": number.number,
+        "kind": number.kinds[0] if number.kinds else None,
+        "country": number.country,
+        "carrier": number.carrier,
+        "throughput": number.throughput,
+        "handlers": number.handlers,
+        "capabilities": sorted(number.able),
+        "owner": number.owner,
+        "meta": number.meta,
+        "campaign_id": number.campaign_id,
+        "verification": number.verification,
+        "classes_until_verified": number.classes_until_verified,
+        "fallback": number.fallback,
+        "state": number.state,
+        "held_until": None if number.held_until is None else number.held_until.isoformat(),
+        "inbound_when_held": number.inbound_when_held,
+    }
+
+
 def _cap(one: dict[str, Any]) -> str:
     """What a carrier or a number is given in segments a second."""
     return f"{one['throughput']:g}" if one["throughput"] else "no cap"
+
+
+def _state(one: dict[str, Any]) -> str:
+    """Where a number is in its life, and what of it is not as usual."""
+    said = [one["state"]]
+    if one["held_until"]:
+        said[0] += f" until {one['held_until']}"
+    if one["verification"] != "verified":
+        said.append(one["verification"])
+    if "sms_out" not in one["capabilities"]:
+        said.append("sends no texts")
+    if "sms_in" not in one["capabilities"]:
+        said.append("gets no texts")
+    return ", ".join(said)
+
+
+def _goals(one: dict[str, Any], webhooks: dict[str, str]) -> str:
+    if one["state"] == "released" or (one["state"] == "held" and one["inbound_when_held"] == "none"):
+        return "nobody"
+    return ", ".join(f"{name} ({webhooks[name]})" for name in one["handlers"]) or "subscriptions only"
 
 
 def _show_profiles(carriers: list[dict[str, Any]]) -> None:
@@ -203,10 +236,19 @@ def _show(settings: Settings, path: Path | None) -> None:
         _show_profiles(found["carriers"])
     if found["numbers"]:
         webhooks = {handler["name"]: handler["webhook"] for handler in found["handlers"]}
-        numbers = table("number", "carrier", "segments/s", "what comes in goes to", right=("segments/s",))
+        columns = ("number", "kind", "country", "carrier", "owner", "state", "segments/s", "what comes in goes to")
+        numbers = table(*columns, right=("segments/s",))
         for one in found["numbers"]:
-            goals = [f"{name} ({webhooks[name]})" for name in one["handlers"]] or ["subscriptions only"]
-            numbers.add_row(cell(one["number"]), cell(one["carrier"]), _cap(one), cell(", ".join(goals)))
+            numbers.add_row(
+                cell(one["number"]),
+                cell(one["kind"] or "not known"),
+                cell(one["country"]),
+                cell(one["carrier"]),
+                cell(one["owner"]),
+                cell(_state(one)),
+                _cap(one),
+                cell(_goals(one, webhooks)),
+            )
         console().print()
         printed(numbers)
     if found["routes"]:

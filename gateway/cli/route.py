@@ -102,6 +102,8 @@ def _show(found: dict[str, Any]) -> None:
     name = found["carrier"] or ("by weight" if found["why"] == "weight" else "none")
     console().print(f"carrier: {inert(name)}")
     console().print(f"because {inert(found['detail'])}")
+    for warning in found.get("warnings", ()):
+        console().print(f"warning: {inert(warning)}")
 
 
 def _taken(one: dict[str, Any]) -> str:

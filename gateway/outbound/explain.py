@@ -54,7 +54,7 @@ class Explainer:
             peer = normalise(asked.to, self._settings.default_region).value
         except AddressError as error:
             raise Refusal("invalid_to", error.detail, field="to") from None
-        number = self._preparer.sender(app, asked.from_)
+        number, warning = self._preparer.origin(app, asked.from_, asked.class_, peer, now_ms)
         facts = Facts(number, app.name, asked.class_, peer)
         routing = self._choice.routing
         looks = routing.looks(facts) if routing is not None else []
@@ -65,6 +65,7 @@ class Explainer:
             "app": app.name,
             "class": asked.class_,
             "country": country(peer),
+            "warnings": [warning] if warning is not None else [],
             "routes": [_look(look, facts) for look in looks],
             "route": ranking.name if ranking is not None else None,
         }

@@ -52,10 +52,11 @@ class Outbound:
         self.queues: dict[str, CarrierQueue] = {}
         self.wishes: dict[str, Wish] = {}  # what operators want of carriers, other than that they run
         self.gates: dict[str, Gate] = {}  # the rates of our numbers, by number
+        self.campaigns: dict[str, str] = {}  # theirs where they have one, shared by all carriers
         self.captures: dict[str, Captures] = {}  # by carrier, also of one that is just being replaced
         self.stopping = False
         self._settings = settings
-        self._set_gates(settings)
+        self._set_numbers(settings)
         self.choice = Choice(settings)
         self.intake = Intake(self, settings, rng)
         self.loader = Loader(self)
@@ -72,12 +73,13 @@ class Outbound:
         self.rerouter.configure(settings)
         for queue in self.queues.values():
             queue.look_ahead = settings.limits.look_ahead
-        self._set_gates(settings)
+        self._set_numbers(settings)
 
     def add_carrier(self, carrier: Carrier) -> None:
         """A carrier that was set up; its queue outlives it."""
         self.carriers[carrier.name] = carrier
         carrier.gates = self.gates
+        carrier.wire.campaigns = self.campaigns
         queue = self.queue(carrier.name)
         queue.set_ordered(carrier.settings.order == "peer")
         self.metrics.carrier(carrier.name)
@@ -168,8 +170,10 @@ class Outbound:
         self.unclaim(item.carrier, segments)
         return True
 
-    def _set_gates(self, settings: Settings) -> None:
-        """The rates of numbers; one that did not change goes on where it is."""
+    def _set_numbers(self, settings: Settings) -> None:
+        """The campaigns and the rates of numbers; a rate that did not change goes on where it is."""
+        self.campaigns.clear()
+        self.campaigns |= {v: n.campaign_id for v, n in settings.numbers_by_value.items() if n.campaign_id is not None}
         wanted = {value: n.throughput for value, n in settings.numbers_by_value.items() if n.throughput}
         for number in self.gates.keys() - wanted.keys():
             del self.gates[number]

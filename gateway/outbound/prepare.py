@@ -16,8 +16,10 @@ from gateway.model import CLASSES, LANES, IdSource, Receipts, State
 from gateway.outbound.choice import Choice, Chosen
 from gateway.outbound.options import USUAL, Options, is_usual, octets_of, restored, settle, stored, with_ports_in_header
 from gateway.outbound.request import App, Refusal, Submit
+from gateway.policy.numbers import Sending
 from gateway.policy.routing import Facts
 from gateway.settings import Carrier, Settings
+from gateway.settings.routes import MessageClass
 from gateway.smpp.pdu import Tlv
 from gateway.sms.address import AddressError, normalise, normalise_sender
 from gateway.sms.compose import Way, compose, warnings_of
@@ -73,6 +75,7 @@ class Preparer:
             value: settings.carriers_by_name.get(number.carrier or sole or "")
             for value, number in settings.numbers_by_value.items()
         }
+        self._sending = Sending(settings)
         self._usual: dict[str, Options] = {
             carrier.name: USUAL if carrier.default_alphabet == "gsm7" else Options(alphabet=carrier.default_alphabet)
             for carrier in settings.carriers
@@ -95,7 +98,7 @@ class Preparer:
             peer = normalise(request.to, self._region).value
         except AddressError as error:
             raise Refusal("invalid_to", error.detail, field="to") from None
-        number = self.sender(app, request.from_)
+        number, warning = self.origin(app, request.from_, request.class_, peer, now_ms)
         carrier = self._carrier_of[number]
         message_id = self._ids.next()
         chosen: Chosen | None = None
@@ -169,6 +172,8 @@ class Preparer:
         prepared = Prepared(row, outgoing, planned, moved=chosen is not None and chosen.moved)
         if changes:
             prepared.warnings = warnings_of(changes)
+        if warning is not None:
+            prepared.warnings.append(warning)
         if request.replace is not None and planned.parts > 1:
             prepared.warnings.append("replace: a phone may take each segment for a replacement of the one before")
         return prepared
@@ -191,8 +196,23 @@ class Preparer:
         way = self._way(request, carrier, options)
         return prepared, preview(_content(app, request), way, transliterated=_transliterates(request, carrier))
 
-    def sender(self, app: App, wanted: str | None) -> str:
-        """The number that an app sends from: the one named, or its only one. Raises Refusal."""
+    def origin(
+        self, app: App, wanted: str | None, klass: MessageClass, peer: str, now_ms: int
+    ) -> tuple[str, str | None]:
+        """The number that a message goes out from, and a warning where it is not the one named. Raises Refusal."""
+        number = self._sender(app, wanted)
+        warning = None
+        if number in self._sending.limited:
+            origin = self._sending.origin(number, klass, now_ms)
+            if origin.reason is not None:
+                raise Refusal(origin.reason, origin.detail, field="from")
+            number, warning = origin.number, origin.warning
+        if peer in self._sending.deaf and (why := self._sending.unreachable(number, peer)) is not None:
+            raise Refusal("no_sms_capability", why, field="to")
+        return number, warning
+
+    def _sender(self, app: App, wanted: str | None) -> str:
+        """The number that an app names, or its only one. Raises Refusal."""
         if wanted is None:
             allowed = app.numbers if app.numbers is not None else self._carrier_of.keys()
             if len(allowed) != 1:

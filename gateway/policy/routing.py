@@ -8,8 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from gateway.settings import Settings
 from gateway.settings.routes import Route
-from gateway.sms.address import country_of
-from gateway.sms.numbering import main_region
+from gateway.sms.kinds import country_of_number
 
 Condition = Literal["numbers", "apps", "classes", "countries", "prefixes"]
 
@@ -102,7 +101,7 @@ def country(peer: str) -> str | None:
 
     A newly opened range is in no table yet, and shall not leave its country's route. None for a short code.
     """
-    return (country_of(peer) or main_region(peer)) if peer.startswith("+") else None
+    return country_of_number(peer)
 
 
 class Ranking:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.settings import env as environment
-from gateway.settings import profiles, references
+from gateway.settings import numbercheck, profiles, references
 from gateway.settings.errors import (
     ConfigError,
     Path,
@@ -116,6 +116,9 @@ def _check(
     if settings is not None:
         problems += [Problem(place(path), key_path(path), what) for path, what in _shared(settings.apps)]
         problems += [Problem(place(path), key_path(path), what) for path, what in _regionless(settings)]
+        for finding in numbercheck.contradictions(settings.numbers, settings.default_region):
+            key = key_path(finding.path)
+            problems.append(Problem(place(finding.path), key, finding.expected, finding.found, finding.nearest))
     if problems or settings is None:
         raise ConfigError(sorted(problems, key=lambda problem: problem.place.line or 0))
     return _normalised(settings)
@@ -191,7 +194,13 @@ def _normalised(settings: Settings) -> Settings:
                 for carrier in settings.carriers
             ),
             "numbers": tuple(
-                number.model_copy(update={"number": form(number.number), "carrier": number.carrier or only})
+                number.model_copy(
+                    update={
+                        "number": form(number.number),
+                        "carrier": number.carrier or only,
+                        "fallback": None if number.fallback is None else form(number.fallback),
+                    }
+                )
                 for number in settings.numbers
             ),
             "apps": tuple(

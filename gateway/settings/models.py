@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, Field
 from gateway.settings.base import Section
 from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
 from gateway.settings.carrier.versions import SMPP_3_3
+from gateway.settings.numbercheck import number_warnings
 from gateway.settings.numbers import Number
 from gateway.settings.routes import Route, route_warnings
 from gateway.settings.routing import SHORTEST_KEY, App, Handler
@@ -69,6 +71,7 @@ class Settings(Section):
             *self._service_warnings(),
             *(warning for carrier in self.carriers for warning in _carrier_warnings(carrier)),
             *self._route_warnings(),
+            *number_warnings(self.numbers_by_value, datetime.now(UTC).date()),
             *(warning for handler in self.handlers for warning in _handler_warnings(handler)),
             *(warning for app in self.apps for warning in _app_warnings(app)),
         ]

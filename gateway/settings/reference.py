@@ -118,7 +118,7 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
-        return "`[]`"
+        return "`[" + ", ".join(f'"{one}"' for one in value) + "]`"
     if isinstance(value, dict):
         return "`{}`"
     if isinstance(value, float):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from gateway.sms.encoding import Alphabet
 from gateway.sms.reassembly import InboundPart
@@ -52,7 +53,8 @@ class Extra(msgspec.Struct, omit_defaults=True):
 class InboundEvent(msgspec.Struct, omit_defaults=True):
     """Payload of an ``inbound`` event. ``data`` is hex, where there is no text or the text may not be all.
 
-    The members of `Extra` are there only where they say something.
+    The members of `Extra` are there only where they say something, those of `gateway.store.about.About` where the
+    settings do.
     """
 
     at: str
@@ -77,6 +79,8 @@ class InboundEvent(msgspec.Struct, omit_defaults=True):
     argument: str | None = None
     held_back: tuple[str, ...] = ()
     replied: bool = False
+    number_meta: dict[str, str] | UnsetType = UNSET
+    owner: str | UnsetType = UNSET
 
 
 class Arrival:
@@ -163,6 +167,9 @@ def ports_by(elements: tuple[InformationElement, ...], tlvs: Ports | None) -> Po
 
 def keep(tx: Tx, messages: list[Message]) -> None:
     """Stores inbound messages and tells those whom they are for, in the same transaction."""
+    numbers = tx.streams.numbers
+    if numbers.unheard:
+        messages = _heard(tx, messages)
     if not messages:
         return
     rows: list[Row] = []
@@ -215,6 +222,9 @@ def keep(tx: Tx, messages: list[Message]) -> None:
                 event.argument = extra.argument
                 event.held_back = extra.held_back
                 event.replied = extra.replied
+        if numbers.about and (about := numbers.about.get(m.number)) is not None:
+            event.number_meta = about.number_meta
+            event.owner = about.owner
         tx.emit(streams, "inbound", mid, _encoder.encode(event))
     INSERT_INBOUND.run(tx.con, rows)
     threads.write(tx)
@@ -235,6 +245,23 @@ def _with_rules(extra: Extra | None, ruled: Ruled) -> Extra | None:
         held_back=tuple(ruled.held_back),
         replied=ruled.replied,
     )
+
+
+def _heard(tx: Tx, messages: list[Message]) -> list[Message]:
+    """Messages to numbers that somebody hears; the others are stored, and that is all."""
+    heard: list[Message] = []
+    rows: list[Row] = []
+    for m in messages:
+        if tx.streams.numbers.hears(m.number, tx.now):
+            heard.append(m)
+            continue
+        packed = _encoder.encode(m.extra).decode() if m.extra is not None else None
+        place = (tx.ids.next(), m.carrier, m.number, m.peer)
+        rows.append((*place, m.text, m.data, m.encoding, m.parts, int(m.complete), packed))
+    if rows:
+        INSERT_INBOUND.run(tx.con, rows)
+        tx.count("inbound_unmonitored", len(rows))
+    return heard
 
 
 def extra_of(**given: object) -> Extra | None:

@@ -6,6 +6,7 @@ import time
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from gateway.model import STATE_WORDS, UNSENT, Receipts, State, is_final, message_state
 from gateway.store.hot import END, HOLD, SELECT_MESSAGE_FACTS, SELECT_PARTS, SETTLE, Row
@@ -13,7 +14,10 @@ from gateway.store.tx import Op, Tx
 
 
 class ReceiptEvent(msgspec.Struct):
-    """Payload of a ``receipt`` event: the end of a message, whatever its cause. One for each message."""
+    """Payload of a ``receipt`` event: the end of a message, whatever its cause. One for each message.
+
+    The members of `gateway.store.about.About` are there where the settings say something.
+    """
 
     at: str
     id: str
@@ -25,6 +29,8 @@ class ReceiptEvent(msgspec.Struct):
     to: str
     segments: int
     meta: msgspec.Raw
+    number_meta: dict[str, str] | UnsetType = UNSET
+    owner: str | UnsetType = UNSET
 
 
 _NULL = msgspec.Raw(b"null")
@@ -87,6 +93,10 @@ def announce(tx: Tx, facts: Facts, state: int, reason: str | None, error: str | 
         segments=facts.parts,
         meta=msgspec.Raw(facts.meta.encode()) if facts.meta is not None else _NULL,
     )
+    about = tx.streams.numbers.about
+    if about and (known := about.get(facts.number)) is not None:
+        event.number_meta = known.number_meta
+        event.owner = known.owner
     tx.emit(streams, "receipt", facts.id, _encoder.encode(event))
 
 

@@ -37,6 +37,7 @@ async def test_the_first_choice(autojump_clock: MockClock) -> None:
             "app": "local",
             "class": "transactional",
             "country": "US",
+            "warnings": [],
             "routes": [{"name": "all", "matched": True, "conditions": {}, "failed": None}],
             "route": "all",
             "sticky": None,

@@ -21,6 +21,8 @@ from gateway.smpp.tlv import C_STRING, KINDS, TLVS, tag_name, write_tlvs
 KINDS_OF_ADDRESS: Final = ("international", "national", "short_code", "alphanumeric")
 MAX_TLVS: Final = 1024
 """Octets of the TLVs of every submit."""
+LONGEST_TEXT: Final = 64
+"""Characters of a text that a TLV carries by its tag alone."""
 _OURS: Final = frozenset({Tag.MESSAGE_PAYLOAD, Tag.SAR_MSG_REF_NUM, Tag.SAR_TOTAL_SEGMENTS, Tag.SAR_SEGMENT_SEQNUM})
 """What ties segments together is set for each of them."""
 _TAGS: Final[dict[str, int]] = {kind.name: int(tag) for tag, kind in TLVS.items()}
@@ -119,6 +121,26 @@ def _tlvs(value: Any) -> dict[str, str | int]:
     if len(written) > MAX_TLVS:
         raise fail("in_table", f"at most {MAX_TLVS} octets of TLVs in all")
     return dict(table)
+
+
+def _text_tag(value: Any) -> str:
+    try:
+        tag = tag_of(value if isinstance(value, str) else "")
+        if tag in _OURS or KINDS.get(tag, C_STRING) != C_STRING:
+            raise ValueError(value)
+        for text in ("x", "x" * LONGEST_TEXT):
+            write_tlvs((text_tlv(value, text),))
+    except ValueError:
+        raise fail("tag", 'the tag of a TLV that takes text, such as "0x1400"') from None
+    return str(value)
+
+
+TextTag = Annotated[str, BeforeValidator(_text_tag)]
+
+
+def text_tlv(name: str, text: str) -> Tlv:
+    """The TLV of a tag that was checked, with a text."""
+    return tlvs_of({name: text})[0]
 
 
 def _check_value(tag: int, said: str, given: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.settings.base import Section
-from gateway.settings.carrier.forms import Region, Tlvs, TonNpis, Zone
+from gateway.settings.carrier.forms import Region, TextTag, Tlvs, TonNpis, Zone
 from gateway.settings.types import COctets, Form
 from gateway.sms.national import Language
 from gateway.sms.segment import FlashWay
@@ -140,6 +140,11 @@ class Wire(Section):
         {},
         description="TLVs of every submit, such as a vendor's: a tag as `0x1400` or by its name in SMPP; text goes as "
         "its octets, `hex:` gives octets, a number is as wide as its TLV. A message's own `tlvs` go before them.",
+    )
+    campaign_tlv: Annotated[TextTag, Form("tag of a TLV")] | None = Field(
+        None,
+        description="TLV in which this carrier wants the `campaign_id` of the number that a message is from (10DLC), a "
+        "tag as in `tlvs`; without it carriers find it by the number. It goes before the same tag of `tlvs`.",
     )
     validity_format: Literal["relative", "absolute", "none"] = Field(
         "relative",

@@ -72,10 +72,26 @@ def test_a_good_configuration_as_json(smsgw: Run, tmp_path: Path) -> None:
     )
     assert (carrier["national_languages"], carrier["transliterate"]) == ([], False)
     assert (carrier["flash"], carrier["ports"]) == ("0x10", "udh")
+    usual = {
+        "kind": "local",
+        "country": "US",
+        "carrier": "acme",
+        "capabilities": ["from_short_codes", "sms_in", "sms_out"],
+        "owner": None,
+        "meta": {},
+        "campaign_id": None,
+        "verification": "verified",
+        "classes_until_verified": ["transactional", "direct"],
+        "fallback": None,
+        "state": "active",
+        "held_until": None,
+        "inbound_when_held": "handlers",
+    }
     assert found["numbers"] == [
-        {"number": "+12015550123", "carrier": "acme", "throughput": 0, "handlers": ["crm"]},
-        {"number": "+12015550124", "carrier": "acme", "throughput": 0.5, "handlers": []},
+        {"number": "+12015550123", "throughput": 0, "handlers": ["crm"], **usual},
+        {"number": "+12015550124", "throughput": 0.5, "handlers": [], **usual},
     ]
+    assert [line for line in found["warnings"] if "campaign_id" in line and "+12015550124" in line]
 
 
 def test_a_good_configuration_for_people(smsgw: Run, tmp_path: Path) -> None:
@@ -92,9 +108,32 @@ def test_a_good_configuration_for_people(smsgw: Run, tmp_path: Path) -> None:
     ):
         assert shown in ran.out
     words = [line.split() for line in ran.out.splitlines()]
-    assert ["+12015550124", "acme", "0.5", "subscriptions", "only"] in words
-    assert any(line[:4] == ["+12015550123", "acme", "no", "cap"] for line in words)
+    assert ["+12015550124", "local", "US", "acme", "-", "active", "0.5", "subscriptions", "only"] in words
+    assert any(line[:8] == ["+12015550123", "local", "US", "acme", "-", "active", "no", "cap"] for line in words)
     assert ran.out.splitlines()[-1] == "the configuration is good"
+
+
+def test_numbers_are_listed_with_what_they_are(smsgw: Run, tmp_path: Path) -> None:
+    extra = """
+        [[numbers]]
+        number = "+442079460123"
+        owner = "Anna Bell"
+        state = "held"
+        held_until = 2999-02-28
+        inbound_when_held = "none"
+        [[numbers]]
+        number = "Acme"
+        verification = "pending"
+        [[numbers]]
+        number = "+19005550100"
+        capabilities = ["voice"]
+        """
+    ran = smsgw("check", "-c", str(config(tmp_path, extra)))
+    assert (ran.code, ran.err) == (0, "")
+    lines = {line.split()[0]: " ".join(line.split()[1:]) for line in ran.out.splitlines() if line}
+    assert lines["+442079460123"] == "local GB acme Anna Bell held until 2999-02-28 no cap nobody"
+    assert lines["Acme"] == "alphanumeric - acme - active, pending, gets no texts no cap subscriptions only"
+    assert lines["+19005550100"].startswith("not known US acme - active, sends no texts, gets no texts")
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])

@@ -75,7 +75,8 @@ def test_what_is_commented_out_shows_the_default() -> None:
     without = {"group", "hosts", "tls_ca", "tls_cert", "tls_key", "tls_server_name", "local_address", "token"}
     without |= {"outbind", "outbind_system_id", "outbind_password"}
     without |= {"source_ton", "source_npi", "dest_ton", "dest_npi", "inbound_alphabet"}
-    without |= {"profile", "region", "receipt_text", "receipt_time_zone"}
+    without |= {"profile", "region", "receipt_text", "receipt_time_zone", "campaign_tlv"}
+    without |= {"kind", "capabilities", "fallback", "held_until"}
     section = ""
     seen = 0
     for line in (ROOT / "config/smsgw.toml").read_text().split("\n"):
