@@ -118,8 +118,8 @@ class Lookup:
             reason=params.reason,
             overdue_before=self._store.clock.now_ms() - int(self._no_receipt_after() * 1000),
             now=self._store.clock.now_ms(),
-            since=_moment(params.since, "since"),
-            until=_moment(params.until, "until"),
+            since=moment(params.since, "since"),
+            until=moment(params.until, "until"),
             before=self.stored(params.before) if params.before is not None else None,
             limit=params.limit,
         )
@@ -164,7 +164,8 @@ class Lookup:
         return {"message": found[stored], "history": history, "events": events}
 
 
-def _moment(text: str | None, field: str) -> int | None:
+def moment(text: str | None, field: str) -> int | None:
+    """A time of a parameter in ms since 1970; None for None. Raises Refusal."""
     if text is None:
         return None
     try:

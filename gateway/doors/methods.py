@@ -13,6 +13,7 @@ import msgspec
 from gateway.doors.acts import Acts, IdParams, ResolveParams, operator
 from gateway.doors.capturing import CaptureParams, Capturing
 from gateway.doors.carriers import CarrierActs, CarrierParams
+from gateway.doors.events import EventParams, Events, EventsParams, ReplayParams
 from gateway.doors.lookup import HistoryParams, Lookup, MessageParams, SearchParams
 from gateway.outbound.explain import Asked
 from gateway.outbound.outbound import Outbound
@@ -72,10 +73,14 @@ class Methods:
         acts = Acts(store, outbound, lookup)
         capturing = Capturing(outbound)
         carriers = CarrierActs(store, outbound)
+        told = Events(outbox)
         self.table: dict[str, tuple[type[msgspec.Struct], Method]] = {
             "message": (MessageParams, lookup.message),
             "messages": (SearchParams, lookup.messages),
             "history": (HistoryParams, lookup.history),
+            "events": (EventsParams, told.events),
+            "event": (EventParams, told.event),
+            "replay": (ReplayParams, told.replay),
             "preview": (Submit, self.preview),
             "route": (Asked, self.route),
             "cancel": (IdParams, acts.cancel),

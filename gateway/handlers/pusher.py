@@ -11,6 +11,7 @@ import random
 import sqlite3
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar, Final
 
@@ -41,11 +42,12 @@ STORE_PAUSE: Final = 1.0
 
 
 class _Job:
-    __slots__ = ("attempt", "delivery")
+    __slots__ = ("again", "attempt", "delivery")
 
-    def __init__(self, delivery: Delivery, attempt: int) -> None:
+    def __init__(self, delivery: Delivery, attempt: int, *, again: bool = False) -> None:
         self.delivery = delivery
-        self.attempt = attempt  # 1 is the first
+        self.attempt = attempt  # 1 is the first, of what is replayed too
+        self.again = again  # whether it came from the retries
 
 
 class Pusher(ABC):
@@ -115,6 +117,7 @@ class Pusher(ABC):
         self._waiting.load()
         self._loaded_at = trio.current_time()
         send, receive = trio.open_memory_channel[_Job](self.handler.concurrency)
+        self.feed.on_replay = self._replayed
         try:
             async with trio.open_nursery() as nursery:
                 for _ in range(self.handler.concurrency):
@@ -126,6 +129,8 @@ class Pusher(ABC):
                     self._busy += 1
                     send.send_nowait(job)
         finally:
+            if self.feed.on_replay == self._replayed:
+                self.feed.on_replay = None
             with trio.move_on_after(CLOSE_WAIT, shield=True):
                 await self.aclose()
 
@@ -177,6 +182,13 @@ class Pusher(ABC):
         with trio.CancelScope(deadline=trio.current_time() + min(seconds, LOOK_AGAIN)) as self._nap:
             await trio.sleep_forever()
 
+    def _replayed(self, seqs: Sequence[int]) -> None:
+        for seq in seqs:
+            due = self._retries[seq][1]
+            assert due is not None  # it is due at once
+            self._waiting.add(due, seq)
+        self._nap.cancel()
+
     def _take_up(self, batch: list[Delivery]) -> None:
         oldest = self._clock.now_ms() - self._age
         late = [d.seq for d in batch if d.at < oldest and d.seq not in self._retries]
@@ -210,12 +222,12 @@ class Pusher(ABC):
             self._outbox.recovered(self.feed, seq)  # taken out of the table by hand: nothing to deliver
             return None
         _, at, kind, subject, payload = rows[0]
-        if at < self._clock.now_ms() - self._age:
+        if self._outbox.since(self.feed, seq, at) < self._clock.now_ms() - self._age:
             self._waiting.settled(seq)
             self._outbox.set_aside(self.feed, (seq,), attempts, error)
             return None
         self._retrying += 1
-        return _Job(Delivery(self.feed.info.id, seq, at, kind, subject, payload, True), attempts + 1)
+        return _Job(Delivery(self.feed.info.id, seq, at, kind, subject, payload, True), attempts + 1, again=True)
 
     # --- delivering --------------------------------------------------------------------------------------------------
 
@@ -234,14 +246,14 @@ class Pusher(ABC):
         self._busy -= 1
         self._slots.release()
         was_open = self._circuit.open
-        if job.attempt > 1:
+        if job.again:
             self._retrying -= 1
             self._waiting.settled(job.delivery.seq)
         if outcome.error is None:
             self._succeeded(job, outcome)
         else:
             self._fail(job, outcome, outcome.error)
-        if outcome.error is not None or was_open or job.attempt > 1:
+        if outcome.error is not None or was_open or job.again:
             self._nap.cancel()  # what is next may have changed
 
     def _succeeded(self, job: _Job, outcome: Outcome) -> None:
@@ -284,7 +296,7 @@ class Pusher(ABC):
             error=error,
             retry_in=round(wait, 1),
         )
-        if due > delivery.at + self._age:
+        if due > self._outbox.since(feed, delivery.seq, delivery.at) + self._age:
             self._outbox.set_aside(feed, (delivery.seq,), job.attempt, error)
             return
         self._outbox.failed(feed, delivery.seq, job.attempt, due, error)

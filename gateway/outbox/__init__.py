@@ -1,6 +1,6 @@
 """Events out: streams, cursors, retries, dead letters, replay."""
 
 from gateway.outbox.feed import PAGE, SPARSE, TAIL, Delivery, Feed
-from gateway.outbox.outbox import Outbox
+from gateway.outbox.outbox import REPLAYS, Outbox
 
-__all__ = ["PAGE", "SPARSE", "TAIL", "Delivery", "Feed", "Outbox"]
+__all__ = ["PAGE", "REPLAYS", "SPARSE", "TAIL", "Delivery", "Feed", "Outbox"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from gateway.store import queries
-from gateway.store.streams import StreamInfo
+from gateway.store.replay import events_at
+from gateway.store.streams import HANDLER, StreamInfo
 from gateway.store.tx import Live
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ class Feed:
     """One stream as its reader sees it. Sequence numbers have no gaps.
 
     ``acked``: everything up to here is done; ``done``: what is done beyond; ``position``: handed out up to here.
+    Events that were put back to be delivered once more are behind all that: who serves a handler tries them as what
+    failed before (``on_replay`` is told of them), a subscription is handed them before what is new.
     """
 
     def __init__(self, outbox: Outbox, info: StreamInfo, acked: int, done: Iterable[int], last: int) -> None:
@@ -69,17 +73,20 @@ class Feed:
         self._tail_octets = 0
         self._news = trio.Event()
         self._reader = 0  # counts who reads, one after another
+        self._again: dict[int, None] = {}  # put back, in their order
+        self._handed: set[int] = set()  # of these what was handed out, and is not done
+        self.on_replay: Callable[[Sequence[int]], None] | None = None
         self.dead = 0
 
     @property
     def backlog(self) -> int:
         """Events that are not done."""
-        return self.last - self.acked - len(self.done)
+        return self.last - self.acked - len(self.done) + len(self._again) + len(self._handed)
 
     @property
     def unacked(self) -> int:
         """Events handed out and not done."""
-        return self.position - self.acked - len(self.done)
+        return self.position - self.acked - len(self.done) + len(self._handed)
 
     def append(self, live: Live) -> None:
         """An event that was just committed."""
@@ -95,12 +102,14 @@ class Feed:
     async def take(self, limit: int) -> list[Delivery]:
         """The next events, at least one: waits for it."""
         while True:
-            while self.position >= self.last or len(self.done) >= SPARSE:
+            while not self._again and (self.position >= self.last or len(self.done) >= SPARSE):
                 self._news = trio.Event()
                 await self._news.wait()
-            found = self._from_memory(limit)
-            if found is None:
-                found = await self._from_disk(limit)
+            if self._again:
+                found = await self._once_more(limit)
+            else:
+                memory = self._from_memory(limit)
+                found = memory if memory is not None else await self._from_disk(limit)
             if found:
                 return found
 
@@ -153,19 +162,69 @@ class Feed:
         """A new reader starts with the first event that is not done."""
         self._reader += 1
         self.position = self.acked
+        self._again = dict.fromkeys(sorted({*self._again, *self._handed}))
+        self._handed.clear()
         self._news.set()
+
+    def waits(self, seq: int) -> bool:
+        """Whether an event is still to be delivered for the first time."""
+        return seq > self.acked and seq not in self.done
+
+    def replay(self, seqs: Sequence[int]) -> None:
+        """These events, which the outbox has among the retries, are to be delivered once more."""
+        if self.info.kind == HANDLER:
+            if self.on_replay is not None:
+                self.on_replay(seqs)
+            return
+        for seq in seqs:
+            self._handed.discard(seq)
+            self._again[seq] = None
+        self._news.set()
+
+    def drop(self, seqs: Iterable[int]) -> None:
+        """These events are not delivered once more after all."""
+        for seq in seqs:
+            self._again.pop(seq, None)
+            self._handed.discard(seq)
+
+    async def _once_more(self, limit: int) -> list[Delivery]:
+        reader = self._reader
+        seqs = list(islice(self._again, min(limit, PAGE)))
+        rows = await self._outbox.store.reader.read(partial(events_at, stream=self.info.id, seqs=seqs))
+        if self._reader != reader:
+            await trio.lowlevel.checkpoint()
+            return []
+        out: list[Delivery] = []
+        for seq in seqs:
+            if seq not in self._again:
+                continue  # dropped meanwhile
+            del self._again[seq]
+            row = rows.get(seq)
+            if row is None:
+                self._outbox.recovered(self, seq)  # taken out of the table by hand: nothing to deliver
+                continue
+            self._handed.add(seq)
+            _, at, kind, subject, payload = row
+            out.append(Delivery(self.info.id, seq, at, kind, subject, payload, True))
+        return out
 
     def finish(self, seqs: Iterable[int]) -> None:
         """These events are done: delivered, acknowledged or set aside."""
-        done = self.done
+        done, handed = self.done, self._handed
         for seq in seqs:
             if self.acked < seq <= self.last:
                 done.add(seq)
+            if seq in handed:
+                handed.remove(seq)
+                self._outbox.recovered(self, seq)
         self._advance()
 
     def finish_up_to(self, seq: int) -> None:
         """Every event up to this one that was handed out is done."""
         seq = min(seq, self.position)
+        for again in [s for s in self._handed if s <= seq]:
+            self._handed.remove(again)
+            self._outbox.recovered(self, again)
         if seq > self.acked:
             self.acked = seq
             if self.done:

@@ -6,7 +6,7 @@ Acknowledgements are gathered and stored at most one operation at a time for all
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -19,6 +19,7 @@ from gateway.settings import Settings
 from gateway.store import queries
 from gateway.store.events import AckOp, CloseStreamOp, OpenStreamOp, RetryOp
 from gateway.store.hot import Row
+from gateway.store.replay import REPLAYED, ReplayOp, replayed
 from gateway.store.store import Store
 from gateway.store.streams import HANDLER, SUBSCRIPTION, Kind, StreamInfo
 from gateway.store.tx import Live
@@ -26,6 +27,8 @@ from gateway.store.tx import Live
 _log = logger(component="outbox")
 
 SWEEP_EVERY: Final = 15.0
+REPLAYS: Final = 20_000
+"""Events of a stream that wait to be delivered again; what would be beyond is not put back."""
 
 
 class Outbox:
@@ -39,6 +42,7 @@ class Outbox:
         self._acking = False
         self._settings = settings
         self.retries: dict[int, dict[int, tuple[int, int | None, str]]] = {}
+        self._replayed: dict[int, dict[int, int]] = {}  # of the retries: when they were put back (ms)
         cursors = store.read_now(queries.cursors)
         for info in store.streams.by_id.values():
             acked, done = cursors.get(info.id, (0, []))
@@ -49,11 +53,15 @@ class Outbox:
         last = max(self.store.streams.last_seq.get(info.id, 0), acked)
         feed = self.feeds[info.id] = Feed(self, info, acked, done, last)
         self.retries[info.id] = {}
+        self._replayed[info.id] = {}
         if last:
-            self.retries[info.id] = self.store.read_now(partial(queries.retries, stream=info.id))
+            retries = self.retries[info.id] = self.store.read_now(partial(queries.retries, stream=info.id))
+            self._replayed[info.id] = self.store.read_now(partial(replayed, stream=info.id))
+            feed.replay(sorted(retries))
             feed.dead = self.store.read_now(partial(queries.dead_letters, stream=info.id))
             feed.finish(self.store.read_now(partial(queries.dead_beyond, stream=info.id, acked=acked)))
         self.metrics.dead_letters.labels(_label(info))
+        self.metrics.replayed.labels(_label(info))
         return feed
 
     def configure(self, settings: Settings) -> None:
@@ -99,6 +107,7 @@ class Outbox:
         await self.store.writer.do(CloseStreamOp(feed.info.id))
         self.feeds.pop(feed.info.id, None)
         self.retries.pop(feed.info.id, None)
+        self._replayed.pop(feed.info.id, None)
         self._dirty.discard(feed.info.id)
 
     # --- acknowledgements ---------------------------------------------------------------------------------------------
@@ -135,6 +144,7 @@ class Outbox:
     def recovered(self, feed: Feed, seq: int) -> None:
         """A delivery that had failed came through."""
         if self.retries[feed.info.id].pop(seq, None) is not None:
+            self._replayed[feed.info.id].pop(seq, None)
             self._put_retries([], [(feed.info.id, seq)])
 
     def set_aside(self, feed: Feed, seqs: Iterable[int], attempts: int, error: str) -> None:
@@ -147,11 +157,39 @@ class Outbox:
         feed.dead += len(rows)
         for row in rows:
             self.retries[feed.info.id].pop(row[1], None)
+            self._replayed[feed.info.id].pop(row[1], None)
         self._put_retries(rows, [])
+        feed.drop([row[1] for row in rows])
         feed.finish([row[1] for row in rows])
 
     def _put_retries(self, put: list[Row], done: list[tuple[int, int]]) -> None:
         self.store.writer.put(RetryOp(put, done))
+
+    # --- replay -------------------------------------------------------------------------------------------------------
+
+    def room(self, feed: Feed) -> int:
+        """How many events may be put back just now."""
+        return max(0, REPLAYS - len(self.retries[feed.info.id]))
+
+    def since(self, feed: Feed, seq: int, at: int) -> int:
+        """When an event that was told at ``at`` began to wait (ms): then, or when it was put back."""
+        return self._replayed[feed.info.id].get(seq, at)
+
+    async def replay(self, feed: Feed, seqs: Sequence[int]) -> ReplayOp:
+        """Puts events back to be delivered once more; `Feed.waits` is not true of any, `room` bounds them."""
+        return await self.store.writer.do(ReplayOp(feed.info.id, seqs), self._put_back)
+
+    def _put_back(self, op: ReplayOp) -> None:
+        feed = self.feeds.get(op.stream)
+        if feed is None or not op.done:
+            return
+        for seq in op.done:
+            self.retries[op.stream][seq] = (0, op.at, REPLAYED)
+            self._replayed[op.stream][seq] = op.at
+        feed.dead -= op.dead
+        self.metrics.replayed.labels(_label(feed.info)).inc(len(op.done))
+        _log.info("replayed", stream=_label(feed.info), events=len(op.done))
+        feed.replay(op.done)
 
     async def sweep(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Sets aside what waited too long or is too much; a task of the daemon."""
@@ -179,6 +217,9 @@ class Outbox:
             # Nobody tries them again; a handler that comes back in time still finds the others.
             tried = self.retries[feed.info.id].items()
             self.set_aside(feed, [seq for seq, (_, due, _) in tried if due and due < oldest_kept], 0, "no such handler")
+        elif feed.info.kind == SUBSCRIPTION:
+            again = self._replayed[feed.info.id].items()
+            self.set_aside(feed, [seq for seq, at in again if at < oldest_kept], 0, "waited too long")
         while True:
             rows = await self.store.reader.read(
                 partial(queries.stream_page, stream=feed.info.id, after=feed.acked, limit=PAGE)

@@ -10,6 +10,7 @@ import msgspec
 from gateway.model import CLASSES, STATE_WORDS, IdText, State, id_floor, id_ms, is_final, message_state
 from gateway.store.ends import rfc3339
 from gateway.store.hot import Row
+from gateway.store.queries import first_since
 
 _MESSAGE: Final = (
     "id, app, number, peer, class, body, meta, ref, encoding, options, scheme, concat_ref, parts, receipt, expires_at"
@@ -245,18 +246,7 @@ def message_events(con: sqlite3.Connection, message_id: int) -> list[Row]:
     created = id_ms(message_id)
     out: list[Row] = []
     for (stream,) in con.execute("SELECT id FROM stream").fetchall():
-        low, high = con.execute(
-            "SELECT coalesce(min(seq), 0), coalesce(max(seq), -1) FROM event WHERE stream = ?", (stream,)
-        ).fetchone()
-        while low < high:
-            middle = (low + high) // 2
-            row = con.execute(
-                "SELECT at FROM event WHERE stream = ? AND seq >= ? ORDER BY seq LIMIT 1", (stream, middle)
-            ).fetchone()
-            if row[0] < created:
-                low = middle + 1
-            else:
-                high = middle
+        low = first_since(con, stream, created)
         out += con.execute(
             "SELECT stream, seq, at, kind, payload FROM (SELECT * FROM event WHERE stream = ? AND seq >= ? ORDER BY seq"
             " LIMIT ?) WHERE subject = ?",

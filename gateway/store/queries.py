@@ -269,6 +269,23 @@ def stream_page(con: sqlite3.Connection, stream: int, after: int, limit: int) ->
     ).fetchall()
 
 
+def first_since(con: sqlite3.Connection, stream: int, ms: int) -> int:
+    """The sequence number at which to look for events told since ``ms``; events are in order of time in a stream."""
+    low, high = con.execute(
+        "SELECT coalesce(min(seq), 0), coalesce(max(seq), -1) FROM event WHERE stream = ?", (stream,)
+    ).fetchone()
+    while low < high:
+        middle = (low + high) // 2
+        row = con.execute(
+            "SELECT at FROM event WHERE stream = ? AND seq >= ? ORDER BY seq LIMIT 1", (stream, middle)
+        ).fetchone()
+        if row[0] < ms:
+            low = middle + 1
+        else:
+            high = middle
+    return int(low)
+
+
 def retries(con: sqlite3.Connection, stream: int) -> dict[int, tuple[int, int | None, str]]:
     """Failed deliveries of a stream that are tried again, by sequence number: attempts, due_at (ms), error."""
     return {

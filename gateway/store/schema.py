@@ -334,6 +334,7 @@ retry = Table(
     Column("attempts", Integer, nullable=False),
     Column("due_at", Big),  # null: dead letter
     Column("error", Text, nullable=False),
+    Column("replayed_at", Big),  # when it was put back to be delivered once more: its age counts from then
     PrimaryKeyConstraint("stream", "seq"),
     sqlite_with_rowid=False,
 )
