@@ -97,6 +97,7 @@ class Daemon:
             reload=self.reload,
             no_receipt_after=lambda: self.settings.limits.no_receipt_after,
             region=lambda: self.settings.default_region,
+            owner_of=self._owner_of,
         )
         self.server = SocketServer(self.methods, settings)
         self.status.server = self.server
@@ -112,6 +113,10 @@ class Daemon:
     def _burst(self, seconds: float, rows: int) -> None:
         self.metrics.transaction.labels().observe((seconds,))
         self.metrics.burst.labels().observe((float(rows),))
+
+    def _owner_of(self, number: str) -> str | None:
+        known = self.settings.numbers_by_value.get(number)
+        return known.owner if known is not None else None
 
     def _configure(self, settings: Settings) -> None:
         """What can change while running, apart from carriers and handlers."""

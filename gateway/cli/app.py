@@ -6,7 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import capture, carrier, check, messages, preview, route, send, service, simulate, status
+from gateway.cli import (
+    capture,
+    carrier,
+    check,
+    messages,
+    peers,
+    preview,
+    route,
+    send,
+    service,
+    simulate,
+    status,
+    threads,
+)
 
 __all__ = ["UsageError", "app", "program"]
 
@@ -49,6 +62,8 @@ app.command()(send.send)
 app.command()(preview.preview)
 app.command()(status.status)
 app.add_typer(messages.messages, name="messages")
+app.add_typer(threads.threads, name="threads")
+app.add_typer(peers.peers, name="peers")
 app.add_typer(carrier.carrier, name="carrier")
 app.command()(capture.capture)
 app.command()(status.reload)

@@ -139,6 +139,13 @@ class Lookup:
         except AddressError:
             return text  # an alphanumeric sender, or what a carrier once wrote: looked for as it is
 
+    def phone(self, text: str) -> str | None:
+        """A phone number or a short code as it is stored; None where it is neither."""
+        try:
+            return normalise(text, self._region()).value
+        except AddressError:
+            return None
+
     async def history(self, connection: Connection, params: HistoryParams) -> object:
         """A message with all that happened to it, in order, and the events that told of it."""
         stored = self.stored(params.id)

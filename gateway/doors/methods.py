@@ -15,6 +15,8 @@ from gateway.doors.capturing import CaptureParams, Capturing
 from gateway.doors.carriers import CarrierActs, CarrierParams
 from gateway.doors.events import EventParams, Events, EventsParams, ReplayParams
 from gateway.doors.lookup import HistoryParams, Lookup, MessageParams, SearchParams
+from gateway.doors.peers import PeerMergeParams, PeerParams, Peers, PeerSetParams, PeersImportParams, PeersParams
+from gateway.doors.threads import OwnerOf, ThreadParams, Threads, ThreadSetParams, ThreadsParams
 from gateway.outbound.explain import Asked
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal, Submit
@@ -63,6 +65,7 @@ class Methods:
         reload: Callable[[], Awaitable[dict[str, Any]]],
         no_receipt_after: Callable[[], float],
         region: Callable[[], str | None],
+        owner_of: OwnerOf,
     ) -> None:
         self.store = store
         self.outbound = outbound
@@ -73,11 +76,21 @@ class Methods:
         acts = Acts(store, outbound, lookup)
         capturing = Capturing(outbound)
         carriers = CarrierActs(store, outbound)
+        threads = Threads(store, lookup, owner_of)
+        peers = Peers(store, lookup)
         told = Events(outbox)
         self.table: dict[str, tuple[type[msgspec.Struct], Method]] = {
             "message": (MessageParams, lookup.message),
             "messages": (SearchParams, lookup.messages),
             "history": (HistoryParams, lookup.history),
+            "threads": (ThreadsParams, threads.threads),
+            "thread": (ThreadParams, threads.thread),
+            "thread_set": (ThreadSetParams, threads.thread_set),
+            "peers": (PeersParams, peers.peers),
+            "peer": (PeerParams, peers.peer),
+            "peer_set": (PeerSetParams, peers.peer_set),
+            "peers_import": (PeersImportParams, peers.peers_import),
+            "peer_merge": (PeerMergeParams, peers.peer_merge),
             "events": (EventsParams, told.events),
             "event": (EventParams, told.event),
             "replay": (ReplayParams, told.replay),

@@ -1,0 +1,194 @@
+"""Methods for peers: what is known of those at the other end. For operators, as the book is one for all apps."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from gateway.doors.acts import operator
+from gateway.doors.lookup import Lookup
+from gateway.outbound.request import Refusal
+from gateway.plain import inert
+from gateway.store.addressbook import Change, MergeOp, PeersOp, Record, known_addresses, record_of, record_page
+from gateway.store.ends import rfc3339
+from gateway.store.store import Store
+
+if TYPE_CHECKING:
+    from gateway.doors.connection import Connection
+
+MAX_PAGE: Final = 500
+LONGEST_NAME: Final = 200
+LONGEST_WORD: Final = 64
+"""Characters of the name of a field or a list."""
+LONGEST_VALUE: Final = 1000
+COLUMNS: Final = ("peer", "name", "lists", "phones", "created_at")
+"""What a CSV file has beside the fields, so that no field can have such a name."""
+_MARKS: Final = "\u061c\u200e\u200f"  # of direction, which names in Hebrew and Arabic may need
+
+
+class PeersParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``peers``: a page of all, or of a list."""
+
+    list: str | None = None
+    after: str = ""
+    limit: int = 50
+
+
+class PeerParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``peer``."""
+
+    peer: str
+
+
+class PeerSetParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``peer_set``: what is to be known; what is absent stays."""
+
+    peer: str
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+    fields: dict[str, str | None] = {}
+    lists: list[str] | None = None
+    join: list[str] = []
+    leave: list[str] = []
+
+
+class PeersImportParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``peers_import``: up to 500 at a time."""
+
+    peers: list[PeerSetParams]
+
+
+class PeerMergeParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``peer_merge``: ``into`` null takes the phone out again."""
+
+    peer: str
+    into: str | None
+
+
+class Peers:
+    """Reads and changes what is known of peers."""
+
+    def __init__(self, store: Store, lookup: Lookup) -> None:
+        self._store = store
+        self._lookup = lookup
+
+    async def peers(self, connection: Connection, params: PeersParams) -> object:
+        """A page of records in the order of their phones."""
+        operator(connection.app)
+        if not 1 <= params.limit <= MAX_PAGE:
+            raise Refusal("invalid_params", f"limit is 1 to {MAX_PAGE}", field="limit")
+        page = await self._store.reader.read(
+            partial(record_page, after=params.after, of_list=params.list, limit=params.limit)
+        )
+        return {"peers": [_shown(record) for record in page.records], "next": page.next}
+
+    async def peer(self, connection: Connection, params: PeerParams) -> object:
+        """One record, by any of its phones."""
+        operator(connection.app)
+        return await self._record(self._lookup.address(params.peer) or params.peer)
+
+    async def peer_set(self, connection: Connection, params: PeerSetParams) -> object:
+        """Notes what is known of a peer; makes it where it is none yet."""
+        operator(connection.app)
+        (address,) = await self._addresses([params])
+        change = _change(params, address)
+        op = await self._store.writer.do(PeersOp([change]))
+        if op.refused:
+            raise Refusal("invalid_params", op.refused[0], field="fields")
+        return await self._record(change.address)
+
+    async def peers_import(self, connection: Connection, params: PeersImportParams) -> object:
+        """Several of these at once; what cannot be taken is named by its place, and the others are."""
+        operator(connection.app)
+        if len(params.peers) > MAX_PAGE:
+            raise Refusal("invalid_params", f"at most {MAX_PAGE} peers", field="peers")
+        refused: list[dict[str, Any]] = []
+        places: list[int] = []
+        changes: list[Change] = []
+        found = await self._addresses(params.peers)
+        for place, (one, address) in enumerate(zip(params.peers, found, strict=True)):
+            try:
+                change = _change(one, address)
+            except Refusal as refusal:
+                refused.append({"place": place, "field": refusal.field, "detail": refusal.detail})
+            else:
+                places.append(place)
+                changes.append(change)
+        made = 0
+        if changes:
+            op = await self._store.writer.do(PeersOp(changes))
+            made = op.made
+            refused += [{"place": places[at], "field": "fields", "detail": detail} for at, detail in op.refused.items()]
+        refused.sort(key=lambda one: one["place"])
+        return {"taken": len(params.peers) - len(refused), "made": made, "refused": refused}
+
+    async def peer_merge(self, connection: Connection, params: PeerMergeParams) -> object:
+        """Two phones are of one person; or one is not after all."""
+        operator(connection.app)
+        address = self._lookup.address(params.peer) or params.peer
+        op = await self._store.writer.do(MergeOp(address, self._lookup.address(params.into)))
+        if op.problem is not None:
+            raise Refusal("invalid_params", op.problem, field="into" if params.into is not None else "peer")
+        return await self._record(address)
+
+    async def _record(self, address: str) -> dict[str, Any]:
+        record = await self._store.reader.read(partial(record_of, address=address))
+        if record is None:
+            raise Refusal("not_found", "no such peer", field="peer")
+        return _shown(record)
+
+    async def _addresses(self, given: list[PeerSetParams]) -> list[str | None]:
+        """For each its address: of a phone number or a short code, or as it is where it wrote already; else None."""
+        addresses = [self._lookup.phone(one.peer) for one in given]
+        others = [one.peer for one, address in zip(given, addresses, strict=True) if address is None]
+        known = await self._store.reader.read(partial(known_addresses, addresses=others)) if others else set()
+        return [
+            one.peer if address is None and one.peer in known else address
+            for one, address in zip(given, addresses, strict=True)
+        ]
+
+
+def _change(given: PeerSetParams, address: str | None) -> Change:
+    """The change that is asked for. Raises Refusal naming what cannot be taken."""
+    if address is None:
+        raise Refusal("invalid_params", "not a phone number or short code, and nobody who wrote", field="peer")
+    if isinstance(given.name, str):
+        _plain(given.name, LONGEST_NAME, "name")
+    for name, value in given.fields.items():
+        _plain(name, LONGEST_WORD, "fields")
+        if name in COLUMNS:
+            raise Refusal("invalid_params", f'no field can be called "{name}"', field="fields")
+        if value is not None:
+            _plain(value, LONGEST_VALUE, "fields")
+    for field, names in (("lists", given.lists or ()), ("join", given.join), ("leave", given.leave)):
+        for name in names:
+            _plain(name, LONGEST_WORD, field)
+            if ";" in name:
+                raise Refusal("invalid_params", "the name of a list has no semicolon", field=field)
+    return Change(
+        address=address,
+        name=given.name,
+        fields=given.fields,
+        lists=tuple(given.lists) if given.lists is not None else None,
+        join=tuple(given.join),
+        leave=tuple(given.leave),
+    )
+
+
+def _plain(text: str, most: int, field: str) -> None:
+    if not 1 <= len(text) <= most or text != text.strip():
+        raise Refusal("invalid_params", f"1 to {most} characters, without spaces around them", field=field)
+    if inert(text, keep=_MARKS) != text:
+        raise Refusal("invalid_params", "no control characters, and none that turn the direction", field=field)
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    return {
+        "peer": record.address,
+        "name": record.name,
+        "fields": record.fields,
+        "lists": record.lists,
+        "phones": record.phones,
+        "created_at": rfc3339(record.created_at),
+    }
