@@ -10,6 +10,7 @@ from gateway.cli import (
     capture,
     carrier,
     check,
+    events,
     messages,
     peers,
     preview,
@@ -64,6 +65,7 @@ app.command()(status.status)
 app.add_typer(messages.messages, name="messages")
 app.add_typer(threads.threads, name="threads")
 app.add_typer(peers.peers, name="peers")
+app.add_typer(events.events, name="events")
 app.add_typer(carrier.carrier, name="carrier")
 app.command()(capture.capture)
 app.command()(status.reload)
