@@ -49,6 +49,7 @@ class CarrierQueue:
         self.reserved = 0  # segments whose claim is being stored
         self.stored: dict[str, int] = {}  # unsent segments by app, on disk and in memory
         self.coming = [0, 0]  # messages by lane that are being stored as queued
+        self.expected = 0  # moves under way by which messages may come that are before new ones
         self._urgent: tuple[deque[Outgoing], ...] = (deque(), deque())  # by lane; they hold their pair already
         self._units: dict[UnitKey, Unit] = {}
         self._lanes = (Turns(), Turns())
@@ -74,9 +75,9 @@ class CarrierQueue:
         if item.id in self.known or item.id in self.retries.left:
             return  # a page that was read just now had it already
         unit = self.unit(item.lane, item.app, item.rank)
-        if not unit.complete or len(unit.items) >= self.look_ahead:
+        if not unit.complete or len(unit.items) >= self.look_ahead or self.expected:
             # From `last` on it is found on disk. After a start that is the beginning, whatever comes in before the
-            # first page is read.
+            # first page is read. So are those that are expected, with which it is read in their order.
             unit.spill(item.id)
             return
         unit.last = max(unit.last, item.id)
@@ -202,6 +203,7 @@ class CarrierQueue:
 
     def expect(self, by: int) -> None:
         """Messages are to come from another carrier, which new ones may not go past (1), or have come (-1)."""
+        self.expected += by
         self.coming[0] += by
         self.coming[1] += by
 

@@ -191,7 +191,7 @@ class Rerouter:
         moved = 0
         while left <= self._leavable() and not self._outbound.stopping:
             op = RerouteOp(name, cause, unit=Unit(*key, read.get(key, 0), PAGE))
-            await self._outbound.writer.do(op, self._taken)
+            await self._outbound.writer.do(op, self._taken_waiting)
             moved += len(op.moved)
             read[key] = max(read.get(key, 0), op.last)
             if not op.more:
@@ -229,7 +229,7 @@ class Rerouter:
         Also while it is being left, when they may be before the page that is read.
         """
         if any(carrier == name for _, carrier in self.planner.left):
-            self._outbound.writer.put(RerouteOp(name, self._cause(name), ids=ids), self._taken)
+            self._outbound.writer.put(RerouteOp(name, self._cause(name), ids=ids), self._taken_waiting)
 
     def _cause(self, name: str) -> Cause:
         carrier = self._outbound.carriers.get(name)
@@ -332,6 +332,30 @@ class Rerouter:
     def _taken(self, op: RerouteOp) -> None:
         if op.moved:
             self._arrived(op.moved)
+
+    def _taken_waiting(self, op: RerouteOp) -> None:
+        """What waited went. What was being stored for the old carrier meanwhile goes at once after its pair.
+
+        Until then new messages of the pair, which are stored after that, wait for it on disk, and go after it.
+        """
+        self._taken(op)
+        coming = self._outbound.queue(op.carrier).coming
+        last = {(m.number, m.peer): m for m in sorted(op.moved) if m.sticky} if coming[0] or coming[1] else None
+        if not last:
+            return
+        targets = {m.target for m in last.values()}
+        for target in targets:
+            self._outbound.queue(target).expect(1)
+
+        def stored(more: RerouteOp, error: Exception | None = None) -> None:
+            if error is None:
+                self._taken(more)
+            for target in targets:
+                self._outbound.queue(target).expect(-1)
+                self._outbound.refill(target)
+
+        pairs = [(m.number, m.peer, m.id, m.target) for m in last.values()]
+        self._outbound.writer.put(RerouteOp(op.carrier, "order", pairs=pairs), stored, stored)
 
     def _arrived(self, moved: list[Moved], held: Outgoing | None = None) -> None:
         """Messages are with another carrier: out of the one queue in memory, and found on disk by the other.

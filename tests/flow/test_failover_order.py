@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -96,3 +97,44 @@ async def test_what_is_read_while_it_comes_is_taken_with_what_is_before_it(autoj
         assert sorted(texts) == ["1", "2", "other", "other, urgent"]
         assert texts.index("1") < texts.index("2")
         assert s.waiting() == {}
+
+
+async def test_what_is_being_stored_when_its_pair_goes_is_not_left_behind(autojump_clock: MockClock) -> None:
+    """Its pair went with a page; what was stored for the old carrier after that goes before other pages do."""
+    commits = Commits()
+    async with stage(run_sync=commits) as s:
+        app = await s.running.connect()
+        await s.break_off("acme")
+        await app.submit("1", to=PEER)
+        await app.submit("marketing", to=OTHER, **{"class": "marketing"})
+        writer = s.running.daemon.outbound.writer
+        before = writer.put
+        kept: list[tuple[Any, ...]] = []
+
+        def put(op: Any, *callbacks: Any) -> None:
+            if isinstance(op, RerouteOp) and op.unit is not None and op.unit.lane == 1:
+                kept.append((op, *callbacks))  # as if very many pages were to come before it
+                writer.put = before  # type: ignore[method-assign]
+            else:
+                before(op, *callbacks)
+
+        async with trio.open_nursery() as nursery:
+            writer.put = put  # type: ignore[method-assign]
+            at_move_of(s, 9, commits.hold)
+            await trio.sleep(32)
+            # The page of the first is under way; this one's unit was read already.
+            nursery.start_soon(partial(app.submit, "2", to=PEER, priority=9))
+            await wait_all_tasks_blocked()
+            writer.put = put  # type: ignore[method-assign]
+            commits.release()
+            await s.smsc["beta"].came(1)
+            await s.running.settled()
+        assert len(kept) == 1
+        await app.submit("3", to=PEER)
+        await s.running.settled()
+        assert s.texts("beta") == ["1", "2", "3"]
+        before(*kept[0])
+        await s.running.settled()
+        assert s.texts("beta") == ["1", "2", "3", "marketing"]
+        assert s.waiting() == {}
+        assert all(not queue.expected for queue in s.running.daemon.outbound.queues.values())

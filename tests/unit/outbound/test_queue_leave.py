@@ -134,3 +134,17 @@ def test_what_comes_is_found_on_disk_and_nothing_new_goes_past(queue: CarrierQue
     queue.loaded(unit, [message(7)], last=None)
     assert taken(queue) == [100, 7]
     assert queue.unit_keys() == [(0, "local", 4)]
+
+
+def test_what_is_new_waits_on_disk_for_what_is_expected(queue: CarrierQueue) -> None:
+    queue.expect(1)
+    put(queue, message(8))
+    assert taken(queue) == []
+    queue.spill(0, "local", 4, 7)
+    queue.expect(-1)
+    (unit,) = queue.wants_page()
+    unit.begin_page()
+    queue.loaded(unit, [message(7), message(8)], last=None)
+    assert taken(queue) == [7]
+    queue.finished(queue.known[7])
+    assert taken(queue) == [8]
