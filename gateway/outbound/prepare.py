@@ -75,7 +75,7 @@ class Preparer:
             value: settings.carriers_by_name.get(number.carrier or sole or "")
             for value, number in settings.numbers_by_value.items()
         }
-        self._sending = Sending(settings)
+        self.sending = Sending(settings)
         self._usual: dict[str, Options] = {
             carrier.name: USUAL if carrier.default_alphabet == "gsm7" else Options(alphabet=carrier.default_alphabet)
             for carrier in settings.carriers
@@ -202,12 +202,12 @@ class Preparer:
         """The number that a message goes out from, and a warning where it is not the one named. Raises Refusal."""
         number = self._sender(app, wanted)
         warning = None
-        if number in self._sending.limited:
-            origin = self._sending.origin(number, klass, now_ms)
+        if number in self.sending.limited:
+            origin = self.sending.origin(number, klass, now_ms)
             if origin.reason is not None:
                 raise Refusal(origin.reason, origin.detail, field="from")
             number, warning = origin.number, origin.warning
-        if peer in self._sending.deaf and (why := self._sending.unreachable(number, peer)) is not None:
+        if peer in self.sending.deaf and (why := self.sending.unreachable(number, peer)) is not None:
             raise Refusal("no_sms_capability", why, field="to")
         return number, warning
 

@@ -118,11 +118,26 @@ class Sweeper:
             ids = await store.reader.read(partial(queries.due_scheduled, now=store.clock.now_ms(), limit=PAGE))
             if not ids:
                 return
-            await store.writer.do(DueOp(ids))
-            found = await store.reader.read(partial(queries.queued_by_id, ids=ids))
-            self._outbound.loader.admit(self._outbound.loader.restore(found))
+            going = await self._not_stopped(ids)
+            if going:
+                await store.writer.do(DueOp(going))
+                found = await store.reader.read(partial(queries.queued_by_id, ids=going))
+                self._outbound.loader.admit(self._outbound.loader.restore(found))
             if len(ids) < PAGE:
                 return
+
+    async def _not_stopped(self, ids: list[int]) -> list[int]:
+        """Scheduled messages without those whose number sends nothing any more: these end."""
+        store, sending = self._store, self._outbound.intake.preparer.sending
+        if not sending.limited:
+            return ids
+        now = store.clock.now_ms()
+        numbers = await store.reader.read(partial(queries.numbers_of, ids=ids))
+        stopped = {mid: reason for mid, number in numbers if (reason := sending.stopped(number, now)) is not None}
+        if stopped:
+            ends = [End(mid, 0, State.REJECTED, reason, low=0, high=0) for mid, reason in stopped.items()]
+            await store.writer.do(EndOp(ends))
+        return [mid for mid in ids if mid not in stopped]
 
     async def _undecided(self) -> None:
         """Tries parked receipts again of carriers whose form of ids was learnt, given up or set, or is to be learnt."""

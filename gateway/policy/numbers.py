@@ -56,6 +56,13 @@ class Sending:
             return Origin(number, "not_verified", f"{said}; nor does its fallback: {why}")
         return Origin(other.number, warning=f"sent from {other.number}: {said}")
 
+    def stopped(self, number: str, now_ms: int) -> Reason | None:
+        """Why nothing at all goes out from a number any more, None where something does, or it is not known."""
+        if number not in self.limited:
+            return None
+        refused = _refused(self._numbers[number], now_ms)
+        return refused.reason if refused is not None else None
+
     def unreachable(self, number: str, peer: str) -> str | None:
         """Why one of `deaf` gets nothing from a number of ours, None where it does."""
         able = self._numbers[peer].able

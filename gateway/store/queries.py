@@ -170,6 +170,12 @@ def due_scheduled(con: sqlite3.Connection, now: int, limit: int = 500) -> list[i
     return [i for (i,) in rows]
 
 
+def numbers_of(con: sqlite3.Connection, ids: list[int]) -> list[tuple[int, str]]:
+    """Messages with the number that each is from."""
+    marks = ", ".join("?" * len(ids))
+    return con.execute(f"SELECT id, number FROM message WHERE id IN ({marks})", ids).fetchall()
+
+
 def expired_unsent(con: sqlite3.Connection, now: int, limit: int = 500) -> list[tuple[int, int]]:
     """Segments (message_id, part) that wait past their validity."""
     return con.execute(

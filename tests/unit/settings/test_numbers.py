@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
@@ -181,3 +183,13 @@ def test_the_warnings_are_among_those_of_the_whole(config: Loader) -> None:
 )
 def test_three_months(day: date, later: date) -> None:
     assert three_months_after(day) == later
+
+
+def test_the_examples_of_the_guide(config: Loader) -> None:
+    text = (Path(__file__).parents[3] / "docs/numbers.md").read_text()
+    numbers, carrier = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    handler = '[[handlers]]\nname = "crm"\nwebhook = "https://crm.example/"\nsecret = "0123456789abcdef"\n'
+    settings = config(CARRIER.replace('[[carriers]]\nname = "acme"\n', carrier) + numbers + handler)
+    assert settings.carriers[0].campaign_tlv == "0x1400"
+    assert [one.kinds[0] for one in settings.numbers] == ["local", "toll_free"]
+    assert list(number_warnings(settings.numbers_by_value, TODAY)) == []
