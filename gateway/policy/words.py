@@ -12,7 +12,7 @@ from typing import Final
 _BETWEEN: Final = re.compile(r"[\W_]+")
 # A capital I with its dot is folded to an i and a dot of its own, and the small one without stays apart; who types
 # on a Turkish keyboard means the letter of the keyword all the same.
-_DOTS: Final = (("i\N{COMBINING DOT ABOVE}", "i"), ("\N{LATIN SMALL LETTER DOTLESS I}", "i"))
+_DOTS: Final = (("\N{LATIN SMALL LETTER DOTLESS I}", "i"), ("i\N{COMBINING DOT ABOVE}", "i"))
 
 
 def fold(text: str) -> str:
@@ -23,11 +23,12 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
+    text = "".join(char for char in text if unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f")
     # Folding can bring forms that are not composed, and composing none that are not folded (Unicode §3.13, D146).
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     for written, meant in _DOTS:
         text = text.replace(written, meant)
-    return "".join(char for char in text if unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f")
+    return unicodedata.normalize("NFKC", text)
 
 
 def spaced(folded: str) -> str:
