@@ -217,6 +217,10 @@ class Laws:
             # Refused, or failed by its receipt, on another carrier: later messages may have gone meanwhile. Without
             # stickiness later messages go to any carrier of the route.
             return
+        if any(self.carriers[s.carrier].order != "peer" for s in message.gone if s.carrier in self.carriers):
+            # Several of its pair were on their way there together: what of them came back unwritten, while one before
+            # it was refused and went elsewhere with its pair, comes after the others.
+            return
         first_of_all = next(iter(message.gone), segment)
         if first_of_all.history[0][2] == State.SCHEDULED or settings.order != "peer":
             return
