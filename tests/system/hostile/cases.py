@@ -157,11 +157,16 @@ def set_aside(outcome: Outcome) -> None:
     """A message at which the carrier closes is tried twice, and then it waits for an operator."""
     harms_only_itself(outcome)
     (peer,) = outcome.case.conduct.peers
+    held = 0
     for m in outcome.messages:
         if m.peer == peer:
-            assert outcome.shown[m.id]["state"] == "in_doubt", outcome.shown[m.id]
-            tries = sum(s.label == m.label for s in outcome.report.submits)
-            assert tries == 2, f"tried {tries} times"
+            tries = [s.at for s in outcome.report.submits if s.label == m.label]
+            assert len(tries) == 2, f"tried {len(tries)} times"
+            # The second try of one that came late in the case may meet an honest carrier.
+            taken = tries[-1] > outcome.honest_again
+            assert outcome.shown[m.id]["state"] == ("delivered" if taken else "in_doubt"), outcome.shown[m.id]
+            held += not taken
+    assert held, "each was taken at last: nothing was shown"
 
 
 def only_it_is_held(outcome: Outcome) -> None:
