@@ -98,6 +98,7 @@ class Daemon:
             no_receipt_after=lambda: self.settings.limits.no_receipt_after,
             region=lambda: self.settings.default_region,
             owner_of=self._owner_of,
+            replies_within=lambda: self.settings.limits.replies_within,
         )
         self.server = SocketServer(self.methods, settings)
         self.status.server = self.server

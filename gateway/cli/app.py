@@ -14,6 +14,7 @@ from gateway.cli import (
     messages,
     peers,
     preview,
+    report,
     route,
     send,
     service,
@@ -65,6 +66,7 @@ app.command()(status.status)
 app.add_typer(messages.messages, name="messages")
 app.add_typer(threads.threads, name="threads")
 app.add_typer(peers.peers, name="peers")
+app.add_typer(report.report, name="report")
 app.add_typer(events.events, name="events")
 app.add_typer(carrier.carrier, name="carrier")
 app.command()(capture.capture)

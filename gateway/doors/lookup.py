@@ -67,11 +67,11 @@ class Lookup:
     def _view(self) -> View:
         return View(self._store.id_text, int(self._no_receipt_after() * 1000))
 
-    def stored(self, text: str) -> int:
+    def stored(self, text: str, field: str = "id") -> int:
         """The stored id of a message's id. Raises Refusal `not_found`."""
         stored = self._store.id_text.parse(text)
         if stored is None:
-            raise Refusal("not_found", field="id")
+            raise Refusal("not_found", field=field)
         return stored
 
     async def look_up(self, app: App, ids: list[int], *, text: bool) -> dict[int, dict[str, Any]]:
@@ -172,6 +172,7 @@ class Lookup:
 
 
 def moment(text: str | None, field: str) -> int | None:
+    """A time of a parameter in ms; None for None. Raises Refusal."""
     """A time of a parameter in ms since 1970; None for None. Raises Refusal."""
     if text is None:
         return None

@@ -16,6 +16,7 @@ from gateway.doors.carriers import CarrierActs, CarrierParams
 from gateway.doors.events import EventParams, Events, EventsParams, ReplayParams
 from gateway.doors.lookup import HistoryParams, Lookup, MessageParams, SearchParams
 from gateway.doors.peers import PeerMergeParams, PeerParams, Peers, PeerSetParams, PeersImportParams, PeersParams
+from gateway.doors.replies import RepliesParams, ReplyReport
 from gateway.doors.threads import OwnerOf, ThreadParams, Threads, ThreadSetParams, ThreadsParams
 from gateway.outbound.explain import Asked
 from gateway.outbound.outbound import Outbound
@@ -66,6 +67,7 @@ class Methods:
         no_receipt_after: Callable[[], float],
         region: Callable[[], str | None],
         owner_of: OwnerOf,
+        replies_within: Callable[[], float],
     ) -> None:
         self.store = store
         self.outbound = outbound
@@ -78,6 +80,7 @@ class Methods:
         carriers = CarrierActs(store, outbound)
         threads = Threads(store, lookup, owner_of)
         peers = Peers(store, lookup)
+        report = ReplyReport(store, lookup, replies_within)
         told = Events(outbox)
         self.table: dict[str, tuple[type[msgspec.Struct], Method]] = {
             "message": (MessageParams, lookup.message),
@@ -91,6 +94,7 @@ class Methods:
             "peer_set": (PeerSetParams, peers.peer_set),
             "peers_import": (PeersImportParams, peers.peers_import),
             "peer_merge": (PeerMergeParams, peers.peer_merge),
+            "replies": (RepliesParams, report.replies),
             "events": (EventsParams, told.events),
             "event": (EventParams, told.event),
             "replay": (ReplayParams, told.replay),

@@ -206,12 +206,7 @@ class Threads:
         return ours, self._lookup.address(peer) or peer
 
     def _stored(self, text: str | None, field: str) -> int | None:
-        if text is None:
-            return None
-        stored = self._store.id_text.parse(text)
-        if stored is None:
-            raise Refusal("not_found", "no message has such an id", field=field)
-        return stored
+        return self._lookup.stored(text, field) if text is not None else None
 
     def _text(self, stored: int | None) -> str | None:
         return self._store.id_text.format(stored) if stored is not None else None

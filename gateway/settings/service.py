@@ -173,6 +173,12 @@ class Limits(Section):
         le=7_776_000,
         description="Age at which a sent message is flagged `no_receipt`; it stays open.",
     )
+    replies_within: Seconds = Field(
+        259_200,
+        ge=60,
+        le=7_776_000,
+        description="How long after our last message to a peer what comes from it counts as a reply to that.",
+    )
     default_validity: Seconds = Field(
         172_800,
         ge=60,
