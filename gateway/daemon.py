@@ -21,6 +21,8 @@ from gateway.carrier.connection import Connector, connect_tcp
 from gateway.doors.methods import Methods
 from gateway.doors.metrics_page import MetricsPage
 from gateway.doors.socket import Listening, SocketServer, listen, remove
+from gateway.handlers.email import Email
+from gateway.handlers.pusher import Pusher
 from gateway.handlers.webhook import Webhook
 from gateway.inbound import Inbound
 from gateway.metrics import Metrics
@@ -86,7 +88,7 @@ class Daemon:
         self.outbound.on_arrived = self.inbound.arrived
         self.sweeper = Sweeper(self.outbound, settings)
         self.outbox = Outbox(self.store, self.metrics, settings)
-        self.handlers: dict[str, Webhook] = {}
+        self.handlers: dict[str, Pusher] = {}
         self._handler_scopes: dict[str, trio.CancelScope] = {}
         self.status = Status(self.store, self.outbound, self.outbox, self.metrics, self.handlers)
         self.methods = Methods(
@@ -255,15 +257,21 @@ class Daemon:
 
     async def _start_handler(self, name: str) -> None:
         assert self._nursery is not None
-        feed = await self.outbox.open(HANDLER, "", name)
         handler = self.settings.handlers_by_name[name]
-        webhook = Webhook(handler, feed, self.outbox, self.metrics, self.store.clock, rng=self._rng)
-        self.handlers[name] = webhook
+        feed = await self.outbox.open(HANDLER, "", name, events=handler.events)
+        pusher: Pusher
+        if handler.email:
+            assert self.settings.smtp is not None  # the settings see to that
+            smtp, clock = self.settings.smtp, self.store.clock
+            pusher = Email(handler, smtp, feed, self.outbox, self.metrics, clock, rng=self._rng)
+        else:
+            pusher = Webhook(handler, feed, self.outbox, self.metrics, self.store.clock, rng=self._rng)
+        self.handlers[name] = pusher
         scope = self._handler_scopes[name] = trio.CancelScope()
 
         async def run(task_status: trio.TaskStatus[None]) -> None:
             with scope:
-                await webhook.run(task_status)
+                await pusher.run(task_status)
 
         await self._nursery.start(run)
 
@@ -342,7 +350,7 @@ class Daemon:
         try:
             # Before anything names them, so that no event passes them by.
             for handler in new.handlers:
-                await self.outbox.open(HANDLER, "", handler.name)
+                await self.outbox.open(HANDLER, "", handler.name, events=handler.events)
         except StoreUnavailableError as error:
             _log.error("reload_failed", error=str(error))
             raise Refusal(error.reason, "nothing is changed", retry_after=5) from None
@@ -360,7 +368,7 @@ class Daemon:
         if old.log != new.log:
             log.configure(new.log)
             changed.append("log")
-        for section in ("default_region", "store", "socket", "limits", "numbers", "routes", "apps", "handlers"):
+        for section in ("default_region", "store", "socket", "limits", "numbers", "routes", "apps", "handlers", "smtp"):
             if getattr(old, section) != getattr(new, section):
                 changed.append(section)
         self._configure(new)
@@ -372,7 +380,7 @@ class Daemon:
 
     async def _swap_handlers(self, old: Settings, new: Settings) -> None:
         for handler in old.handlers:
-            if new.handlers_by_name.get(handler.name) != handler:
+            if new.handlers_by_name.get(handler.name) != handler or (handler.email and new.smtp != old.smtp):
                 self._handler_scopes.pop(handler.name).cancel()
                 self.handlers.pop(handler.name, None)
         for handler in new.handlers:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from gateway.carrier.alarms import KINDS as ALARMS
 from gateway.carrier.life import STATES
 from gateway.doors.socket import SocketServer
-from gateway.handlers.webhook import Webhook
+from gateway.handlers.pusher import Pusher
 from gateway.log import counters as log_counters
 from gateway.metrics import Metrics
 from gateway.outbound.outbound import Outbound
@@ -38,7 +38,7 @@ class Status:
         outbound: Outbound,
         outbox: Outbox,
         metrics: Metrics,
-        handlers: Mapping[str, Webhook],
+        handlers: Mapping[str, Pusher],
     ) -> None:
         self._store = store
         self._outbound = outbound

@@ -12,7 +12,7 @@ from gateway.cli.route import described, shown_routes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.settings import Carrier, Number, Settings
+    from gateway.settings import Carrier, Number, Settings, Smtp
 
 
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> int:
@@ -75,7 +75,10 @@ def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
         "carriers": [_carrier(carrier, settings) for carrier in settings.carriers],
         "numbers": [_number(number) for number in settings.numbers],
         "routes": [described(route) for route in settings.routes],
-        "handlers": [{"name": handler.name, "webhook": handler.webhook} for handler in settings.handlers],
+        "handlers": [
+            {"name": handler.name, "webhook": handler.webhook, "email": handler.email} for handler in settings.handlers
+        ],
+        "smtp": None if settings.smtp is None else _smtp(settings.smtp),
         "apps": [
             {
                 "name": app.name,
@@ -87,6 +90,16 @@ def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
             }
             for app in settings.apps
         ],
+    }
+
+
+def _smtp(smtp: Smtp) -> dict[str, Any]:
+    host, port = smtp.at
+    return {
+        "server": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "tls": smtp.tls,
+        "user": smtp.user,
+        "sender": smtp.sender,
     }
 
 
@@ -205,6 +218,9 @@ def _show(settings: Settings, path: Path | None) -> None:
     about.add_row("socket", cell(f"{found['socket']['path']}, mode {found['socket']['mode']}{group}"))
     about.add_row("metrics", cell(f"http://{found['metrics']}/metrics" if found["metrics"] else "off"))
     about.add_row("national numbers", cell(found["default_region"] or "refused"))
+    if (smtp := found["smtp"]) is not None:
+        login = f", as {smtp['user']}" if smtp["user"] is not None else ""
+        about.add_row("mail", cell(f"from {smtp['sender']} by {smtp['server']}, tls {smtp['tls']}{login}"))
     printed(about)
     if found["carriers"]:
         columns = ("carrier", "hosts", "tls", "binds", "window", "segments/s", "in doubt", "order")
@@ -235,7 +251,7 @@ def _show(settings: Settings, path: Path | None) -> None:
             printed(made)
         _show_profiles(found["carriers"])
     if found["numbers"]:
-        webhooks = {handler["name"]: handler["webhook"] for handler in found["handlers"]}
+        goals_of = {one["name"]: one["webhook"] or ", ".join(one["email"]) for one in found["handlers"]}
         columns = ("number", "kind", "country", "carrier", "owner", "state", "segments/s", "what comes in goes to")
         numbers = table(*columns, right=("segments/s",))
         for one in found["numbers"]:
@@ -247,7 +263,7 @@ def _show(settings: Settings, path: Path | None) -> None:
                 cell(one["owner"]),
                 cell(_state(one)),
                 _cap(one),
-                cell(_goals(one, webhooks)),
+                cell(_goals(one, goals_of)),
             )
         console().print()
         printed(numbers)

@@ -28,6 +28,8 @@ def examine(settings: Settings) -> tuple[list[Finding], list[str]]:
     _socket(settings, problems, warnings)
     for index, carrier in enumerate(settings.carriers):
         _certificates(f"carriers[{index}]", carrier, problems)
+    if settings.smtp is not None and settings.smtp.tls_ca is not None:
+        _authorities("smtp", settings.smtp.tls_ca, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), problems)
     return problems, warnings
 
 
@@ -79,10 +81,7 @@ def _certificates(key: str, carrier: Carrier, problems: list[Finding]) -> None:
         return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if carrier.tls_ca is not None:
-        try:
-            context.load_verify_locations(carrier.tls_ca)
-        except (ssl.SSLError, OSError) as error:
-            problems.append((f"{key}.tls_ca", f"expected certificates in PEM: {_tls_text(error)}"))
+        _authorities(key, carrier.tls_ca, context, problems)
     if carrier.tls_cert is not None:
         try:
             # A password callback, so that an encrypted key is an error and not a question on the terminal.
@@ -90,6 +89,13 @@ def _certificates(key: str, carrier: Carrier, problems: list[Finding]) -> None:
         except (ssl.SSLError, OSError, ValueError) as error:
             what = "expected a certificate in PEM and its key, without a passphrase"
             problems.append((f"{key}.tls_cert", f"{what}: {_tls_text(error)}"))
+
+
+def _authorities(key: str, file: Path, context: ssl.SSLContext, problems: list[Finding]) -> None:
+    try:
+        context.load_verify_locations(file)
+    except (ssl.SSLError, OSError) as error:
+        problems.append((f"{key}.tls_ca", f"expected certificates in PEM: {_tls_text(error)}"))
 
 
 def _tls_text(error: Exception) -> str:

@@ -9,10 +9,11 @@ class Outcome(NamedTuple):
     """What became of a delivery: ``error`` is None when it was taken; ``status``: the receiver's own code, if any.
 
     ``down``: it looks as if the receiver as a whole is down, not at odds with this event. ``retry_after``: seconds
-    that it asks to be left alone.
+    that it asks to be left alone. ``final``: no other try would go better, the event is set aside at once.
     """
 
     status: int | None
     error: str | None
     down: bool = False
     retry_after: float = 0.0
+    final: bool = False

@@ -19,6 +19,7 @@ import trio
 
 from gateway.handlers.addresses import AddressRefusedError, Resolver, SystemResolver, allowed_addresses
 from gateway.handlers.outcome import Outcome
+from gateway.handlers.trust import trusted
 from gateway.model import Clock
 from gateway.settings import Handler
 
@@ -54,6 +55,8 @@ class Poster:
         resolver: Resolver | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        assert handler.webhook is not None
+        assert handler.secret is not None  # the settings see to both
         parts = urlsplit(handler.webhook)
         self._clock = clock
         self._timeout = handler.timeout
@@ -67,7 +70,7 @@ class Poster:
         self._host_header = name if self._port == _DEFAULT_PORTS[parts.scheme] else f"{name}:{self._port}"
         self._resolver = resolver or SystemResolver()
         self._transport = transport or httpx.AsyncHTTPTransport(
-            verify=_tls(),
+            verify=trusted(),
             trust_env=False,
             limits=httpx.Limits(
                 max_connections=None, max_keepalive_connections=handler.concurrency, keepalive_expiry=KEEP_ALIVE
@@ -170,15 +173,6 @@ async def _drain(response: httpx.Response) -> None:
 
 
 @lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    """Certificates are checked against the system's authorities; where it has none, against those of certifi."""
-    context = ssl.create_default_context()
-    paths = ssl.get_default_verify_paths()
-    if not paths.cafile and not (paths.capath and os.listdir(paths.capath)):
-        context = httpx.create_ssl_context(trust_env=False)
-    return context
-
-
 @lru_cache(maxsize=1)
 def _user_agent() -> str:
     try:

@@ -82,10 +82,10 @@ class Pusher(ABC):
         self._waiting = Waiting(self._retries)
         self._age = int(handler.dead_letter_after * 1000)
         self._ready: deque[Delivery] = deque()
-        self._slots = trio.Semaphore(handler.concurrency)
+        self._slots = trio.Semaphore(handler.at_once)
         self._busy = 0
         # Events that failed before take half of the deliveries at most: those that hang do not hold up the new ones.
-        self._retry_slots = max(1, handler.concurrency // 2)
+        self._retry_slots = max(1, handler.at_once // 2)
         self._retrying = 0
         self._turn_of_retries = True
         self._nap = trio.CancelScope()
@@ -116,11 +116,11 @@ class Pusher(ABC):
         self.feed.rewind()
         self._waiting.load()
         self._loaded_at = trio.current_time()
-        send, receive = trio.open_memory_channel[_Job](self.handler.concurrency)
+        send, receive = trio.open_memory_channel[_Job](self.handler.at_once)
         self.feed.on_replay = self._replayed
         try:
             async with trio.open_nursery() as nursery:
-                for _ in range(self.handler.concurrency):
+                for _ in range(self.handler.at_once):
                     nursery.start_soon(self._work, receive)
                 task_status.started()
                 while True:
@@ -278,6 +278,9 @@ class Pusher(ABC):
         self._failed.inc()
         self.failures += 1
         self.last_error = error
+        if outcome.final:
+            self._refused(job, outcome, error)
+            return
         asked = min(outcome.retry_after, self.handler.retry_max)
         # An event that fails again and again says nothing of the receiver when no others are there to succeed.
         if (outcome.down or job.attempt == 1) and self._circuit.failed(trio.current_time(), asked):
@@ -303,3 +306,17 @@ class Pusher(ABC):
         self._waiting.add(due, delivery.seq)
         # The record of the failure is put before the cursor's, so that no crash can come between them the other way.
         feed.finish((delivery.seq,))
+
+    def _refused(self, job: _Job, outcome: Outcome, error: str) -> None:
+        """This event is not wanted, by a receiver that is there to say so."""
+        self._log.warning(
+            "delivery_refused",
+            handler=self.handler.name,
+            event_id=job.delivery.id,
+            attempt=job.attempt,
+            status=outcome.status,
+            error=error,
+        )
+        if self._circuit.succeeded():
+            self._log.info(f"{self.kind}_up", handler=self.handler.name)
+        self._outbox.set_aside(self.feed, (job.delivery.seq,), job.attempt, error)

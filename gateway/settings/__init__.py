@@ -3,6 +3,7 @@
 from gateway.settings.carrier import Alphabet, BindKind, Carrier, LongMessages
 from gateway.settings.errors import ConfigError, Place, Problem
 from gateway.settings.load import load
+from gateway.settings.mail import Smtp
 from gateway.settings.models import Settings
 from gateway.settings.numbers import Number
 from gateway.settings.routing import App, Handler
@@ -25,6 +26,7 @@ __all__ = [
     "Problem",
     "Secret",
     "Settings",
+    "Smtp",
     "Socket",
     "Store",
     "load",

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 from gateway.settings.base import Section
 from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
 from gateway.settings.carrier.versions import SMPP_3_3
+from gateway.settings.mail import Smtp
 from gateway.settings.numbercheck import number_warnings
 from gateway.settings.numbers import Number
 from gateway.settings.routes import Route, route_warnings
@@ -50,6 +51,7 @@ class Settings(Section):
     numbers: tuple[Number, ...] = Field((), description=Number.__doc__)
     routes: tuple[Route, ...] = Field((), description=Route.__doc__)
     handlers: tuple[Handler, ...] = Field((), description=Handler.__doc__)
+    smtp: Smtp | None = Field(None, description=Smtp.__doc__)
     apps: tuple[App, ...] = Field((), description=App.__doc__)
 
     @cached_property
@@ -73,6 +75,7 @@ class Settings(Section):
             *self._route_warnings(),
             *number_warnings(self.numbers_by_value, datetime.now(UTC).date()),
             *(warning for handler in self.handlers for warning in _handler_warnings(handler)),
+            *self._mail_warnings(),
             *(warning for app in self.apps for warning in _app_warnings(app)),
         ]
 
@@ -96,6 +99,13 @@ class Settings(Section):
             f'handlers "{handler.name}": no number names it' for handler in self.handlers if handler.name not in used
         ]
         return found
+
+    def _mail_warnings(self) -> list[str]:
+        if self.smtp is None:
+            return []
+        if not any(handler.email for handler in self.handlers):
+            return ["[smtp]: no handler has email"]
+        return _smtp_warnings(self.smtp)
 
     def _route_warnings(self) -> list[str]:
         receipts = {carrier.name: carrier.receipts for carrier in self.carriers}
@@ -138,7 +148,9 @@ def _carrier_warnings(carrier: Carrier) -> list[str]:
 
 def _handler_warnings(handler: Handler) -> list[str]:
     where = f'handlers "{handler.name}"'
-    found = []
+    found: list[str] = []
+    if handler.webhook is None or handler.secret is None:
+        return found  # by e-mail
     if handler.webhook.startswith("http:") and not handler.is_private:
         found.append(f"{where}: webhook over http: texts go to {handler.host} in clear")
     if handler.is_private and not handler.allow_private:
@@ -146,6 +158,16 @@ def _handler_warnings(handler: Handler) -> list[str]:
     if len(handler.secret) < SHORTEST_KEY:
         found.append(f"{where}: a secret of less than {SHORTEST_KEY} characters can be guessed")
     found += _secret_warnings(f"{where}: secret", handler.secret)
+    return found
+
+
+def _smtp_warnings(smtp: Smtp) -> list[str]:
+    found = []
+    if smtp.tls == "none" and not is_local(smtp.host):
+        what = "the password and all texts go" if smtp.user is not None else "all texts go"
+        found.append(f"smtp: without tls {what} to {smtp.host} in clear")
+    if smtp.password is not None:
+        found += _secret_warnings("smtp: password", smtp.password)
     return found
 
 

@@ -48,6 +48,7 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _carriers_of_routes(data)
     yield from _apps_of_routes(data)
     yield from _handlers_of_numbers(data)
+    yield from _servers_of_mails(data)
     yield from _numbers(data)
 
 
@@ -92,6 +93,13 @@ def _handlers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(path, expected, show(name), nearest(name, known))
             elif name in handlers[:position]:
                 yield Finding(path, "expected each handler once", show(name))
+
+
+def _servers_of_mails(data: Mapping[str, Any]) -> Iterator[Finding]:
+    if data.get("smtp") is None:
+        for index, handler in _tables(data, "handlers"):
+            if _list(handler, "email"):
+                yield Finding(("handlers", index, "email"), "expected [smtp] too, the server that takes the mails")
 
 
 def _carriers_of_routes(data: Mapping[str, Any]) -> Iterator[Finding]:

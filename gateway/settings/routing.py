@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from gateway.settings.base import Section
+from gateway.settings.mail import EmailAddress
 from gateway.settings.secret import Secret
 from gateway.settings.types import Form, Name, Seconds, check_host, fail
 
@@ -55,20 +56,31 @@ def _user_id(value: Any) -> int:
 UserId = Annotated[int, BeforeValidator(_user_id), Form("user id or name")]
 
 
+_OF_WEBHOOKS = ("secret", "timeout", "allow_private")
+
+
 class Handler(Section):
-    """Where something inbound goes: a webhook."""
+    """Where something inbound goes: a webhook, or by e-mail to people."""
 
     name: Name = Field(description="Name of the handler in `numbers`, commands, logs and metrics; unique.")
-    webhook: Annotated[str, AfterValidator(_webhook)] = Field(
-        description="Web address that events are posted to as JSON."
+    webhook: Annotated[str, AfterValidator(_webhook)] | None = Field(
+        None, description="Web address that events are posted to as JSON. Either this or `email`."
     )
-    secret: Annotated[Secret, AfterValidator(_not_empty)] = Field(
-        description="Key of the HMAC-SHA256 signature over id, time and body."
+    secret: Annotated[Secret, AfterValidator(_not_empty)] | None = Field(
+        None, description="Key of a webhook's HMAC-SHA256 signature over id, time and body; required beside `webhook`."
     )
-    timeout: Seconds = Field(10, ge=0.1, le=30, description="Wait for an answer, from connecting to its end.")
-    concurrency: int = Field(4, ge=1, le=256, description="Posts under way at the same time.")
+    email: tuple[EmailAddress, ...] = Field(
+        (), max_length=50, description="Addresses that messages go to, one mail each, by the server of `[smtp]`."
+    )
+    timeout: Seconds = Field(10, ge=0.1, le=30, description="Wait for a webhook's answer, from connecting to its end.")
+    concurrency: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="Posts under way at the same time. For e-mail: connections to the mail server; one without it.",
+    )
     retry_min: Seconds = Field(
-        5, ge=0.1, le=86_400, description="First wait after a failed post; doubles each time, with jitter."
+        5, ge=0.1, le=86_400, description="First wait after a failed delivery; doubles each time, with jitter."
     )
     retry_max: Seconds = Field(3600, ge=1, le=86_400, description="Longest wait before another try.")
     dead_letter_after: Seconds = Field(
@@ -84,9 +96,19 @@ class Handler(Section):
     )
 
     @property
+    def at_once(self) -> int:
+        """Deliveries under way at the same time."""
+        return self.concurrency if not self.email or "concurrency" in self.model_fields_set else 1
+
+    @property
+    def events(self) -> frozenset[str]:
+        """The kinds of events that it takes: nobody wants a mail for each receipt."""
+        return frozenset({"inbound"}) if self.email else frozenset({"inbound", "receipt"})
+
+    @property
     def host(self) -> str:
-        """The host of the webhook."""
-        return urlsplit(self.webhook).hostname or ""
+        """The host of the webhook; empty for e-mail."""
+        return urlsplit(self.webhook).hostname or "" if self.webhook is not None else ""
 
     @property
     def is_private(self) -> bool:
@@ -100,6 +122,14 @@ class Handler(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Handler:
+        if (self.webhook is None) == (not self.email):
+            raise fail("handler", "either webhook or email" + ", not both" * (self.webhook is not None))
+        if self.webhook is not None and self.secret is None:
+            raise fail("handler", "secret beside webhook: the key of its signature")
+        if self.email and (given := [key for key in _OF_WEBHOOKS if key in self.model_fields_set]):
+            raise fail("handler", f"webhook beside {given[0]}, which e-mail has no use for")
+        if len({address.lower() for address in self.email}) < len(self.email):
+            raise fail("handler", "each address of email once")
         if self.retry_min > self.retry_max:
             raise fail("retry", "retry_min not above retry_max")
         return self

@@ -142,7 +142,8 @@ class Streams:
             for s in self._by_app.get(app, ())
             if "receipt" in s.events and (s.numbers is None or number in s.numbers)
         ]
-        ids += [self._handler_ids[name] for name in self.handlers_of.get(number, ()) if name in self._handler_ids]
+        handlers = [self._handler_ids[name] for name in self.handlers_of.get(number, ()) if name in self._handler_ids]
+        ids += [stream for stream in handlers if "receipt" in self.by_id[stream].events]
         found = tuple(ids)
         if len(cache) < AUDIENCES:
             cache[key] = found

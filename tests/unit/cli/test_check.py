@@ -242,6 +242,44 @@ def test_certificates_that_are_none(smsgw: Run, tmp_path: Path) -> None:
     assert [one["key"] for one in ran.lines[0]["problems"]] == ["carriers[0].tls_ca", "carriers[0].tls_cert"]
 
 
+DESK = """
+        [[numbers]]
+        number = "(201) 555-0125"
+        handlers = ["crm", "desk"]
+        [[handlers]]
+        name = "desk"
+        email = ["desk@office.example", "boss@office.example"]
+        [smtp]
+        host = "::1"
+        user = "smsgw"
+        password = "marked-password"
+        sender = "sms@office.example"
+        """
+
+
+def test_what_goes_by_mail_is_said_with_its_server(smsgw: Run, tmp_path: Path) -> None:
+    file = config(tmp_path, DESK)
+    ran = smsgw("check", "-c", str(file))
+    assert ran.code == 0
+    assert "desk (desk@office.example, boss@office.example)" in ran.out
+    assert "from sms@office.example by [::1]:587, tls starttls, as smsgw" in ran.out
+    (found,) = smsgw("check", "-c", str(file), "--json").lines
+    assert found["handlers"][1] == {
+        "name": "desk",
+        "webhook": None,
+        "email": ["desk@office.example", "boss@office.example"],
+    }
+    assert found["smtp"] == {"server": "[::1]:587", "tls": "starttls", "user": "smsgw", "sender": "sms@office.example"}
+    assert "marked-password" not in ran.out
+
+
+def test_authorities_of_the_mail_server_that_are_none(smsgw: Run, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("not a certificate")
+    ran = smsgw("check", "--json", "-c", str(config(tmp_path, DESK + "tls_ca = 'ca.pem'")))
+    assert ran.code == 2
+    assert [one["key"] for one in ran.lines[0]["problems"]] == ["smtp.tls_ca"]
+
+
 @pytest.mark.parametrize("name", ["minimal", "two-carriers", "webhook"])
 def test_the_examples_are_read(smsgw: Run, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = Path(__file__).parents[3] / "config" / "examples"

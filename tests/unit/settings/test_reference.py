@@ -73,6 +73,7 @@ def test_the_full_file_shows_every_key() -> None:
 def test_what_is_commented_out_shows_the_default() -> None:
     """Except where there is none to show, or the comment says what else it is."""
     without = {"group", "hosts", "tls_ca", "tls_cert", "tls_key", "tls_server_name", "local_address", "token"}
+    without |= {"user", "password"}
     without |= {"outbind", "outbind_system_id", "outbind_password"}
     without |= {"source_ton", "source_npi", "dest_ton", "dest_npi", "inbound_alphabet"}
     without |= {"profile", "region", "receipt_text", "receipt_time_zone", "campaign_tlv"}
