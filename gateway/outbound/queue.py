@@ -122,7 +122,7 @@ class CarrierQueue:
     def loaded_slow(self, left: Left, items: list[Outgoing], last: int | None) -> None:
         """Takes a page of what `slow` left on disk, as `loaded` does."""
         waiting: list[Outgoing] = []
-        for item in items:
+        for item in self.slow.page_read(left, items):
             if item.id in self.known or item.id in self.retries.left:
                 continue
             if item.due_at:
@@ -207,9 +207,11 @@ class CarrierQueue:
         self.coming[0] += by
         self.coming[1] += by
 
-    def spill(self, lane: int, app: str, rank: int, id: int) -> None:
+    def spill(self, lane: int, app: str, rank: int, id: int, number: str = "") -> None:
         """A message of this carrier is on disk, and not in memory."""
         self.unit(lane, app, rank).spill(id)
+        if self.slow:
+            self.slow.spill(number, (lane, app, rank), id)
 
     def pull(self, item: Outgoing) -> None:
         """What waits of a message under way is not claimed any more; it keeps its pair."""

@@ -375,7 +375,7 @@ class Rerouter:
         for m in moved:
             queue = outbound.queue(m.target)
             queue.count(m.app, m.after)
-            queue.spill(m.lane, m.app, m.rank, m.id)
+            queue.spill(m.lane, m.app, m.rank, m.id, m.number)
         for name in gone:
             outbound.refill(name)
         outbound.loader.nudge()

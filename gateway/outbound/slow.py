@@ -42,6 +42,12 @@ class _Aside:
         items = self.items
         return bool(items[0] or (lane and items[1]) or any(key[0] <= lane for key in self.left))
 
+    def leave(self, unit: UnitKey, id: int) -> None:
+        """A message is on disk only."""
+        self.left[unit] = min(self.left.get(unit, id), id)
+        if unit in self.reading:
+            self.reading[unit] = min(self.reading[unit] or id, id)
+
 
 class SlowNumbers:
     """Of one carrier's queue. ``gates`` are by number, shared by all carriers; a number without one does not wait."""
@@ -80,10 +86,19 @@ class SlowNumbers:
         if key not in aside.left and len(items) < MOST:
             items.append(item)
             return True
-        aside.left[key] = min(aside.left.get(key, item.id), item.id)
-        if key in aside.reading:
-            aside.reading[key] = min(aside.reading[key] or item.id, item.id)
+        aside.leave(key, item.id)
         return False
+
+    def spill(self, number: str, unit: UnitKey, id: int) -> None:
+        """A message came to be on disk, from another carrier say: where others of its unit are left it is with them."""
+        aside = self._aside.get(number)
+        if aside is not None and unit in aside.left:
+            aside.leave(unit, id)
+
+    def page_read(self, left: Left, items: list[Outgoing]) -> list[Outgoing]:
+        """What can be taken of a page that was read: without what is behind a message that was left meanwhile."""
+        meanwhile = self._aside[left.number].reading.get(left.unit, 0)
+        return [item for item in items if item.id <= meanwhile] if meanwhile else items
 
     def due(self, lane: int, now: float) -> Iterator[Outgoing]:
         """Messages of a lane that may be claimed now, counted as they are taken."""
@@ -128,7 +143,7 @@ class SlowNumbers:
         self._aside[left.number].reading.pop(left.unit, None)
 
     def loaded(self, left: Left, items: list[Outgoing], last: int | None) -> None:
-        """Takes a page; ``last`` is the id that it went to, None if nothing came after."""
+        """Takes what `page_read` gave; ``last`` is the id that the page went to, None if nothing came after."""
         aside = self._aside[left.number]
         meanwhile = aside.reading.pop(left.unit, 0)
         aside.items[left.unit[0]].extend(items)
