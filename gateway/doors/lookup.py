@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gateway.model import STATE_WORDS
+from gateway.model import STATE_WORDS, id_ms
 from gateway.outbound.request import App, Refusal
 from gateway.sms.address import AddressError, normalise
 from gateway.store.ends import rfc3339
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_IDS: Final = 500
 MAX_PAGE: Final = 500
+LAST_MS: Final = id_ms((1 << 63) - 1)
 
 
 class MessageParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -172,8 +173,10 @@ class Lookup:
 
 
 def moment(text: str | None, field: str) -> int | None:
-    """A time of a parameter in ms; None for None. Raises Refusal."""
-    """A time of a parameter in ms since 1970; None for None. Raises Refusal."""
+    """A time of a parameter in ms since 1970; None for None. Raises Refusal.
+
+    What is before 1970 or after the ids' last time is as good as that.
+    """
     if text is None:
         return None
     try:
@@ -182,4 +185,4 @@ def moment(text: str | None, field: str) -> int | None:
         raise Refusal("invalid_params", f"{field} is a time as in RFC 3339", field=field) from None
     if moment.tzinfo is None:
         raise Refusal("invalid_params", f"{field} needs a zone, such as Z", field=field)
-    return int(moment.timestamp() * 1000)
+    return min(max(0, int(moment.timestamp() * 1000)), LAST_MS)

@@ -29,6 +29,9 @@ async def test_an_answer_counts_for_its_question(autojump_clock: MockClock) -> N
         assert (await app.call("replies", within=7200, number=FIRST))["rows"][0]["replies"] == 2
         assert (await app.call("replies", since="2025-10-09T08:53:21Z"))["rows"][0]["sent"] == 0
         assert (await app.call("replies", until="2025-10-09T08:53:00Z"))["rows"] == []
+        whole = {"since": "0001-01-01T00:00:00+14:00", "until": "9999-12-31T23:59:59-14:00"}
+        assert (await app.call("replies", **whole))["rows"][0]["sent"] == 1
+        assert len((await app.call("messages", **whole))["messages"]) == 1
 
 
 async def test_an_app_sees_its_own(autojump_clock: MockClock) -> None:
