@@ -13,6 +13,9 @@ from gateway.settings.routes import MessageClass
 from gateway.sms.address import AddressError, Kind, kind_of, normalise_sender
 from gateway.sms.kinds import NumberKind, kinds_of
 
+NAMED: Final = 5
+"""Numbers that a warning names."""
+
 _FITTING: Final[dict[Kind, tuple[NumberKind, ...]]] = {
     "international": ("local", "mobile", "toll_free"),
     "short_code": ("short_code",),
@@ -56,11 +59,17 @@ def _normalised(raw: str, region: str | None) -> str | None:
 
 
 def number_warnings(numbers: dict[str, Number], today: date) -> Iterator[str]:
-    """What is allowed and probably not meant of numbers in the form of load(), by value. ``today`` is that of UTC."""
+    """What is allowed and probably not meant of numbers in the form of load(), by value. ``today`` is that of UTC.
+
+    What is the same of several is said once: there may be thousands.
+    """
+    found: dict[str, list[str]] = {}
     for value, number in numbers.items():
-        where = f'numbers "{value}"'
         for text in (*_kind(number), *_life(number, today), *_verification(number, numbers), *_use(number)):
-            yield f"{where}: {text}"
+            found.setdefault(text, []).append(f'"{value}"')
+    for text, values in found.items():
+        more = f" and {len(values) - NAMED} more" if len(values) > NAMED else ""
+        yield f"numbers {', '.join(values[:NAMED])}{more}: {text}"
 
 
 def _kind(number: Number) -> Iterator[str]:

@@ -162,6 +162,16 @@ def test_warnings(config: Loader, value: str, lines: str, expected: list[str]) -
     assert all(line.startswith('numbers "') for line in found)
 
 
+def test_what_is_the_same_of_many_is_said_once(config: Loader) -> None:
+    text = CARRIER + "".join(number(f"+1202555{i:04}") for i in range(100, 112)) + number("Acme", 'state = "held"')
+    held, many = sorted(number_warnings(config(text).numbers_by_value, TODAY), key=len)
+    assert held.startswith('numbers "Acme": held for good')
+    assert many.startswith(
+        'numbers "+12025550100", "+12025550101", "+12025550102", "+12025550103", "+12025550104" and 7 '
+    )
+    assert many.count("without campaign_id") == 1
+
+
 def test_the_warnings_are_among_those_of_the_whole(config: Loader) -> None:
     today = datetime.now(UTC).date()
     settings = config(CARRIER + number("+12025550123") + number("Acme", 'state = "held"'))
