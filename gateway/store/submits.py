@@ -108,6 +108,7 @@ class SubmitOp(Op):
 
     __slots__ = ("context", "messages", "octets", "rows")
     order: ClassVar[int] = 10
+    first: ClassVar[bool] = True  # answers of the same burst free slots, of which the first is for a one-time code
     name: ClassVar[str] = "submit"
 
     def __init__(self, messages: list[NewMessage], context: Any = None) -> None:

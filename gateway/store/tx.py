@@ -45,6 +45,7 @@ class Op:
     __slots__ = ("line", "number", "on_commit", "on_fail")
     order: ClassVar[int]
     must: ClassVar[bool] = False
+    first: ClassVar[bool] = False  # whether its callback comes before those of the others in its burst
     after: ClassVar[bool] = False  # whether its callback comes after those of the others in its burst
     name: ClassVar[str]
 

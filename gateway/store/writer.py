@@ -298,15 +298,16 @@ class Writer:
         return tx
 
     def _finish(self, burst: list[Op], tx: Tx) -> None:
+        rest: list[Op] = []
         late: list[Op] = []
         for op in burst:
             if op.on_commit is None:
                 continue
-            if op.after:
-                late.append(op)
-            else:
+            if op.first:
                 op.on_commit(op)
-        for op in late:
+            else:
+                (late if op.after else rest).append(op)
+        for op in (*rest, *late):
             assert op.on_commit is not None
             op.on_commit(op)
         if tx.moved:

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.support.daemons import gateway
+from tests.support.daemons import Commits, gateway
 from tests.support.smsc import PEER, Submitted, labelled, peers, withhold
 
 SALE = "sale"
@@ -29,6 +29,27 @@ async def test_a_code_is_the_first_after_a_pause(autojump_clock: MockClock) -> N
         await trio.sleep(5)
         assert len(g.smsc.submits) == before
         await g.smsc.came(before + 1)
+        assert g.smsc.texts[before] == "code"
+
+
+async def test_a_code_stored_with_answers_has_the_first_of_their_slots(autojump_clock: MockClock) -> None:
+    commits = Commits()
+    async with gateway(run_sync=commits, carrier="window = 8", answer=withhold) as g:
+        app = await g.connect()
+        await app.submits(sales(100))
+        await g.settled()
+        before = len(g.smsc.submits)
+        assert before == 8
+        commits.hold()
+        await app.write(app.request("submit", {"to": "+12125559998", "text": SALE, "class": "marketing"})[1])
+        await g.settled()  # the writer is busy with that: what comes now is one burst
+        for submit in list(g.smsc.unanswered):
+            g.smsc.respond(submit)
+        await g.settled()
+        await app.write(app.request("submit", {"to": "+12125559999", "text": "code"})[1])
+        await g.settled()
+        commits.release()
+        await g.smsc.came(before + 8)
         assert g.smsc.texts[before] == "code"
 
 

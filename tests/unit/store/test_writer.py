@@ -71,7 +71,7 @@ async def test_what_comes_during_a_transaction_is_the_next(nursery: trio.Nursery
     await desk.close()
 
 
-async def test_callbacks_come_after_the_commit_in_the_order_of_the_operations(desk: Desk) -> None:
+async def test_callbacks_come_after_the_commit_in_the_order_of_the_operations_but_submits_first(desk: Desk) -> None:
     calls: list[tuple[str, int, bool]] = []
     ops = [InboundOp([single("x")]), SubmitOp([desk.new()]), InboundOp([single("y")])]
     for i, op in enumerate(ops):
@@ -81,7 +81,7 @@ async def test_callbacks_come_after_the_commit_in_the_order_of_the_operations(de
             lambda op, error: calls.append(("failed", 0, False)),
         )
     await desk.writer.flush()
-    assert calls == [("inbound", 0, False), ("submit", 1, False), ("inbound", 2, False)]
+    assert calls == [("submit", 1, False), ("inbound", 0, False), ("inbound", 2, False)]
 
 
 async def test_do_calls_back_before_it_returns_and_before_events(desk: Desk) -> None:
