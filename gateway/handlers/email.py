@@ -6,7 +6,6 @@ import random
 import smtplib
 import socket
 import ssl
-from email.message import EmailMessage
 from functools import partial
 from typing import ClassVar, Final
 
@@ -15,7 +14,7 @@ import trio
 from gateway.handlers.mail import compose
 from gateway.handlers.outcome import Outcome
 from gateway.handlers.pusher import MOST_WAITING, Pusher
-from gateway.handlers.smtp import LONGEST_REASON, Line, NotTakenError, Replies
+from gateway.handlers.smtp import LONGEST_REASON, Line, NotTakenError, Replies, Taken
 from gateway.handlers.trust import trusted
 from gateway.metrics import Metrics
 from gateway.model import Clock
@@ -28,14 +27,16 @@ KEPT: Final = 10.0
 patience (RFC 5321 §4.5.3.2.7 has five minutes)."""
 LEAVE: Final = 1.0
 """Seconds for the server to say goodbye."""
-_NOT_OURS: Final = ("DATA",)
-"""Steps whose answer is about the mail. At all others it is about us, or the server, and any mail would have it."""
+_SIZE: Final = (452, 552)
+"""What a server says to MAIL about the size of a mail (RFC 1870 §6.1). Its other refusals there, and all before, are of
+us: any mail would have them."""
 
 
 class Email(Pusher):
     """Mails the events of one feed. ``rng`` is for tests."""
 
     kind: ClassVar[str] = "email"
+    handler: Handler
 
     def __init__(
         self,
@@ -65,10 +66,9 @@ class Email(Pusher):
 
     async def deliver(self, delivery: Delivery, attempt: int) -> Outcome:
         """Hands the mail about an event to the server, for those who do not have it yet."""
-        mail = compose(delivery, self._smtp.sender, self.handler.email)
         had = self._had.get(delivery.id, ())
         left = tuple(one for one in self.handler.email if one not in had)
-        outcome, accepted = await self._hand_over(mail, left)
+        outcome, accepted = await self._hand_over(delivery, left)
         had += accepted
         if outcome.error is None or outcome.final or not had:
             self._had.pop(delivery.id, None)
@@ -85,7 +85,7 @@ class Email(Pusher):
 
     # --- one mail -----------------------------------------------------------------------------------------------------
 
-    async def _hand_over(self, mail: EmailMessage, recipients: tuple[str, ...]) -> tuple[Outcome, tuple[str, ...]]:
+    async def _hand_over(self, delivery: Delivery, to: tuple[str, ...]) -> tuple[Outcome, tuple[str, ...]]:
         if self._context is None and self._smtp.tls != "none":
             try:
                 self._context = trusted(self._smtp.tls_ca)
@@ -98,7 +98,7 @@ class Email(Pusher):
             with trio.move_on_after(self._smtp.timeout):
                 try:
                     taken = await trio.to_thread.run_sync(
-                        partial(line.send, self._smtp.sender, recipients, bytes(mail)),
+                        partial(self._send, line, delivery, to),
                         abandon_on_cancel=True,
                         limiter=self._limiter,
                     )
@@ -115,9 +115,14 @@ class Email(Pusher):
         if isinstance(trouble, NotTakenError):
             if line.usable:
                 self._keep(line)
-            about_the_mail = trouble.step in _NOT_OURS and trouble.code >= 500
-            return Outcome(trouble.code, str(trouble), trouble.step not in _NOT_OURS, final=about_the_mail), ()
+            about_the_mail = trouble.step == "DATA" or (trouble.step == "MAIL FROM" and trouble.code in _SIZE)
+            final = about_the_mail and trouble.code >= 500
+            return Outcome(trouble.code, str(trouble), down=not about_the_mail, final=final), ()
         return Outcome(None, f"{line.step}: {_words(trouble)}", down=True), ()
+
+    def _send(self, line: Line, delivery: Delivery, to: tuple[str, ...]) -> Taken:
+        """In a thread. There the mail is made as well: that takes longer than all else of a delivery."""
+        return line.send(self._smtp.sender, to, bytes(compose(delivery, self._smtp.sender, self.handler.email)))
 
     # --- connections --------------------------------------------------------------------------------------------------
 

@@ -90,6 +90,8 @@ def _remarks(event: dict[str, Any]) -> Iterator[str]:
         yield _DATA_ADDED.format(octets=len(event["data"]) // 2)
     if event.get("urgent"):
         yield "Urgent."
+    if event.get("owner"):
+        yield f"Owner of the number: {inert(str(event['owner']))}"
     for title, member in (("Tags", "tags"), ("Rules", "rules"), ("Flags", "flags")):
         if event.get(member):
             yield f"{title}: {inert(', '.join(map(str, event[member])))}"

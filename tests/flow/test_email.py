@@ -164,6 +164,7 @@ TROUBLE = {
     ),
     "421 to MAIL": ("MAIL", "421 4.3.2 going down", "MAIL FROM: 421 4.3.2 going down"),
     "451 to MAIL": ("MAIL", "451 4.3.0 later", "MAIL FROM: 451 4.3.0 later"),
+    "452 to MAIL": ("MAIL", "452 4.3.1 no room", "MAIL FROM: 452 4.3.1 no room"),
     "550 to MAIL": ("MAIL", "550 5.7.1 not from you", "MAIL FROM: 550 5.7.1 not from you"),
     "421 to RCPT": ("RCPT", "421 4.4.5 too many", "RCPT TO: 421 4.4.5 too many"),
     "450 to RCPT": ("RCPT", "450 4.2.0 greylisted", f"{DESK}: 450 4.2.0 greylisted"),
@@ -205,6 +206,7 @@ async def test_trouble_is_for_another_time_and_nothing_is_lost(nursery, smtpd, e
 REFUSED = {
     "550 to the recipient": ("RCPT", "550 5.1.1 no such user", f"{DESK}: 550 5.1.1 no such user"),
     "554 to the mail": ("END", "554 5.7.1 looks\x1b[31m bad", "DATA: 554 5.7.1 looks\\x1b[31m bad"),
+    "552 to its size": ("MAIL", "552 5.3.4 too big", "MAIL FROM: 552 5.3.4 too big"),
     "552 to the mail": ("DATA", "552 5.3.4 too big", "DATA: 552 5.3.4 too big"),
 }
 

@@ -120,6 +120,7 @@ REMARKS = [
     ({"complete": False, "parts": 3}, "Not the whole message, which has 3 segments."),
     ({"data": "00ff"}, "What came is attached octet for octet, 2 in all."),
     ({"urgent": True}, "Urgent."),
+    ({"owner": "Anna\nBell"}, "Owner of the number: Anna\\nBell"),
     ({"tags": ["sales", "vip"]}, "Tags: sales, vip"),
     ({"rules": ["night"]}, "Rules: night"),
     ({"flags": ["partial"]}, "Flags: partial"),
