@@ -258,7 +258,7 @@ class Daemon:
     async def _start_handler(self, name: str) -> None:
         assert self._nursery is not None
         handler = self.settings.handlers_by_name[name]
-        feed = await self.outbox.open(HANDLER, "", name, events=handler.events)
+        feed = await self.outbox.open(HANDLER, "", name, events=handler.takes)
         pusher: Pusher
         if handler.email:
             assert self.settings.smtp is not None  # the settings see to that
@@ -350,7 +350,7 @@ class Daemon:
         try:
             # Before anything names them, so that no event passes them by.
             for handler in new.handlers:
-                await self.outbox.open(HANDLER, "", handler.name, events=handler.events)
+                await self.outbox.open(HANDLER, "", handler.name, events=handler.takes)
         except StoreUnavailableError as error:
             _log.error("reload_failed", error=str(error))
             raise Refusal(error.reason, "nothing is changed", retry_after=5) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import pwd
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
@@ -56,7 +56,10 @@ def _user_id(value: Any) -> int:
 UserId = Annotated[int, BeforeValidator(_user_id), Form("user id or name")]
 
 
-_OF_WEBHOOKS = ("secret", "timeout", "allow_private")
+_OF_WEBHOOKS = ("secret", "events", "timeout", "allow_private")
+
+
+EventKind = Literal["inbound", "receipt", "peer.created"]
 
 
 class Handler(Section):
@@ -72,6 +75,10 @@ class Handler(Section):
     email: tuple[EmailAddress, ...] = Field(
         (), max_length=50, description="Addresses that messages go to, one mail each, by the server of `[smtp]`."
     )
+    events: Annotated[tuple[EventKind, ...], Field(min_length=1)] = Field(
+        ("inbound", "receipt"),
+        description="Kinds of events that a webhook takes; `peer.created` tells of a phone that never wrote before.",
+    )
     timeout: Seconds = Field(10, ge=0.1, le=30, description="Wait for a webhook's answer, from connecting to its end.")
     concurrency: int = Field(
         4,
@@ -79,6 +86,11 @@ class Handler(Section):
         le=256,
         description="Posts under way at the same time. For e-mail: connections to the mail server; one without it.",
     )
+    order: Literal["thread", "none"] = Field(
+        "thread",
+        description="thread: of one number and peer one event at a time, and none before an earlier one that failed.",
+    )
+    rate: float = Field(0, ge=0, le=10_000, description="Deliveries begun in a second, at most; 0 for no limit.")
     retry_min: Seconds = Field(
         5, ge=0.1, le=86_400, description="First wait after a failed delivery; doubles each time, with jitter."
     )
@@ -101,9 +113,9 @@ class Handler(Section):
         return self.concurrency if not self.email or "concurrency" in self.model_fields_set else 1
 
     @property
-    def events(self) -> frozenset[str]:
+    def takes(self) -> frozenset[str]:
         """The kinds of events that it takes: nobody wants a mail for each receipt."""
-        return frozenset({"inbound"}) if self.email else frozenset({"inbound", "receipt"})
+        return frozenset({"inbound"}) if self.email else frozenset(self.events)
 
     @property
     def host(self) -> str:

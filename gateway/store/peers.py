@@ -31,12 +31,17 @@ WRITTEN_TO: Final = Values(
 
 
 class PeerCreated(msgspec.Struct):
-    """Payload of a ``peer.created`` event: the stranger, and the inbound message by which it is known."""
+    """Payload of a ``peer.created`` event: the stranger, and the inbound message by which it is known.
+
+    What the settings say of the number is there only where they say something.
+    """
 
     at: str
     id: str
     number: str
     peer: str
+    number_meta: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    owner: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _encoder: Final = msgspec.json.Encoder()
@@ -63,4 +68,7 @@ def announce(tx: Tx, peer: str, number: str, message_id: int) -> None:
     streams = tx.streams.for_created(number)
     if streams:
         event = PeerCreated(at=rfc3339(tx.now), id=tx.id_text.format(message_id), number=number, peer=peer)
+        about = tx.streams.numbers.about.get(number)
+        if about is not None:
+            event.number_meta, event.owner = about.number_meta, about.owner
         tx.emit(streams, CREATED, message_id, _encoder.encode(event))

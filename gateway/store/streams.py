@@ -142,8 +142,7 @@ class Streams:
             for s in self._by_app.get(app, ())
             if "receipt" in s.events and (s.numbers is None or number in s.numbers)
         ]
-        handlers = [self._handler_ids[name] for name in self.handlers_of.get(number, ()) if name in self._handler_ids]
-        ids += [stream for stream in handlers if "receipt" in self.by_id[stream].events]
+        ids += self._handling("receipt", self.handlers_of.get(number, ()))
         found = tuple(ids)
         if len(cache) < AUDIENCES:
             cache[key] = found
@@ -160,22 +159,27 @@ class Streams:
         if known is not None:
             return known
         names = self.handlers_of.get(number, ()) if handlers is None else handlers
-        ids = [self._handler_ids[name] for name in names if name in self._handler_ids]
-        ids += self._subscribed("inbound", number)
+        ids = [*self._handling("inbound", names), *self._subscribed("inbound", number)]
         found = tuple(ids)
         if len(cache) < AUDIENCES:
             cache[key] = found
         return found
 
     def for_created(self, number: str) -> tuple[int, ...]:
-        """Who is told that a stranger wrote to ``number``: subscriptions that asked for it."""
+        """Who is told that a stranger wrote to ``number``: its handlers and subscriptions that ask for it."""
         cache = self._created_cache
         known = cache.get(number)
         if known is None:
-            known = tuple(self._subscribed("peer.created", number))
+            handlers = self._handling("peer.created", self.handlers_of.get(number, ()))
+            known = (*handlers, *self._subscribed("peer.created", number))
             if len(cache) < AUDIENCES:
                 cache[number] = known
         return known
+
+    def _handling(self, kind: str, names: tuple[str, ...]) -> list[int]:
+        """Of these handlers the streams of those that take events of this kind."""
+        found = [self._handler_ids[name] for name in names if name in self._handler_ids]
+        return [stream for stream in found if kind in self.by_id[stream].events]
 
     def _subscribed(self, kind: str, number: str) -> list[int]:
         """The subscriptions of apps that may see ``number``, as far as they take events of this kind of it."""

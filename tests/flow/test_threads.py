@@ -12,6 +12,7 @@ from gateway.store import conversation
 from tests.flow.test_socket_apps import APPS, connect
 from tests.support.apps import AppClient
 from tests.support.daemons import Gateway, gateway
+from tests.support.httpd import Server
 from tests.support.smsc import address, peers
 
 ANN, BOB, COY = peers(3)
@@ -226,6 +227,36 @@ async def test_what_is_wrong_is_named(autojump_clock: MockClock) -> None:
         ):
             error = await app.refused(method, **given)
             assert (error.reason, error.field) == (reason, field), (method, given)
+
+
+async def test_a_webhook_that_asks_for_strangers_is_told_of_them(nursery: trio.Nursery) -> None:
+    server = await nursery.start(Server().run)
+    webhook = f"""
+[[handlers]]
+name = "crm"
+webhook = "{server.url}"
+secret = "correct-horse-battery"
+allow_private = true
+concurrency = 1
+events = ["peer.created", "inbound"]
+[[numbers]]
+number = "{SECOND}"
+carrier = "acme"
+handlers = ["crm"]
+owner = "ann"
+"""
+    async with gateway(extra=webhook) as g:
+        await tell(g, BOB, "Not its number", FIRST)
+        await tell(g, ANN, "Hi", SECOND)
+        await tell(g, ANN, "Hi", SECOND)
+        await g.until(lambda: len(server.requests) == 3)
+    told = [request.json for request in server.requests]
+    assert [(t["type"], t["peer"], t["owner"]) for t in told] == [
+        ("peer.created", ANN, "ann"),
+        ("inbound", ANN, "ann"),
+        ("inbound", ANN, "ann"),
+    ]
+    assert told[0]["id"] == told[1]["id"]
 
 
 async def test_a_stranger_is_told_of_before_the_message(autojump_clock: MockClock) -> None:

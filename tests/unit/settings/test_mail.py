@@ -34,7 +34,7 @@ def test_what_goes_by_mail_and_what_by_webhook(config: Loader) -> None:
     settings = config(SMTP + DESK + HOOK)
     desk, crm = settings.handlers
     assert (desk.at_once, crm.at_once) == (1, 4)
-    assert (desk.events, crm.events) == ({"inbound"}, {"inbound", "receipt"})
+    assert (desk.takes, crm.takes) == ({"inbound"}, {"inbound", "receipt"})
     assert config(SMTP + DESK + "concurrency = 4").handlers[0].at_once == 4
 
 

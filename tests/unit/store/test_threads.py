@@ -161,15 +161,18 @@ async def test_who_was_written_to_before_is_no_stranger(desk: Desk) -> None:
 
 
 async def test_it_is_for_those_who_asked_and_may_see_the_number(desk: Desk) -> None:
-    desk.store.streams.configure({"all": None, "some": frozenset({SECOND}), "gone": frozenset()}, {NUMBER: ("crm",)})
-    await desk.open("crm", app="", kind="handler", events=ALL)
+    of_numbers = {NUMBER: ("crm", "mail"), SECOND: ("desk",)}
+    crm = await desk.open("crm", app="", kind="handler", events=ALL)
+    desk.store.streams.configure({"all": None, "some": frozenset({SECOND}), "gone": frozenset()}, of_numbers)
+    await desk.open("mail", app="", kind="handler", events=frozenset({"inbound"}))
+    await desk.open("desk", app="", kind="handler", events=ALL)
     asked = await desk.open(app="all", events=frozenset({"peer.created"}))
     await desk.open("receipts", app="all", events=frozenset({"inbound", "receipt"}))
     await desk.open("second", app="all", events=ALL, numbers=frozenset({SECOND}))
     await desk.open(app="some", events=ALL)
     await desk.open(app="gone", events=ALL)
     await tell(desk, (NUMBER, PEER))
-    assert [e.stream for e in desk.events if e.kind == "peer.created"] == [asked]
+    assert [e.stream for e in desk.events if e.kind == "peer.created"] == [crm, asked]
 
 
 async def test_a_sender_without_an_address_is_nobody(desk: Desk) -> None:
