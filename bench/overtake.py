@@ -3,9 +3,10 @@
     python -m bench.overtake [--backlog 1000000] [--codes 50] [--throughput 100,0] [--window 50] [--latency-ms 20]
 
 A backlog of marketing is accepted while no carrier is there; then the carrier comes, and one after the other codes are
-submitted. By the sink's log: how many segments of the backlog came in between the reply to a code and its submit_sm.
-`throughput`: of the carrier, in segments a second; 0 is as fast as the window goes. Ends with 1 when more than one
-segment was between: what was handed to the socket just before the code was stored cannot be passed.
+submitted. By the sink's log: how many segments of the backlog came in between the reply to a code and its submit_sm,
+and in how many pieces (what the sink read at once). `throughput`: of the carrier, in segments a second; 0 is as fast as
+the window goes. Ends with 1 when there was more than one piece: one may have been handed to the socket just before the
+code was stored, and is read just after its reply was.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ CODE = trace.Line("mt", "+12125550000", "+15551230001", "Your code is 424242 {ke
 
 @dataclass(frozen=True)
 class Result:
-    """``between``: for each code the segments of the backlog that came after its reply and before it."""
+    """``segments`` and ``pieces``: for each code what of the backlog came after its reply and before it."""
 
     throughput: int
     backlog: int
-    between: list[int]
+    segments: list[int]
+    pieces: list[int]
     p50_ms: float
     most_ms: float
     """From when a code was to be sent to its submit_sm at the sink."""
@@ -45,7 +47,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        return max(self.between) <= 1
+        return max(self.pieces) <= 1
 
 
 def run(throughput: int, backlog: int, codes: int, window: int, latency_ms: float, directory: Path) -> Result:
@@ -77,8 +79,11 @@ def run(throughput: int, backlog: int, codes: int, window: int, latency_ms: floa
     return _judge(load, submits, throughput, backlog)
 
 
-def between(replied: Mapping[str, float], came: Iterable[tuple[float, str | None]]) -> dict[str, int]:
-    """For each key how many others came after its reply and before it; ``came`` is (time, key) in the order of time."""
+def between(replied: Mapping[str, float], came: Iterable[tuple[float, str | None]]) -> dict[str, tuple[int, int]]:
+    """For each key how many others came after its reply and before it, and at how many times.
+
+    ``came`` is (time, key) in the order of time.
+    """
     first: dict[str, float] = {}
     others: list[float] = []
     for at, key in came:
@@ -86,7 +91,8 @@ def between(replied: Mapping[str, float], came: Iterable[tuple[float, str | None
             others.append(at)
         else:
             first.setdefault(key, at)
-    return {key: max(0, bisect_left(others, at) - bisect_left(others, replied[key])) for key, at in first.items()}
+    found = {key: others[bisect_left(others, replied[key]) : bisect_left(others, at)] for key, at in first.items()}
+    return {key: (len(times), len(set(times))) for key, times in found.items()}
 
 
 def _judge(load: Load, submits: Sequence[Submit], throughput: int, backlog: int) -> Result:
@@ -99,7 +105,8 @@ def _judge(load: Load, submits: Sequence[Submit], throughput: int, backlog: int)
     waits = Percentiles.of(at - load.intended[i] for i, at in codes.items())
     began, end = load.intended[0], max(codes.values())
     meanwhile = sum(began <= at <= end and key not in numbers for at, key in came)
-    return Result(throughput, backlog, list(passed_by.values()), waits.p50, waits.max, meanwhile / (end - began))
+    segments, pieces = ([pair[i] for pair in passed_by.values()] for i in (0, 1))
+    return Result(throughput, backlog, segments, pieces, waits.p50, waits.max, meanwhile / (end - began))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -132,7 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 1
             results.append(result)
             if not chosen.json:
-                counts = ", ".join(f"{n} before {result.between.count(n)}" for n in sorted(set(result.between)))
+                seen = sorted(zip(result.segments, result.pieces, strict=True))
+                counts = ", ".join(f"{n} in {p} before {seen.count((n, p))}" for n, p in sorted(set(seen)))
                 print(
                     f"throughput {throughput}: behind {result.backlog} of marketing at {result.a_second:.0f} a second: "
                     f"{counts} codes; p50 {result.p50_ms:.1f} ms, at most {result.most_ms:.1f} ms"
