@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from gateway.policy.decision import Facts, Last
-from gateway.policy.keywords import First, Hit, Keywords, first_word
+from gateway.policy.keywords import First, Keywords, first_word
 from gateway.policy.routing import country
 from gateway.policy.schedule import Opening
 from gateway.policy.words import WordList, fold
@@ -76,18 +76,10 @@ class Condition(NamedTuple):
     found: Callable[[Message], str]
 
 
-def conditions(rule: Rule, world: World) -> tuple[tuple[Condition, ...], Callable[[Message], Hit | None] | None]:
-    """The conditions that a rule has, in the order in which they are looked at; and how its keyword is found."""
-    made: list[Condition] = []
-    keywords: Keywords | None = None
-    for name in CONDITIONS:
-        value = getattr(rule, name)
-        if value is None or value in ((), {}):
-            continue
-        if name == "keywords":
-            keywords = Keywords(rule.keywords, rule.keyword_match)
-        made.append(_MADE[name](rule, world))
-    return tuple(made), (lambda message: keywords.find(message.first)) if keywords is not None else None
+def conditions(rule: Rule, world: World) -> tuple[Condition, ...]:
+    """The conditions that a rule has, in the order in which they are looked at."""
+    given = (name for name in CONDITIONS if getattr(rule, name) not in (None, (), {}))
+    return tuple(_MADE[name](rule, world) for name in given)
 
 
 # --- who --------------------------------------------------------------------------------------------------------------
@@ -200,12 +192,11 @@ def _length_max(rule: Rule, world: World) -> Condition:
 
 
 def _scripts(rule: Rule, world: World) -> Condition:
-    letter = pattern_of(r"\p{L}")
-    wanted = pattern_of("[" + "".join(f"\\p{{{script}}}" for script in rule.scripts) + "]")
+    wanted = pattern_of("[" + "".join(f"\\p{{{script}}}" for script in rule.scripts) + "]+")
 
     def count(m: Message) -> tuple[int, int]:
-        letters = letter.findall(m.octets)
-        return sum(wanted.search(one) is not None for one in letters), len(letters)
+        of_them = b"".join(wanted.findall(m.octets)).decode()
+        return sum(map(str.isalpha, of_them)), sum(map(str.isalpha, m.text))
 
     def holds(m: Message) -> bool:
         of_them, all_of_them = count(m)

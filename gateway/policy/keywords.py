@@ -60,6 +60,11 @@ class Keywords:
         # Of two that fit the longer one says more.
         self._prefixes = tuple(sorted(self._known, key=len, reverse=True)) if match == "prefix" else ()
 
+    @property
+    def exact(self) -> frozenset[str] | None:
+        """The folded words that the first one has to be one of; None where it may be longer."""
+        return frozenset(self._known) if not self._prefixes else None
+
     def find(self, first: First | None) -> Hit | None:
         """The keyword that a text begins with, and the rest of the text as its argument."""
         if first is None:

@@ -20,7 +20,7 @@ from gateway.policy.decision import (
     Tried,
     fill,
 )
-from gateway.policy.keywords import Hit
+from gateway.policy.keywords import Hit, Keywords
 from gateway.policy.schedule import Opening, openings
 from gateway.policy.words import WordList, urgent_words
 from gateway.settings.groups import Group
@@ -60,30 +60,28 @@ class RuleBook:
         world = World(phones, ready, WordList((*urgent_words(), *settings.urgency_words)))
         persons = _persons(settings.groups, ready)
         self.rules = tuple(_Ready(rule, world, persons) for rule in settings.rules)
-        named = {number for rule in settings.rules for number in rule.numbers}
-        self._anywhere = tuple(rule for rule in self.rules if not rule.rule.numbers)
+        self._anywhere = _Rules([rule for rule in self.rules if not rule.rule.numbers])
         self._by_number = {
-            number: tuple(r for r in self.rules if not r.rule.numbers or number in r.rule.numbers) for number in named
+            number: _Rules([one for one in self.rules if not one.rule.numbers or number in one.rule.numbers])
+            for number in {number for rule in settings.rules for number in rule.numbers}
         }
-        self._needs = {number: _needs(rules) for number, rules in self._by_number.items()}
-        self._needs_anywhere = _needs(self._anywhere)
 
     def concerns(self, number: str) -> bool:
         """Whether there is any rule that a message to a number could match."""
-        return bool(self._by_number.get(number, self._anywhere))
+        return bool(self._by_number.get(number, self._anywhere).all)
 
     def needs(self, number: str) -> Needs:
         """Which facts of the database messages to a number are decided by."""
-        return self._needs.get(number, self._needs_anywhere)
+        return self._by_number.get(number, self._anywhere).needs
 
     def decide(self, facts: Facts) -> Decision:
         """What becomes of a message: by the first rule that matches, and those behind it where that says so."""
         rules = self._by_number.get(facts.number, self._anywhere)
-        if not rules:
+        if not rules.all:
             return UNDECIDED
         message = Message(facts)
         matched: list[_Ready] = []
-        for rule in rules:
+        for rule in rules.of(message):
             if rule.matches(message):
                 matched.append(rule)
                 if rule.last:
@@ -101,15 +99,39 @@ class RuleBook:
         return tried
 
 
+class _Rules:
+    """The rules for a number in their order. Those that ask for a first word are looked up by it, however many."""
+
+    __slots__ = ("_by_word", "_others", "all", "needs")
+
+    def __init__(self, rules: list[_Ready]) -> None:
+        self.all = tuple(rules)
+        self.needs = _needs(rules)
+        self._others = tuple(one for one in rules if one.words is None)
+        self._by_word = {
+            word: tuple(one for one in rules if one.words is None or word in one.words)
+            for word in frozenset().union(*(one.words for one in rules if one.words is not None))
+        }
+
+    def of(self, message: Message) -> tuple[_Ready, ...]:
+        """Those that the first word of a message leaves."""
+        if not self._by_word:
+            return self.all
+        first = message.first
+        return self._by_word.get(first.folded, self._others) if first is not None else self._others
+
+
 class _Ready:
     """A rule, ready to be asked."""
 
-    __slots__ = ("_conditions", "_hit", "_holds", "_persons", "last", "rule")
+    __slots__ = ("_conditions", "_holds", "_keywords", "_persons", "last", "rule", "words")
 
     def __init__(self, rule: Rule, world: World, persons: Mapping[str, tuple[_Person, ...]]) -> None:
         self.rule = rule
         self.last = rule.then == "stop"
-        self._conditions, self._hit = conditions(rule, world)
+        self._conditions = conditions(rule, world)
+        self._keywords = Keywords(rule.keywords, rule.keyword_match) if rule.keywords else None
+        self.words = self._keywords.exact if self._keywords is not None else None
         # Which number it is was looked up before.
         self._holds = tuple(one.holds for one in self._conditions if one.name != "numbers")
         once = {
@@ -130,7 +152,7 @@ class _Ready:
 
     def hit(self, message: Message) -> Hit | None:
         """The keyword that it matched by."""
-        return self._hit(message) if self._hit is not None else None
+        return self._keywords.find(message.first) if self._keywords is not None else None
 
     def actions(self, message: Message, hit: Hit | None) -> Iterator[Action]:
         rule, facts = self.rule, message.facts
@@ -192,7 +214,7 @@ def _persons(groups: Mapping[str, Group], ready: Mapping[str, Opening]) -> dict[
     return found
 
 
-def _needs(rules: tuple[_Ready, ...]) -> Needs:
+def _needs(rules: list[_Ready]) -> Needs:
     all_of_them = [one.rule for one in rules]
     if not all_of_them:
         return NOTHING

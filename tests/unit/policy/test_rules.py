@@ -215,6 +215,25 @@ def test_the_first_that_matches_is_the_last_unless_it_says_so(rules: list[dict[s
     assert [one.rule for one in tried if one.failed is None] == matched
 
 
+@pytest.mark.parametrize("text", ["one two", "TWO", "three.", "onesie", "other", "", None])
+def test_what_is_looked_up_by_the_first_word_is_what_is_found_one_by_one(text: str | None) -> None:
+    given: list[dict[str, Any]] = [
+        {"keywords": ["one"], "then": "continue"},
+        {"contains": ["t"], "then": "continue"},
+        {"keywords": ["one", "two"], "numbers": [NUMBER], "then": "continue"},
+        {"keywords": ["one"], "keyword_match": "prefix", "then": "continue"},
+        {"keywords": ["three"], "numbers": ["12345"]},
+        {"keywords": ["two", "three"]},
+        {},
+    ]
+    made = book(*(rule(str(place), **one) for place, one in enumerate(given)))
+    for number in (NUMBER, "12345", "+1999"):
+        what = facts(text, number=number)
+        assert list(made.decide(what).matched) == [one.rule for one in made.explain(what) if one.failed is None]
+    assert made.decide(facts("one two")).matched == ("0", "1", "2", "3", "6")
+    assert made.decide(facts("Three", number="12345")).matched == ("1", "4")
+
+
 def test_without_a_match_nothing_is_decided() -> None:
     assert book(rule(keywords=["x"])).decide(facts()) is UNDECIDED
     assert book().decide(facts()) is UNDECIDED
