@@ -112,6 +112,11 @@ def test_whatever_comes_is_a_mail_with_these_headers_and_this_text(number: str, 
         assert shown == harmless
 
 
+def test_what_would_act_on_a_mail_program_is_shown_as_its_escape() -> None:
+    shown = text_of(read(octets(text="\x1b[2J a\u202egpj.exe \x00 \u2028 two\r\nlines\tשלום!\u200f")))
+    assert shown.startswith("\\x1b[2J a\\u202egpj.exe \\x00 \\u2028 two\nlines\tשלום!\u200f\n\n-- \n")
+
+
 REMARKS = [
     (
         {"complete": False, "parts": 3, "missing": [2]},
