@@ -386,6 +386,8 @@ class Daemon:
         for handler in new.handlers:
             if handler.name not in self.handlers:
                 await self._start_handler(handler.name)
+            else:
+                self.handlers[handler.name].probe()  # what was wrong with its receiver may have been mended
 
     async def _swap_carriers(self, old: Settings, new: Settings) -> list[str]:
         changed = [c.name for c in old.carriers if new.carriers_by_name.get(c.name) != c]

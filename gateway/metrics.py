@@ -307,6 +307,11 @@ class Metrics:
         self.sticky_evicted = Live(
             "smsgw_sticky_evicted", "Such pairs forgotten since there were too many.", (), counter=True
         )
+        self.handler_paused = Live(
+            "smsgw_handler_paused",
+            "1 while a handler's receiver refuses what it is sent: it is tried now and then.",
+            ("handler",),
+        )
         self.backlog = Live("smsgw_stream_backlog", "Events that wait for an app or handler.", ("kind", "name"))
         self.store_state = Live(
             "smsgw_store_healthy", "1 where the database takes writes, 0 where it refuses them.", ()

@@ -167,6 +167,7 @@ class Status:
                         "configured": webhook is not None,
                         "backlog": self._handler_backlog(feed),
                         "down": webhook.down if webhook is not None else False,
+                        "paused": webhook.paused if webhook is not None else False,
                         "dead": feed.dead,
                         "failures": webhook.failures if webhook is not None else 0,
                         "last_error": webhook.last_error if webhook is not None else None,
@@ -218,6 +219,7 @@ class Status:
             for outcome, count in c.outbinds.counts.items()
         ]
         m.backlog.read = self._backlogs
+        m.handler_paused.read = lambda: [((name,), float(one.paused)) for name, one in self._handlers.items()]
         m.store_state.read = lambda: [((), float(store.writer.healthy))]
         m.store_failures.read = lambda: [((), float(store.writer.stats.failures))]
         m.disk_full.read = lambda: [((), float(store.writer.disk_full))]

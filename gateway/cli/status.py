@@ -244,9 +244,11 @@ def _handlers(found: dict[str, Any]) -> Any:
     if not found["handlers"]:
         return None
     numbers = ("backlog", "dead", "failures")
-    made = table("handler", *numbers, "last error", right=numbers)
+    made = table("handler", "state", *numbers, "last error", right=numbers)
     for handler in found["handlers"]:
-        made.add_row(cell(handler["name"]), *(cell(handler[name]) for name in numbers), cell(handler["last_error"]))
+        state = next((word for word in ("paused", "down") if handler.get(word)), "up")
+        counts = (cell(handler[name]) for name in numbers)
+        made.add_row(cell(handler["name"]), state, *counts, cell(handler["last_error"]))
     return made
 
 

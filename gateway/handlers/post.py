@@ -36,6 +36,9 @@ KEEP_ALIVE: Final = 15.0
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _DOWN: Final = frozenset({429, 502, 503, 504})
 _SAYS_WHEN: Final = frozenset({429, 503})
+_LATER: Final = frozenset({408, 425, 429})
+"""Of the 4xx those that say no more than: not now (RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4)."""
+_GONE: Final = 410
 
 
 def sign(secret: bytes, event_id: str, timestamp: int, body: bytes) -> str:
@@ -149,7 +152,8 @@ class Poster:
         if 300 <= status < 400:
             return Outcome(status, f"status {status}: redirects are not followed")
         after = self._retry_after(response.headers.get("retry-after", "")) if status in _SAYS_WHEN else 0.0
-        return Outcome(status, f"status {status}", status in _DOWN, after)
+        refused = 400 <= status < 500 and status not in _LATER
+        return Outcome(status, f"status {status}", status in _DOWN, after, refused=refused, gone=status == _GONE)
 
     def _retry_after(self, value: str) -> float:
         """Seconds of a Retry-After header, given as seconds or as a date (RFC 9110 §10.2.3); 0 if it says nothing."""

@@ -86,6 +86,11 @@ class Handler(Section):
         le=256,
         description="Posts under way at the same time. For e-mail: connections to the mail server; one without it.",
     )
+    order: Literal["thread", "none"] = Field(
+        "thread",
+        description="thread: of one number and peer one event at a time, and none before an earlier one that failed.",
+    )
+    rate: float = Field(0, ge=0, le=10_000, description="Deliveries begun in a second, at most; 0 for no limit.")
     retry_min: Seconds = Field(
         5, ge=0.1, le=86_400, description="First wait after a failed delivery; doubles each time, with jitter."
     )

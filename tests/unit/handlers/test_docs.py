@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.handlers import addresses, pace, post, pusher
+from gateway.handlers import addresses, pace, post, pusher, turns
 from gateway.handlers.webhook import body
 from gateway.outbox import Delivery
 from gateway.settings import Handler
@@ -125,6 +125,11 @@ def test_the_figures_are_those_of_the_code() -> None:
         "`max_backlog` events (100,000)": default["max_backlog"] == 100_000,
         "At most 20,000 events": pusher.MOST_WAITING == 20_000,
         "(ten failures in a row)": pace.TRIP == 10,
+        "ten others of 4xx in a row": pace.TRIP == 10,
+        "every five minutes": pace.PAUSED_PROBE == 300,
+        "After five failures": turns.STRIKES == 5,
+        "at most 500 events": turns.HELD == 500,
+        "`order = \"thread\"`": default["order"] == "thread",
         "up to a minute": pace.LONGEST_PAUSE == 60,
         "up to 64 KiB of it are read, for a second at most": (post.ANSWER_OCTETS, post.ANSWER_WAIT) == (65_536, 1),
         "100.64.0.0/10": addresses.refusal("100.64.0.1") == "shared",
