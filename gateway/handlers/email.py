@@ -51,6 +51,7 @@ class Email(Pusher):
     ) -> None:
         super().__init__(handler, feed, outbox, metrics, clock, rng=rng)
         self._smtp = smtp
+        self._to = handler.email
         self._context: ssl.SSLContext | None = None
         self._kept: list[tuple[float, Line]] = []  # idle connections, the one used last at the end
         self._keeping = trio.Event()
@@ -67,7 +68,7 @@ class Email(Pusher):
     async def deliver(self, delivery: Delivery, attempt: int) -> Outcome:
         """Hands the mail about an event to the server, for those who do not have it yet."""
         had = self._had.get(delivery.id, ())
-        left = tuple(one for one in self.handler.email if one not in had)
+        left = tuple(one for one in self._to if one not in had)
         outcome, accepted = await self._hand_over(delivery, left)
         had += accepted
         if outcome.error is None or outcome.final or not had:
@@ -109,7 +110,7 @@ class Email(Pusher):
                 line.cut()  # its thread ends by itself, and closes
         if taken is not None:
             self._keep(line)
-            return _outcome(taken.refused, len(self.handler.email)), taken.accepted
+            return _outcome(taken.refused, len(self._to)), taken.accepted
         if trouble is None:
             return Outcome(None, f"no answer within {self._smtp.timeout:g} s ({line.step})", down=True), ()
         if isinstance(trouble, NotTakenError):
@@ -122,7 +123,7 @@ class Email(Pusher):
 
     def _send(self, line: Line, delivery: Delivery, to: tuple[str, ...]) -> Taken:
         """In a thread. There the mail is made as well: that takes longer than all else of a delivery."""
-        return line.send(self._smtp.sender, to, bytes(compose(delivery, self._smtp.sender, self.handler.email)))
+        return line.send(self._smtp.sender, to, bytes(compose(delivery, self._smtp.sender, self._to)))
 
     # --- connections --------------------------------------------------------------------------------------------------
 
