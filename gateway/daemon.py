@@ -22,6 +22,7 @@ from gateway.doors.methods import Methods
 from gateway.doors.metrics_page import MetricsPage
 from gateway.doors.socket import Listening, SocketServer, listen, remove
 from gateway.handlers.email import Email
+from gateway.handlers.own import Own
 from gateway.handlers.pusher import Pusher
 from gateway.handlers.webhook import Webhook
 from gateway.inbound import Inbound
@@ -34,6 +35,7 @@ from gateway.outbox import Outbox
 from gateway.sdnotify import Notifier
 from gateway.settings import Carrier as CarrierSettings
 from gateway.settings import ConfigError, Settings, load
+from gateway.settings.own import OWN_APP
 from gateway.status import Status
 from gateway.store.about import numbers_of
 from gateway.store.database import FileLock, StoreError
@@ -46,6 +48,9 @@ from gateway.store.writer import StoreUnavailableError
 _log = log.logger(component="daemon")
 
 ANSWERS_WAIT: Final = 5.0
+SECTIONS: Final = ("default_region", "store", "socket", "limits", "numbers", "routes", "apps", "handlers", "smtp")
+RULES: Final = ("rules", "schedules", "groups", "urgency_words")
+"""Sections that a reload takes over, as it names them."""
 DISK_LOOK: Final = 15
 """Seconds between two readings of what only the database knows, for the gauges."""
 
@@ -100,6 +105,7 @@ class Daemon:
             no_receipt_after=lambda: self.settings.limits.no_receipt_after,
             region=lambda: self.settings.default_region,
             owner_of=self._owner_of,
+            settings=lambda: self.settings,
             replies_within=lambda: self.settings.limits.replies_within,
         )
         self.server = SocketServer(self.methods, settings)
@@ -158,6 +164,8 @@ class Daemon:
         self.metrics.inbound.labels("other")
         for name in app_numbers:
             self.metrics.app(name)
+        if settings.rules:
+            self.metrics.app(OWN_APP)
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -198,6 +206,8 @@ class Daemon:
                 nursery.start_soon(self._second)
                 for handler in self.settings.handlers:
                     await self._start_handler(handler.name)
+                await self._open_own(self.settings)
+                await self._start_own()
                 for settings in self.settings.carriers:
                     await self._start_carrier(settings)
                 gc.collect()
@@ -266,6 +276,11 @@ class Daemon:
             pusher = Email(handler, smtp, feed, self.outbox, self.metrics, clock, rng=self._rng)
         else:
             pusher = Webhook(handler, feed, self.outbox, self.metrics, self.store.clock, rng=self._rng)
+        await self._serve_stream(pusher)
+
+    async def _serve_stream(self, pusher: Pusher) -> None:
+        assert self._nursery is not None
+        name = pusher.feed.info.name
         self.handlers[name] = pusher
         scope = self._handler_scopes[name] = trio.CancelScope()
 
@@ -274,6 +289,21 @@ class Daemon:
                 await pusher.run(task_status)
 
         await self._nursery.start(run)
+
+    async def _open_own(self, settings: Settings) -> None:
+        """Streams for what rules have us send, before anything is decided by these rules."""
+        if settings.rules:
+            for name in settings.own_handlers:
+                await self.outbox.open(HANDLER, "", name)
+
+    async def _start_own(self) -> None:
+        """What sends it; also what was left when there are no rules any more."""
+        for name, terms in self.settings.own_handlers.items():
+            info = self.store.streams.find(HANDLER, "", name)
+            if info is not None and name not in self.handlers:
+                feed, clock = self.outbox.feeds[info.id], self.store.clock
+                own = Own(terms, feed, self.outbox, self.metrics, clock, self.outbound.intake, rng=self._rng)
+                await self._serve_stream(own)
 
     # --- stopping -----------------------------------------------------------------------------------------------------
 
@@ -351,6 +381,7 @@ class Daemon:
             # Before anything names them, so that no event passes them by.
             for handler in new.handlers:
                 await self.outbox.open(HANDLER, "", handler.name, events=handler.takes)
+            await self._open_own(new)
         except StoreUnavailableError as error:
             _log.error("reload_failed", error=str(error))
             raise Refusal(error.reason, "nothing is changed", retry_after=5) from None
@@ -368,7 +399,7 @@ class Daemon:
         if old.log != new.log:
             log.configure(new.log)
             changed.append("log")
-        for section in ("default_region", "store", "socket", "limits", "numbers", "routes", "apps", "handlers", "smtp"):
+        for section in (*SECTIONS, *RULES):
             if getattr(old, section) != getattr(new, section):
                 changed.append(section)
         self._configure(new)
@@ -383,11 +414,16 @@ class Daemon:
             if new.handlers_by_name.get(handler.name) != handler or (handler.email and new.smtp != old.smtp):
                 self._handler_scopes.pop(handler.name).cancel()
                 self.handlers.pop(handler.name, None)
+        for name, terms in old.own_handlers.items():
+            if new.own_handlers[name] != terms and name in self.handlers:
+                self._handler_scopes.pop(name).cancel()
+                self.handlers.pop(name)
         for handler in new.handlers:
             if handler.name not in self.handlers:
                 await self._start_handler(handler.name)
             else:
                 self.handlers[handler.name].probe()  # what was wrong with its receiver may have been mended
+        await self._start_own()
 
     async def _swap_carriers(self, old: Settings, new: Settings) -> list[str]:
         changed = [c.name for c in old.carriers if new.carriers_by_name.get(c.name) != c]

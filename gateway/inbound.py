@@ -12,6 +12,7 @@ from gateway.carrier.carrier import Carrier
 from gateway.log import logger
 from gateway.metrics import Metrics
 from gateway.model import RECEIPT_STATES, STATE_WORDS
+from gateway.policy.rules import RuleBook
 from gateway.settings import Settings
 from gateway.smpp.constants import CommandStatus, Tag
 from gateway.smpp.pdu import DataSm, DataSmResp, DeliverSm, DeliverSmResp, Pdu, Tlv
@@ -21,6 +22,7 @@ from gateway.sms.reassembly import assemble, decode_text, read_part
 from gateway.store.arrivals import Ports, Tlvs, extra_of, hex_elements, ports_by
 from gateway.store.inbound import Arrival, InboundOp
 from gateway.store.receipts import ReceiptIn, ReceiptOp
+from gateway.store.ruled import Ruling
 from gateway.store.store import Store
 from gateway.store.writer import StoreUnavailableError
 
@@ -56,6 +58,9 @@ class Inbound:
         self._region = settings.default_region
         # Carriers write our numbers with and without + and with any TON: the digits say which it is.
         self._ours = {value.lstrip("+"): value for value in settings.numbers_by_value}
+        self._store.writer.base.ruling = ruling_of(settings)
+        for rule in settings.rules:
+            self._metrics.rules_matched.labels(rule.name)
 
     def arrived(self, bind: Bind, session: Session, pdus: list[tuple[int, DeliverSm | DataSm]]) -> None:
         """The PDUs of one read of a bind: one operation for receipts, one for messages."""
@@ -198,6 +203,20 @@ class Inbound:
         _log.warning("inbound_refused", bind=bind.name, count=len(answers), error=str(error))
         status = CommandStatus.ESME_RX_T_APPN
         bind.respond(session, [(sequence, pdu, status) for sequence, pdu in answers])
+
+
+def ruling_of(settings: Settings) -> Ruling | None:
+    """The rules as the store applies them; None: there are none, and nothing is asked."""
+    if not settings.rules:
+        return None
+    limits = settings.limits
+    return Ruling(
+        RuleBook(settings),
+        frozenset(settings.numbers_by_value),
+        reply_interval=int(limits.reply_interval * 1000),
+        reply_age=int(limits.reply_age * 1000),
+        forwards_per_hour=limits.forwards_per_hour,
+    )
 
 
 def _tlvs(tlvs: tuple[Tlv, ...], *, beside: bool) -> Tlvs | None:

@@ -17,11 +17,13 @@ from gateway.doors.events import EventParams, Events, EventsParams, ReplayParams
 from gateway.doors.lookup import HistoryParams, Lookup, MessageParams, SearchParams
 from gateway.doors.peers import PeerMergeParams, PeerParams, Peers, PeerSetParams, PeersImportParams, PeersParams
 from gateway.doors.replies import RepliesParams, ReplyReport
+from gateway.doors.rules import Rules, RulesParams
 from gateway.doors.threads import OwnerOf, ThreadParams, Threads, ThreadSetParams, ThreadsParams
 from gateway.outbound.explain import Asked
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.outbox import Outbox
+from gateway.settings import Settings
 from gateway.sms.preview import described
 from gateway.store.store import Store
 
@@ -67,6 +69,7 @@ class Methods:
         no_receipt_after: Callable[[], float],
         region: Callable[[], str | None],
         owner_of: OwnerOf,
+        settings: Callable[[], Settings],
         replies_within: Callable[[], float],
     ) -> None:
         self.store = store
@@ -82,6 +85,7 @@ class Methods:
         peers = Peers(store, lookup)
         report = ReplyReport(store, lookup, replies_within)
         told = Events(outbox)
+        ruled = Rules(store, settings)
         self.table: dict[str, tuple[type[msgspec.Struct], Method]] = {
             "message": (MessageParams, lookup.message),
             "messages": (SearchParams, lookup.messages),
@@ -100,6 +104,7 @@ class Methods:
             "replay": (ReplayParams, told.replay),
             "preview": (Submit, self.preview),
             "route": (Asked, self.route),
+            "rules": (RulesParams, ruled.rules),
             "cancel": (IdParams, acts.cancel),
             "status": (NoParams, self.status),
             "subscribe": (SubscribeParams, self.subscribe),

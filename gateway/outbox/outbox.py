@@ -205,15 +205,18 @@ class Outbox:
     def _bounds(self, info: StreamInfo) -> tuple[int, float]:
         """Most events, and their greatest age in seconds."""
         if info.kind == HANDLER:
-            handler = self._settings.handlers_by_name.get(info.name)
+            handler = self._settings.handlers_by_name.get(info.name) or self._settings.own_handlers.get(info.name)
             if handler is not None:
                 return handler.max_backlog, handler.dead_letter_after
         return self._settings.limits.subscription_backlog, self._settings.limits.subscription_age
 
+    def _served(self, handler: str) -> bool:
+        return handler in self._settings.handlers_by_name or handler in self._settings.own_handlers
+
     async def _sweep(self, feed: Feed) -> None:
         most, age = self._bounds(feed.info)
         oldest_kept = self.store.clock.now_ms() - int(age * 1000)
-        if feed.info.kind == HANDLER and feed.info.name not in self._settings.handlers_by_name:
+        if feed.info.kind == HANDLER and not self._served(feed.info.name):
             # Nobody tries them again; a handler that comes back in time still finds the others.
             tried = self.retries[feed.info.id].items()
             self.set_aside(feed, [seq for seq, (_, due, _) in tried if due and due < oldest_kept], 0, "no such handler")

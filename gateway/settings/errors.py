@@ -85,20 +85,43 @@ def model_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
+def named_section(annotation: Any) -> type[BaseModel] | None:
+    """The section that a table of named sections holds, as ``[schedules.NAME]``."""
+    if get_origin(annotation) is dict:
+        found = get_args(annotation)[1]
+        return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+    return None
+
+
 def holds_secret(annotation: Any) -> bool:
     """Whether a value of this annotation is, or contains, a secret."""
     return annotation is Secret or any(holds_secret(member) for member in get_args(annotation))
 
 
 def section_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
-    """The section that a path of keys and indexes leads to, or None."""
+    """The section that a path of keys, indexes and names leads to, or None."""
+    return _walk(model, path)[0]
+
+
+def leads_on(model: type[BaseModel], path: Path) -> bool:
+    """Whether more keys, or the names of sections, may follow a path."""
+    return _walk(model, path) != (None, None)
+
+
+def _walk(model: type[BaseModel], path: Path) -> tuple[type[BaseModel] | None, type[BaseModel] | None]:
+    """The section at the end of a path, and the one that each name behind it is of."""
     section: type[BaseModel] | None = model
+    named: type[BaseModel] | None = None
     for part in path:
+        if named is not None:
+            section, named = named, None  # the part is a name
+            continue
         if section is None or isinstance(part, int):
             continue
         field = section.model_fields.get(part)
         section = model_of(field.annotation) if field else None
-    return section
+        named = named_section(field.annotation) if field else None
+    return section, named
 
 
 def show(value: Any) -> str | None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.settings import env as environment
-from gateway.settings import numbercheck, profiles, references
+from gateway.settings import numbercheck, profiles, references, rulecheck
 from gateway.settings.errors import (
     ConfigError,
     Path,
@@ -22,6 +22,7 @@ from gateway.settings.errors import (
     expectation,
     holds_secret,
     key_path,
+    leads_on,
     nearest,
     section_at,
     show,
@@ -109,7 +110,7 @@ def _check(
     except ValidationError as error:
         problems += [_problem(details, place) for details in error.errors(include_url=False)]
     reported = {problem.key for problem in problems}
-    for finding in references.check(data):
+    for finding in (*references.check(data), *rulecheck.check(data)):
         if key_path(finding.path) not in reported:
             key = key_path(finding.path)
             problems.append(Problem(place(finding.path), key, finding.expected, finding.found, finding.nearest))
@@ -126,6 +127,8 @@ def _check(
 
 def _problem(details: ErrorDetails, place: Any) -> Problem:
     path = _known_path(details["loc"])
+    if path[-1:] == ("[key]",):  # what pydantic writes behind a name that is none
+        return Problem(place(path[:-1]), key_path(path[:-2]), expectation(details, None), show(details["input"]))
     key = path[-1] if path else ""
     section = section_at(Settings, path[:-1])
     field = section.model_fields.get(str(key)) if section else None
@@ -147,7 +150,7 @@ def _known_path(loc: tuple[str | int, ...]) -> Path:
     """pydantic adds the members of unions that it tried; only keys and indexes are of the file."""
     path: list[str | int] = []
     for part in loc:
-        if isinstance(part, str) and path and section_at(Settings, tuple(path)) is None:
+        if isinstance(part, str) and path and not leads_on(Settings, tuple(path)):
             break
         path.append(part)
     return tuple(path)
@@ -185,6 +188,7 @@ def _normalised(settings: Settings) -> Settings:
     def form(raw: str) -> str:
         return normalise_sender(raw, region).value
 
+    rules, groups = rulecheck.normalised(settings.rules, settings.groups, region)
     only = settings.carriers[0].name if len(settings.carriers) == 1 else None
     return settings.model_copy(
         update={
@@ -209,6 +213,8 @@ def _normalised(settings: Settings) -> Settings:
                 else app
                 for app in settings.apps
             ),
+            "rules": rules,
+            "groups": groups,
             "routes": tuple(
                 route.model_copy(update={"numbers": tuple(form(raw) for raw in route.numbers)})
                 for route in settings.routes

@@ -13,14 +13,19 @@ from pydantic import AfterValidator, Field
 from gateway.settings.base import Section
 from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
 from gateway.settings.carrier.versions import SMPP_3_3
+from gateway.settings.groups import Group
 from gateway.settings.mail import Smtp
 from gateway.settings.numbercheck import number_warnings
 from gateway.settings.numbers import Number
+from gateway.settings.own import OwnHandler, own_handlers
 from gateway.settings.routes import Route, route_warnings
 from gateway.settings.routing import SHORTEST_KEY, App, Handler
+from gateway.settings.rulecheck import rule_warnings
+from gateway.settings.rules import Rule, UrgencyWord
+from gateway.settings.schedules import Schedule
 from gateway.settings.secret import Secret
 from gateway.settings.service import Limits, Log, Metrics, Socket, Store
-from gateway.settings.types import Form, fail, is_local
+from gateway.settings.types import Form, Name, fail, is_local
 
 
 def _region(value: str) -> str:
@@ -37,6 +42,9 @@ class Settings(Section):
         description="Region that national numbers are read in, as ISO 3166 letters; without it only numbers "
         "with + and a country code are taken.",
     )
+    urgency_words: tuple[UrgencyWord, ...] = Field(
+        (), description="Words and phrases that are urgent beside those of the package, for rules with `urgency`."
+    )
     store: Store = Field(Store(), description=Store.__doc__)
     socket: Socket = Field(Socket(), description=Socket.__doc__)
     metrics: Metrics = Field(Metrics(), description=Metrics.__doc__)
@@ -50,6 +58,13 @@ class Settings(Section):
     carriers: tuple[Carrier, ...] = Field((), description=Carrier.__doc__)
     numbers: tuple[Number, ...] = Field((), description=Number.__doc__)
     routes: tuple[Route, ...] = Field((), description=Route.__doc__)
+    rules: tuple[Rule, ...] = Field((), description=Rule.__doc__)
+    schedules: Annotated[dict[Name, Schedule], Form("tables `[schedules.NAME]`")] = Field(
+        {}, description="Times that rules and members of groups refer to, by name."
+    )
+    groups: Annotated[dict[Name, Group], Form("tables `[groups.NAME]`")] = Field(
+        {}, description="People whom messages are forwarded to, by name."
+    )
     handlers: tuple[Handler, ...] = Field((), description=Handler.__doc__)
     smtp: Smtp | None = Field(None, description=Smtp.__doc__)
     apps: tuple[App, ...] = Field((), description=App.__doc__)
@@ -63,6 +78,11 @@ class Settings(Section):
         return {handler.name: handler for handler in self.handlers}
 
     @cached_property
+    def own_handlers(self) -> dict[str, OwnHandler]:
+        """What sends the messages of ours that follow from inbound ones, by stream."""
+        return own_handlers(self.limits)
+
+    @cached_property
     def numbers_by_value(self) -> dict[str, Number]:
         """By the normalised number, which is what `Number.number` holds after load()."""
         return {number.number: number for number in self.numbers}
@@ -73,6 +93,7 @@ class Settings(Section):
             *self._service_warnings(),
             *(warning for carrier in self.carriers for warning in _carrier_warnings(carrier)),
             *self._route_warnings(),
+            *rule_warnings(self.rules, self.groups, self.schedules, self.urgency_words),
             *number_warnings(self.numbers_by_value, datetime.now(UTC).date()),
             *(warning for handler in self.handlers for warning in _handler_warnings(handler)),
             *self._mail_warnings(),

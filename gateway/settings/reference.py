@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from gateway.settings.carrier import Carrier
-from gateway.settings.errors import model_of
+from gateway.settings.errors import model_of, named_section
 from gateway.settings.models import Settings
 from gateway.settings.profiles import OF_THE_ACCOUNT, packaged
 from gateway.settings.secret import Secret
@@ -51,16 +51,19 @@ def reference() -> str:
     top = {name: field for name, field in Settings.model_fields.items() if model_of(field.annotation) is None}
     parts = [_INTRODUCTION, "## Top of the file\n\n" + _HEAD + _rows(top)]
     for name, field in Settings.model_fields.items():
-        section = model_of(field.annotation)
+        named = named_section(field.annotation)
+        section = named or model_of(field.annotation)
         if section is None:
             continue
-        title = f"[[{name}]]" if get_origin(field.annotation) is tuple else f"[{name}]"
+        title = f"[[{name}]]" if get_origin(field.annotation) is tuple else f"[{name}{'.NAME' if named else ''}]"
         what = " ".join((section.__doc__ or "").split())
         parts.append(f"## `{title}`\n\n{what}\n\n{_HEAD}{_rows(section.model_fields)}")
         for key, member in section.model_fields.items():
             if (table := model_of(member.annotation)) is not None:
                 what = " ".join((table.__doc__ or "").split())
-                parts.append(f"### `{name}.{key}`\n\n{what}\n\n{_HEAD}{_rows(table.model_fields)}")
+                parts.append(
+                    f"### `{name}{'.NAME' if named else ''}.{key}`\n\n{what}\n\n{_HEAD}{_rows(table.model_fields)}"
+                )
         if name == "carriers":
             parts.append(_profiles())
     return "\n".join(parts)

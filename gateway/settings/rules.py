@@ -64,6 +64,12 @@ def _keyword(value: str) -> str:
     return value
 
 
+def _lettered(value: str) -> str:
+    if not any(unicodedata.category(char)[0] in "LN" for char in value):
+        raise fail("word", "a word, with letters or digits")
+    return value
+
+
 def _tag(value: str) -> str:
     if not value.isprintable() or value != value.strip():
         raise fail("tag", "a word that can be printed, without spaces around it")
@@ -87,6 +93,7 @@ def _forward(value: str) -> str:
 
 
 MessageText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+UrgencyWord = Annotated[str, StringConstraints(min_length=2, max_length=64), AfterValidator(_lettered), Form("word")]
 Keyword = Annotated[str, StringConstraints(max_length=40), AfterValidator(_keyword), Form("word")]
 Pattern = Annotated[
     str,

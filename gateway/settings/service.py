@@ -215,6 +215,32 @@ class Limits(Section):
         description="Long inbound messages that are remembered for an hour, so that late copies of their parts are "
         "known; beyond it the oldest are forgotten.",
     )
+    forwards_per_hour: int = Field(
+        120,
+        ge=1,
+        le=1_000_000,
+        description="Messages that rules forward from one number to one target in an hour; those beyond it are held "
+        "back, so that phones that forward to each other do not go round for ever.",
+    )
+    forward_age: Seconds = Field(
+        86_400,
+        ge=60,
+        le=172_800,
+        description="Age at which a forward that could not be taken in becomes a dead letter.",
+    )
+    reply_interval: Seconds = Field(
+        600,
+        ge=1,
+        le=7_776_000,
+        description="A sender gets one automatic reply of a number in this time.",
+    )
+    reply_age: Seconds = Field(
+        3600,
+        ge=60,
+        le=172_800,
+        description="Validity of an automatic reply, and the age at which one that could not be taken in becomes a "
+        "dead letter.",
+    )
     sticky_pairs: int = Field(
         50_000,
         ge=1,

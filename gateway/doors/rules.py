@@ -1,0 +1,70 @@
+"""``rules``: what the rules would make of an inbound message, and why. Nothing is stored or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gateway.doors.acts import operator
+from gateway.doors.lookup import moment
+from gateway.outbound.request import Refusal
+from gateway.policy.explained import explained
+from gateway.policy.rules import RuleBook
+from gateway.settings import Settings
+from gateway.sms.address import AddressError, normalise_sender
+from gateway.store.ends import rfc3339
+from gateway.store.ruled import facts_now
+from gateway.store.store import Store
+
+if TYPE_CHECKING:
+    from gateway.doors.connection import Connection
+
+
+class RulesParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``rules``: a message as it may come in; ``at`` is a time as in RFC 3339, None: now."""
+
+    from_: str = msgspec.field(name="from")
+    number: str | None = None
+    text: str | None = None
+    at: str | None = None
+
+
+class Rules:
+    """Answers by the rules that the daemon has, and by what its database knows of the peer."""
+
+    def __init__(self, store: Store, settings: Callable[[], Settings]) -> None:
+        self._store = store
+        self._settings = settings
+        self._book: tuple[Settings, RuleBook] | None = None
+
+    async def rules(self, connection: Connection, params: RulesParams) -> object:
+        """The rules that were tried, what did not match, and what would be done."""
+        operator(connection.app)
+        settings = self._settings()
+        if self._book is None or self._book[0] is not settings:
+            self._book = (settings, RuleBook(settings))
+        book = self._book[1]
+        if params.number is None and len(settings.numbers) != 1:
+            raise Refusal("invalid_params", "number is needed, as there is not just one", field="number")
+        number = settings.numbers[0].number if params.number is None else params.number
+        ours = settings.numbers_by_value.get(_address(number, "number", settings))
+        if ours is None:
+            raise Refusal("invalid_params", "number is none of ours", field="number")
+        peer = _address(params.from_, "from", settings)
+        at = moment(params.at, "at")
+        if at is None:
+            at = self._store.clock.now_ms()
+        facts = await self._store.reader.read(
+            partial(facts_now, book=book, number=ours.number, peer=peer, text=params.text, at=at)
+        )
+        return {"at": rfc3339(at), **explained(book, facts, ours.handlers)}
+
+
+def _address(raw: str, field: str, settings: Settings) -> str:
+    try:
+        return normalise_sender(raw, settings.default_region).value
+    except AddressError as error:
+        raise Refusal("invalid_params", error.detail, field=field) from None

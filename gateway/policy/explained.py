@@ -1,0 +1,80 @@
+"""A decision of the rules with its reasons, as commands and the socket tell it. Nothing is stored or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.policy.decision import Decision, Facts, Forward, Reply, fill
+from gateway.policy.routing import country
+from gateway.policy.rules import RuleBook
+from gateway.settings.rules import CONDITIONS, Rule
+
+
+def explained(book: RuleBook, facts: Facts, own: tuple[str, ...]) -> dict[str, Any]:
+    """The rules that were tried, why they did not match, and what would be done. ``own``: the number's handlers."""
+    decision = book.decide(facts)
+    given = {one.rule.name: one.rule for one in book.rules}
+    last = facts.last
+    return {
+        "number": facts.number,
+        "peer": facts.peer,
+        "country": country(facts.peer),
+        "known": facts.known,
+        "last": None if last is None else {"app": last.app, "class": last.klass, "meta": dict(last.meta)},
+        "last_age": None if last is None else round(max(facts.at_ms - last.at_ms, 0) / 1000, 3),
+        "counts": {str(span): count for span, count in sorted(facts.counts.items())},
+        "rules": [
+            {
+                "name": tried.rule,
+                "matched": tried.failed is None,
+                "conditions": conditions_of(given[tried.rule]),
+                "failed": tried.failed,
+                "wanted": tried.wanted,
+                "found": tried.found,
+            }
+            for tried in book.explain(facts)
+        ],
+        **_done(decision, facts, own),
+    }
+
+
+def conditions_of(rule: Rule) -> dict[str, Any]:
+    """The conditions that a rule has, as the configuration has them."""
+    return {name: getattr(rule, name) for name in CONDITIONS if getattr(rule, name) not in (None, (), {})}
+
+
+def _done(decision: Decision, facts: Facts, own: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "matched": list(decision.matched),
+        "handlers": list(own if decision.handlers is None else decision.handlers),
+        "handlers_of": "number" if decision.handlers is None else "rules",
+        "forward": list(_forwards(decision, facts)),
+        "reply": [
+            {"rule": action.rule, "text": action.text} for action in decision.actions if isinstance(action, Reply)
+        ],
+        "tags": list(decision.tags),
+        "urgent": decision.urgent,
+        "keyword": decision.keyword,
+        "argument": decision.argument,
+    }
+
+
+def _forwards(decision: Decision, facts: Facts) -> Iterator[dict[str, Any]]:
+    values = {
+        "peer": facts.peer,
+        "number": facts.number,
+        "text": facts.text,
+        "keyword": decision.keyword,
+        "argument": decision.argument,
+    }
+    for action in decision.actions:
+        if isinstance(action, Forward):
+            yield {
+                "rule": action.rule,
+                "mode": action.mode,
+                "to": [
+                    {"phone": one.phone, "name": one.name, "text": fill(action.note, values | {"name": one.name})}
+                    for one in action.targets
+                ],
+            }

@@ -1,0 +1,274 @@
+"""What does not fit together of rules, groups and schedules: errors, what `check` warns of, and numbers in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from gateway.settings.errors import Path, nearest, show
+from gateway.settings.groups import Group
+from gateway.settings.references import Finding
+from gateway.settings.rules import CONDITIONS, Rule
+from gateway.settings.schedules import Schedule
+from gateway.sms.address import AddressError, normalise, normalise_sender
+from gateway.sms.numbering import region_exists
+
+_CONDITIONS_BUT_NUMBERS: Final = tuple(name for name in CONDITIONS if name != "numbers")
+
+
+def check(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is wrong between rules, groups, schedules and the other sections, by the raw tables of a configuration."""
+    region = data.get("default_region")
+    if not (region is None or (isinstance(region, str) and region_exists(region))):
+        region = None  # reported by itself; what is national cannot be read then
+    ours = _ours(data, region)
+    rules = list(_tables(data.get("rules")))
+    groups = {name: list(_tables(group.get("members"))) for name, group in _named(data, "groups")}
+    schedules = [name for name, _ in _named(data, "schedules")]
+    yield from _groups(groups, schedules, ours, region)
+    yield from _unique(rules)
+    members = [member["name"] for of in groups.values() for _, member in of if isinstance(member.get("name"), str)]
+    known = {
+        "groups": (list(groups), "expected the name of one of [groups]"),
+        "schedules": (schedules, "expected the name of one of [schedules]"),
+        "not_schedules": (schedules, "expected the name of one of [schedules]"),
+        "handlers": (_names(data, "handlers"), "expected the name of one of [[handlers]]"),
+        "last_apps": ([*(_names(data, "apps") or ["local"]), "operator"], "expected the name of one of [[apps]]"),
+    }
+    for index, rule in rules:
+        for key, (names, expected) in known.items():
+            for place, name in enumerate(_list(rule, key)):
+                if isinstance(name, str) and name not in names:
+                    yield Finding(("rules", index, key, place), expected, show(name), nearest(name, names))
+                elif name in _list(rule, key)[:place]:
+                    yield Finding(("rules", index, key, place), "expected each of them once", show(name))
+        yield from _addresses(index, rule, ours, region)
+        yield from _forwards(index, rule, (*groups, *members), ours, region)
+    yield from _without_rest(data, rules, ours, region)
+
+
+def _addresses(index: int, rule: Mapping[str, Any], ours: Mapping[str, int], region: str | None) -> Iterator[Finding]:
+    for place, raw in enumerate(_list(rule, "numbers")):
+        value = _address(raw, region)
+        if value is not None and value not in ours:
+            path: Path = ("rules", index, "numbers", place)
+            yield Finding(path, "expected one of [[numbers]]", show(raw), nearest(str(raw), ours))
+    for place, raw in enumerate(_list(rule, "peers")):
+        if isinstance(raw, str) and raw and _address(raw, region) is None:
+            expected = f"expected a phone, a short code or a sender name ({_fault(raw, region)})"
+            yield Finding(("rules", index, "peers", place), expected, show(raw))
+
+
+def _forwards(
+    index: int, rule: Mapping[str, Any], names: tuple[str, ...], ours: Mapping[str, int], region: str | None
+) -> Iterator[Finding]:
+    targets = _list(rule, "forward")
+    for place, raw in enumerate(targets):
+        path: Path = ("rules", index, "forward", place)
+        if not isinstance(raw, str) or not raw:
+            continue
+        if raw in targets[:place]:
+            yield Finding(path, "expected each of them once", show(raw))
+        elif raw not in names:
+            if (phone := phone_of(raw, region)) is None:
+                expected = "expected a phone, or the name of one of [groups] or of a member of theirs"
+                yield Finding(path, expected, show(raw), nearest(raw, names))
+            elif phone in ours:
+                expected = f"expected a phone of somebody; numbers[{ours[phone]}] is this one, and it would go round"
+                yield Finding(path, expected, show(raw))
+
+
+def _groups(
+    groups: Mapping[str, list[tuple[int, Mapping[str, Any]]]],
+    schedules: list[str],
+    ours: Mapping[str, int],
+    region: str | None,
+) -> Iterator[Finding]:
+    phones: dict[str, str | None] = {}
+    for group, members in groups.items():
+        here: set[str] = set()
+        for index, member in members:
+            path: Path = ("groups", group, "members", index)
+            name, raw, schedule = member.get("name"), member.get("phone"), member.get("schedule")
+            phone = phone_of(raw, region)
+            if isinstance(raw, str) and raw and phone is None:
+                yield Finding((*path, "phone"), f"expected a phone ({_fault(raw, region)})", show(raw))
+            elif phone is not None and phone in ours:
+                expected = f"expected a phone of somebody; numbers[{ours[phone]}] is this one"
+                yield Finding((*path, "phone"), expected, show(raw))
+            if isinstance(schedule, str) and schedule not in schedules:
+                expected = "expected the name of one of [schedules]"
+                yield Finding((*path, "schedule"), expected, show(schedule), nearest(schedule, schedules))
+            if not isinstance(name, str):
+                continue
+            if name in groups:
+                yield Finding((*path, "name"), "expected another name than that of a group", show(name))
+            elif name in here:
+                yield Finding((*path, "name"), "expected each member once", show(name))
+            elif phones.setdefault(name, phone) != phone:
+                yield Finding(
+                    (*path, "name"), "expected a name of one person; another group has another phone", show(name)
+                )
+            here.add(name)
+
+
+def _unique(rules: list[tuple[int, Mapping[str, Any]]]) -> Iterator[Finding]:
+    seen: dict[str, int] = {}
+    for index, rule in rules:
+        name = rule.get("name")
+        if isinstance(name, str) and seen.setdefault(name, index) != index:
+            yield Finding(
+                ("rules", index, "name"), f"expected a name of its own; rules[{seen[name]}] has it", show(name)
+            )
+
+
+def _without_rest(
+    data: Mapping[str, Any], rules: list[tuple[int, Mapping[str, Any]]], ours: Mapping[str, int], region: str | None
+) -> Iterator[Finding]:
+    """Numbers with keywords, where a text without one of them would get nowhere."""
+    entries = dict(_tables(data.get("numbers")))
+    for value, index in ours.items():
+        named = [
+            (place, rule) for place, rule in rules if value in [_address(raw, region) for raw in _list(rule, "numbers")]
+        ]
+        asking = next((place for place, rule in named if rule.get("keywords")), None)
+        if asking is None or _list(entries[index], "handlers"):
+            continue
+        everywhere = [(place, rule) for place, rule in rules if not rule.get("numbers")]
+        if any(_unconditional(rule) for _, rule in named + everywhere):
+            continue
+        expected = (
+            f"expected handlers, or a rule for the rest: rules[{asking}] asks for keywords, and a text without one of "
+            "them would get nowhere"
+        )
+        yield Finding(("numbers", index), expected)
+
+
+def _unconditional(rule: Mapping[str, Any]) -> bool:
+    return all(rule.get(key) in (None, [], {}) for key in _CONDITIONS_BUT_NUMBERS)
+
+
+# --- the checked sections ---------------------------------------------------------------------------------------------
+
+
+def normalised(
+    rules: tuple[Rule, ...], groups: Mapping[str, Group], region: str | None
+) -> tuple[tuple[Rule, ...], dict[str, Group]]:
+    """Rules and groups with numbers and phones in the one form that messages carry. They were checked."""
+
+    def form(raw: str) -> str:
+        return normalise_sender(raw, region).value
+
+    names = {*groups, *(member.name for group in groups.values() for member in group.members)}
+    return tuple(
+        rule.model_copy(
+            update={
+                "numbers": tuple(map(form, rule.numbers)),
+                "peers": tuple(map(form, rule.peers)),
+                "forward": tuple(raw if raw in names else form(raw) for raw in rule.forward),
+            }
+        )
+        for rule in rules
+    ), {
+        name: group.model_copy(
+            update={
+                "members": tuple(member.model_copy(update={"phone": form(member.phone)}) for member in group.members)
+            }
+        )
+        for name, group in groups.items()
+    }
+
+
+def rule_warnings(
+    rules: tuple[Rule, ...],
+    groups: Mapping[str, Group],
+    schedules: Mapping[str, Schedule],
+    urgency_words: tuple[str, ...],
+) -> Iterator[str]:
+    """What is allowed and probably not meant, a sentence each."""
+    for place, rule in enumerate(rules):
+        where = f'rules "{rule.name}"'
+        earlier = next((one for one in rules[:place] if one.then == "stop" and _covers(one, rule)), None)
+        if earlier is not None:
+            yield f'{where}: never reached; rules "{earlier.name}" before it matches all that it would'
+        if rule.forward_mode != "all" and len(rule.forward) == 1 and rule.forward[0] not in groups:
+            yield f'{where}: forward_mode = "{rule.forward_mode}" with one person'
+        if rule.then == "continue" and place == len(rules) - 1:
+            yield f'{where}: then = "continue", and no rule is behind it'
+    used = {name for rule in rules for name in (*rule.schedules, *rule.not_schedules)}
+    used |= {member.schedule for group in groups.values() for member in group.members if member.schedule is not None}
+    yield from (f'schedules "{name}": neither a rule nor a member names it' for name in schedules if name not in used)
+    named = {name for rule in rules for name in (*rule.groups, *rule.forward)}
+    for name, group in groups.items():
+        if name not in named and not any(member.name in named for member in group.members):
+            yield f'groups "{name}": no rule names it'
+    if urgency_words and not any(rule.urgency is not None for rule in rules):
+        yield "urgency_words: no rule has urgency"
+
+
+def _covers(earlier: Rule, later: Rule) -> bool:
+    """Whether a rule has no condition, or only numbers that take in those of a later one."""
+    if any(getattr(earlier, name) not in (None, (), {}) for name in _CONDITIONS_BUT_NUMBERS):
+        return False
+    return not earlier.numbers or (bool(later.numbers) and set(later.numbers) <= set(earlier.numbers))
+
+
+# --- raw tables -------------------------------------------------------------------------------------------------------
+
+
+def _tables(entries: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    if isinstance(entries, list):
+        for index, entry in enumerate(entries):
+            if isinstance(entry, Mapping):
+                yield index, entry
+
+
+def _named(data: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    entries = data.get(section)
+    if isinstance(entries, Mapping):
+        for name, entry in entries.items():
+            if isinstance(entry, Mapping):
+                yield name, entry
+
+
+def _names(data: Mapping[str, Any], section: str) -> list[str]:
+    return [entry["name"] for _, entry in _tables(data.get(section)) if isinstance(entry.get("name"), str)]
+
+
+def _list(entry: Mapping[str, Any], key: str) -> list[Any]:
+    value = entry.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _ours(data: Mapping[str, Any], region: str | None) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for index, entry in _tables(data.get("numbers")):
+        if (value := _address(entry.get("number"), region)) is not None:
+            found.setdefault(value, index)
+    return found
+
+
+def _address(raw: Any, region: str | None) -> str | None:
+    return _read(normalise_sender, raw, region)
+
+
+def phone_of(raw: Any, region: str | None) -> str | None:
+    """The phone or short code that a text means to somebody in a region; None where it means none."""
+    return _read(normalise, raw, region)
+
+
+def _read(reader: Callable[[str, str | None], Any], raw: Any, region: str | None) -> str | None:
+    if not isinstance(raw, str) or not raw:
+        return None
+    try:
+        return str(reader(raw, region).value)
+    except AddressError:
+        return None
+
+
+def _fault(raw: str, region: str | None) -> str:
+    try:
+        normalise_sender(raw, region)
+    except AddressError as error:
+        return error.detail
+    return "a name has none"
