@@ -20,6 +20,7 @@ from tests.support.events import NUMBER, PEER, Events
 from tests.support.smtpd import Smtpd, cut, cut_within_data, endless, hang
 
 DESK = "desk@office.example"
+STRANGER = "+4915199999999"
 SENDER = "sms@gateway.example"
 PASSWORD = "marked-password"
 
@@ -90,7 +91,7 @@ async def test_four_messages_of_a_thread_are_one_conversation_and_others_are_oth
     email = await serve(nursery, events, by(smtpd))
     for text in ("one", "two", "three", "four"):
         await events.arrive(text)
-    await events.arrive("somebody else", peer="+4915199999999")
+    await events.arrive("somebody else", peer=STRANGER)
     await done(events, email)
     messages = [mail.message for mail in smtpd.mails]
     ids = [message["Message-ID"] for message in messages]
@@ -127,7 +128,8 @@ async def test_one_connection_serves_a_burst_in_order_and_is_closed_when_nobody_
 async def test_several_connections_where_they_are_asked_for(nursery, smtpd, events):
     smtpd.answers["END"] = [hang]
     email = await serve(nursery, events, by(smtpd), by_mail(concurrency=2))
-    await events.arrive(*"abc")  # whichever of the first two comes first is held up
+    for peer, text in enumerate("abc"):  # whichever of the first two comes first is held up
+        await events.arrive(text, peer=f"+4915199999{peer:03}")
     await smtpd.until(lambda: len(smtpd.mails) == 2)
     await events.until(lambda: email.feed.backlog == 1)
     assert smtpd.connections == 2
@@ -183,7 +185,8 @@ async def test_trouble_is_for_another_time_and_nothing_is_lost(nursery, smtpd, e
     step, answer, words = TROUBLE[name]
     smtpd.answers[step] = [answer]
     email = await serve(nursery, events, by(smtpd, timeout=1))
-    await events.arrive("hello", "and another")
+    await events.arrive("hello")
+    await events.arrive("and another", peer=STRANGER)
     await events.until(lambda: bool(email.failures))
     assert email.last_error is not None
     # What the system calls a connection that is gone differs with what of it was noticed first.
@@ -216,7 +219,8 @@ async def test_a_refusal_for_good_is_a_dead_letter_at_once_and_holds_up_nobody(n
     step, answer, words = REFUSED[name]
     smtpd.answers[step] = [answer]
     email = await serve(nursery, events, by(smtpd))
-    await events.arrive("unwanted", "wanted")
+    await events.arrive("unwanted")
+    await events.arrive("wanted", peer=STRANGER)
     await done(events, email)
     assert [mail.text.split("\n")[0] for mail in smtpd.mails] == ["wanted"]
     assert events.stored_retries(email.feed) == {1: (1, None, words)}
