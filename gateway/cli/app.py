@@ -16,6 +16,7 @@ from gateway.cli import (
     preview,
     report,
     route,
+    rules,
     send,
     service,
     simulate,
@@ -72,6 +73,7 @@ app.add_typer(carrier.carrier, name="carrier")
 app.command()(capture.capture)
 app.command()(status.reload)
 app.add_typer(route.route, name="route")
+app.add_typer(rules.rules, name="rules")
 app.add_typer(service.config, name="config")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gateway.cli import rules
 from gateway.cli.common import ConfigOption, JsonOption, load_settings
 from gateway.cli.errors import USAGE
 from gateway.cli.output import cell, console, emit, inert, printed, table
@@ -75,6 +76,7 @@ def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
         "carriers": [_carrier(carrier, settings) for carrier in settings.carriers],
         "numbers": [_number(number) for number in settings.numbers],
         "routes": [described(route) for route in settings.routes],
+        "rules": [rules.described(rule) for rule in settings.rules],
         "handlers": [
             {"name": handler.name, "webhook": handler.webhook, "email": handler.email} for handler in settings.handlers
         ],
@@ -270,6 +272,9 @@ def _show(settings: Settings, path: Path | None) -> None:
     if found["routes"]:
         console().print()
         printed(shown_routes(found["routes"]))
+    if found["rules"]:
+        console().print()
+        printed(rules.shown_rules(found["rules"]))
     apps = table("app", "known by", "numbers", "rights")
     for one in found["apps"]:
         known = [f"user {uid}" for uid in one["uid"]] + ["token"] * one["token"]

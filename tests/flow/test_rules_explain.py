@@ -1,0 +1,100 @@
+"""`rules` on the socket: what becomes of a message, by what the database knows; it agrees with what the rules do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+from gateway.smpp.pdu import DeliverSm
+from tests.support.apps import RpcError
+from tests.support.daemons import gateway, write_config
+from tests.support.smsc import address, peers
+
+NUMBER = "+15551230001"
+PEER, STRANGER = peers(2)
+
+RULES = """
+[[rules]]
+name = "join"
+keywords = ["JOIN"]
+tags = ["club"]
+[[rules]]
+name = "third"
+count_min = 3
+count_within = 3600
+tags = ["often"]
+[[rules]]
+name = "answer"
+last_within = 86400
+last_meta = { campaign = "spring" }
+tags = ["spring"]
+[[rules]]
+name = "new"
+known = false
+tags = ["new"]
+"""
+
+
+async def test_it_agrees_with_what_becomes_of_a_message(autojump_clock: MockClock) -> None:
+    async with gateway(extra=RULES) as g:
+        app = await g.connect()
+        await app.call("subscribe")
+        expected: list[list[str]] = []
+        for text in (b"hello", b"hello", b"Join!", b"hello", b"hello"):
+            said = await app.call("rules", **{"from": PEER, "text": text.decode()})
+            expected.append(said["matched"])
+            g.smsc.binds[0].deliver(DeliverSm(address(PEER), address(NUMBER), text))
+            await g.settled()
+        told = await app.notified(5)
+        assert [event.get("rules", []) for event in told] == expected
+        assert expected == [["new"], [], ["join"], ["third"], ["third"]]
+
+
+async def test_our_last_message_is_looked_up(autojump_clock: MockClock) -> None:
+    async with gateway(extra=RULES) as g:
+        app = await g.connect()
+        meta = {"campaign": "spring"}
+        await app.call("submit", **{"to": PEER, "text": "buy", "class": "marketing", "meta": meta})
+        await g.settled()
+        found = await app.call("rules", **{"from": PEER, "text": "yes"})
+        assert (found["matched"], found["tags"]) == (["answer"], ["spring"])
+        assert found["last"] == {"app": "local", "class": "marketing", "meta": meta}
+        assert 0 <= found["last_age"] < 60
+        assert (found["known"], found["counts"]) == (True, {"3600": 0})
+        other = await app.call("rules", **{"from": STRANGER, "text": "yes"})
+        assert (other["matched"], other["last"], other["known"]) == (["new"], None, False)
+        later = await app.call("rules", **{"from": PEER, "text": "yes", "at": "2099-01-01T00:00:00Z"})
+        assert later["matched"] == []
+        assert g.daemon.store.read_now(lambda con: con.execute("SELECT count(*) FROM inbound").fetchone()) == (0,)
+
+
+async def test_a_reload_changes_what_it_says(autojump_clock: MockClock) -> None:
+    async with gateway(extra=RULES) as g:
+        app = await g.connect()
+        asked = {"from": PEER, "text": "join"}
+        assert (await app.call("rules", **asked))["matched"] == ["join"]
+        write_config(g.directory, extra=RULES.replace("JOIN", "ENTER"))
+        await app.call("reload")
+        assert (await app.call("rules", **asked))["matched"] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"from": PEER, "number": "+15551239999"}, "number"),
+        ({"from": "a sender that is too long"}, "from"),
+        ({"from": PEER, "at": "noon"}, "at"),
+        ({"from": PEER, "at": "2026-01-01T00:00:00"}, "at"),
+        ({"text": "x"}, "from"),
+        ({"from": PEER, "txt": "x"}, "txt"),
+    ],
+)
+async def test_what_is_wrong_is_named(autojump_clock: MockClock, asked: dict[str, Any], field: str) -> None:
+    async with gateway(extra=RULES) as g:
+        app = await g.connect()
+        with pytest.raises(RpcError) as caught:
+            await app.call("rules", **asked)
+        assert caught.value.code == -32602
+        assert caught.value.data.get("field") == field
