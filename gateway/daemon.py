@@ -164,7 +164,7 @@ class Daemon:
         self.metrics.inbound.labels("other")
         for name in app_numbers:
             self.metrics.app(name)
-        if settings.rules:
+        if settings.sends_own:
             self.metrics.app(OWN_APP)
 
     # --- running ------------------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ class Daemon:
 
     async def _open_own(self, settings: Settings) -> None:
         """Streams for what rules have us send, before anything is decided by these rules."""
-        if settings.rules:
+        if settings.sends_own:
             for name in settings.own_handlers:
                 await self.outbox.open(HANDLER, "", name)
 

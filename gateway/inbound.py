@@ -206,8 +206,8 @@ class Inbound:
 
 
 def ruling_of(settings: Settings) -> Ruling | None:
-    """The rules as the store applies them; None: there are none, and nothing is asked."""
-    if not settings.rules:
+    """The rules as the store applies them; None: nothing that comes in makes us send anything, and nothing is asked."""
+    if not settings.sends_own:
         return None
     limits = settings.limits
     return Ruling(

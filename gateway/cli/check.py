@@ -168,6 +168,7 @@ def _number(number: Number) -> dict[str, Any]:
         "state": number.state,
         "held_until": None if number.held_until is None else number.held_until.isoformat(),
         "inbound_when_held": number.inbound_when_held,
+        "reply_when_held": number.reply_when_held,
     }
 
 
@@ -193,6 +194,8 @@ def _state(one: dict[str, Any]) -> str:
 def _goals(one: dict[str, Any], webhooks: dict[str, str]) -> str:
     if one["state"] == "released" or (one["state"] == "held" and one["inbound_when_held"] == "none"):
         return "nobody"
+    if one["state"] == "held" and one["inbound_when_held"] == "reply":
+        return "nobody, and is answered"
     return ", ".join(f"{name} ({webhooks[name]})" for name in one["handlers"]) or "subscriptions only"
 
 

@@ -27,7 +27,7 @@ from gateway.store.ruled import OwnMessage
 
 _log = logger(component="rules")
 
-OURS: Final = App(OWN_APP, None)
+OURS: Final = App(OWN_APP, None, replies=True)
 
 
 class Own(Pusher):

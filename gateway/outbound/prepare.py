@@ -203,7 +203,7 @@ class Preparer:
         number = self._sender(app, wanted)
         warning = None
         if number in self.sending.limited:
-            origin = self.sending.origin(number, klass, now_ms)
+            origin = self.sending.origin(number, klass, now_ms, reply=app.replies)
             if origin.reason is not None:
                 raise Refusal(origin.reason, origin.detail, field="from")
             number, warning = origin.number, origin.warning

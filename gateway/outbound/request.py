@@ -37,15 +37,27 @@ class Submit(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class App:
-    """An application as a door knows it: its rights. ``numbers`` None: all."""
+    """An application as a door knows it: its rights. ``numbers`` None: all.
 
-    __slots__ = ("admin", "binary", "name", "numbers")
+    ``replies``: it is the gateway itself, which answers what came in also from a number that is held.
+    """
 
-    def __init__(self, name: str, numbers: frozenset[str] | None, *, admin: bool = False, binary: bool = False) -> None:
+    __slots__ = ("admin", "binary", "name", "numbers", "replies")
+
+    def __init__(
+        self,
+        name: str,
+        numbers: frozenset[str] | None,
+        *,
+        admin: bool = False,
+        binary: bool = False,
+        replies: bool = False,
+    ) -> None:
         self.name = name
         self.numbers = numbers
         self.admin = admin
         self.binary = binary
+        self.replies = replies
 
 
 class Accepted(msgspec.Struct):

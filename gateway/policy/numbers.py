@@ -38,10 +38,13 @@ class Sending:
             value for value, number in numbers.items() if not {"sms_in", "from_short_codes"} <= number.able
         )
 
-    def origin(self, number: str, klass: MessageClass, now_ms: int) -> Origin:
-        """What sends a message of this class that is to go out from one of `limited`."""
+    def origin(self, number: str, klass: MessageClass, now_ms: int, *, reply: bool = False) -> Origin:
+        """What sends a message of this class that is to go out from one of `limited`.
+
+        ``reply``: an automatic one to what came in, which a number that is held still gives.
+        """
         ours = self._numbers[number]
-        refused = _refused(ours, now_ms)
+        refused = _refused(ours, now_ms, reply=reply)
         if refused is not None:
             return refused
         if ours.may_send(klass):
@@ -77,11 +80,11 @@ def _is_limited(number: Number) -> bool:
     return number.state != "active" or number.verification != "verified" or "sms_out" not in number.able
 
 
-def _refused(number: Number, now_ms: int) -> Origin | None:
+def _refused(number: Number, now_ms: int, *, reply: bool = False) -> Origin | None:
     value = number.number
     if is_released(number, now_ms):
         return Origin(value, "number_released", f"{value} is not ours any more")
-    if number.state == "held":
+    if number.state == "held" and not reply:
         until = f" until {number.held_until}" if number.held_until is not None else ""
         return Origin(value, "number_held", f"{value} was given up, and is held{until}")
     if "sms_out" not in number.able:
@@ -101,7 +104,7 @@ def unheard_since(number: Number) -> int | None:
     """Since when (ms since 1970) nobody is told of what comes in to a number; None where somebody is, for good."""
     if number.state == "active":
         return None
-    if number.state == "released" or number.inbound_when_held == "none":
+    if number.state == "released" or number.inbound_when_held != "handlers":
         return 0
     return held_until_ms(number)
 

@@ -78,6 +78,11 @@ class Settings(Section):
         return {handler.name: handler for handler in self.handlers}
 
     @cached_property
+    def sends_own(self) -> bool:
+        """Whether what comes in may have us send something of our own: by rules, or for a number that is held."""
+        return bool(self.rules) or any(n.state == "held" and n.inbound_when_held == "reply" for n in self.numbers)
+
+    @cached_property
     def own_handlers(self) -> dict[str, OwnHandler]:
         """What sends the messages of ours that follow from inbound ones, by stream."""
         return own_handlers(self.limits)

@@ -83,6 +83,8 @@ def _kind(number: Number) -> Iterator[str]:
 def _life(number: Number, today: date) -> Iterator[str]:
     if number.state != "held":
         return
+    if number.inbound_when_held == "reply" and "sms_out" not in number.able:
+        yield 'inbound_when_held = "reply", and capabilities without sms_out: it cannot reply'
     if number.held_until is None:
         yield f"held for good: three months from today would be held_until = {three_months_after(today)}"
     elif number.held_until < today:

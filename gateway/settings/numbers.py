@@ -18,7 +18,7 @@ from gateway.sms.kinds import NumberKind, country_of_number, kinds_of
 
 Capability = Literal["sms_in", "sms_out", "voice", "from_short_codes"]
 NumberState = Literal["active", "held", "released"]
-WhenHeld = Literal["handlers", "none"]
+WhenHeld = Literal["handlers", "reply", "none"]
 
 MAX_META: Final = 4096
 """Octets of a number's metadata, which goes along with each of its events."""
@@ -134,7 +134,11 @@ class Number(Section):
     )
     inbound_when_held: WhenHeld = Field(
         "handlers",
-        description="What comes in while it is held: as always (`handlers`), or stored, and nobody is told (`none`).",
+        description="What comes in while it is held: as always (`handlers`), or stored, and nobody is told (`none`), "
+        "or the same with an automatic reply to the sender (`reply`).",
+    )
+    reply_when_held: Annotated[str, StringConstraints(min_length=1, max_length=1000)] = Field(
+        "This number is not monitored.", description='The text of that reply (`inbound_when_held = "reply"`).'
     )
 
     @property

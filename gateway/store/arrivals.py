@@ -13,7 +13,7 @@ from gateway.sms.udh import InformationElement, ports_of
 from gateway.store.ends import rfc3339
 from gateway.store.hot import INSERT_INBOUND, Row
 from gateway.store.peers import announce, meet
-from gateway.store.ruled import Ruled, decide
+from gateway.store.ruled import Ruled, decide, unmonitored
 from gateway.store.threads import Touched
 from gateway.store.tx import Tx
 
@@ -248,20 +248,31 @@ def _with_rules(extra: Extra | None, ruled: Ruled) -> Extra | None:
 
 
 def _heard(tx: Tx, messages: list[Message]) -> list[Message]:
-    """Messages to numbers that somebody hears; the others are stored, and that is all."""
+    """Messages to numbers that somebody hears; the others are stored, and answered at the most."""
     heard: list[Message] = []
-    rows: list[Row] = []
+    unheard: list[Message] = []
     for m in messages:
-        if tx.streams.numbers.hears(m.number, tx.now):
-            heard.append(m)
-            continue
-        packed = _encoder.encode(m.extra).decode() if m.extra is not None else None
-        place = (tx.ids.next(), m.carrier, m.number, m.peer)
-        rows.append((*place, m.text, m.data, m.encoding, m.parts, int(m.complete), packed))
-    if rows:
-        INSERT_INBOUND.run(tx.con, rows)
-        tx.count("inbound_unmonitored", len(rows))
+        (heard if tx.streams.numbers.hears(m.number, tx.now) else unheard).append(m)
+    if unheard:
+        _keep_unheard(tx, unheard)
+        tx.count("inbound_unmonitored", len(unheard))
     return heard
+
+
+def _keep_unheard(tx: Tx, messages: list[Message]) -> None:
+    numbers, ruling = tx.streams.numbers, tx.ruling
+    texts = {i: text for i, m in enumerate(messages) if (text := numbers.answer(m.number, tx.now)) is not None}
+    replies = unmonitored(tx, ruling, messages, texts) if texts and ruling is not None else {}
+    rows: list[Row] = []
+    for i, m in enumerate(messages):
+        mid = tx.ids.next()
+        reply = replies.get(i)
+        extra = m.extra if reply is None else _with_rules(m.extra, reply)
+        packed = _encoder.encode(extra).decode() if extra is not None else None
+        rows.append((mid, m.carrier, m.number, m.peer, m.text, m.data, m.encoding, m.parts, int(m.complete), packed))
+        if reply is not None and ruling is not None:
+            reply.emit(tx, m, mid, ruling.reply_age / 1000)
+    INSERT_INBOUND.run(tx.con, rows)
 
 
 def extra_of(**given: object) -> Extra | None:

@@ -33,6 +33,8 @@ Pair = tuple[str, str]
 """Number and peer."""
 STREAMS: Final = {FORWARD: FORWARDS, REPLY: REPLIES}
 """The streams of what we send of our own accord, by the kind of their events."""
+NOT_MONITORED: Final = "@not_monitored"
+"""What replies for a number that is held, in the place of a rule's name; no rule can have this one."""
 MOST_COUNTED: Final = 1000
 """Messages of a sender in a span that are counted; more count as so many."""
 
@@ -157,6 +159,15 @@ def decide(tx: Tx, ruling: Ruling, messages: Sequence[Message], strangers: Colle
     found: dict[int, Ruled] = {}
     for i, facts in zip(places, _facts(tx, book, asked, strangers), strict=True):
         found[i] = Ruled(_decided(tx, book, facts))
+    _guard(tx, ruling, messages, found)
+    return found
+
+
+def unmonitored(tx: Tx, ruling: Ruling, messages: Sequence[Message], texts: Mapping[int, str]) -> Mapping[int, Ruled]:
+    """The automatic replies to messages that nobody hears, by the place of the message, as ``texts`` are."""
+    found: dict[int, Ruled] = {}
+    for place, text in texts.items():
+        found[place] = Ruled(Decision(actions=(Reply(NOT_MONITORED, text),), matched=(NOT_MONITORED,)))
     _guard(tx, ruling, messages, found)
     return found
 

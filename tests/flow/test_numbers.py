@@ -173,6 +173,29 @@ async def test_a_number_that_nobody_hears(autojump_clock: MockClock, lines: str)
         assert sample("smsgw_inbound_total", {"outcome": "unmonitored"}) == 1
 
 
+async def test_who_writes_to_a_held_number_is_answered_once(autojump_clock: MockClock) -> None:
+    """By a reload, without any rules; from that number, which sends nothing else; and nobody is told."""
+    lines = 'state = "held"\ninbound_when_held = "reply"\nreply_when_held = "Not here."'
+    async with gateway(apps=number('owner = "a"'), patience=20_000) as g:
+        app = await g.connect()
+        await app.call("subscribe")
+        await reloaded(g, app, 'owner = "a"', lines)
+        for text in ("one", "two"):
+            await told(g, text)
+        (reply,) = await g.smsc.came(1)
+        assert (reply.text, f"+{reply.pdu.source.addr}", reply.peer) == ("Not here.", OURS, PEER)
+        await trio.sleep(30)
+        assert len(g.smsc.submits) == 1
+        assert (app.of("inbound"), rows(g, "SELECT text FROM inbound ORDER BY id")) == ([], ["one", "two"])
+        assert (await app.refused("submit", to=PEER, text="x", **{"from": OURS})).reason == "number_held"
+        # Given back for good, it does not even reply.
+        await reloaded(g, app, 'state = "held"', 'state = "released"')
+        await trio.sleep(3600)
+        await told(g, "three")
+        await trio.sleep(30)
+        assert len(g.smsc.submits) == 1
+
+
 async def test_what_is_scheduled_from_a_number_that_is_given_up_ends(autojump_clock: MockClock, tmp_path: Path) -> None:
     """Checked again when it is due; what was queued already goes."""
     async with gateway(tmp_path, apps=number('owner = "a"')) as g:

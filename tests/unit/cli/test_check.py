@@ -86,6 +86,7 @@ def test_a_good_configuration_as_json(smsgw: Run, tmp_path: Path) -> None:
         "state": "active",
         "held_until": None,
         "inbound_when_held": "handlers",
+        "reply_when_held": "This number is not monitored.",
     }
     assert found["numbers"] == [
         {"number": "+12015550123", "throughput": 0, "handlers": ["crm"], **usual},

@@ -64,6 +64,21 @@ def test_origin(
     assert (found.warning is not None) == (number == TWO)
 
 
+@pytest.mark.parametrize(
+    ("ours", "reason"),
+    [
+        ({"state": "held"}, None),
+        ({"state": "held", "held_until": "2026-11-22"}, None),
+        ({"state": "held", "held_until": "2026-11-21"}, "number_released"),
+        ({"state": "released"}, "number_released"),
+        ({"state": "held", "capabilities": ["sms_in"]}, "number_cannot_send"),
+    ],
+)
+def test_a_held_number_still_replies(ours: dict[str, Any], reason: str | None) -> None:
+    table = sending({"number": ONE, **ours})
+    assert table.origin(ONE, "transactional", NOW, reply=True).reason == reason
+
+
 def test_numbers_that_may_do_everything_are_not_looked_at() -> None:
     table = sending({"number": ONE}, {"number": TWO, "owner": "a", "meta": {"a": "b"}}, {"number": CODE})
     assert (table.limited, table.deaf) == (set(), set())
@@ -119,6 +134,7 @@ def test_a_day_ends_at_midnight_in_utc() -> None:
         ({"state": "held"}, None),
         ({"state": "held", "held_until": "2026-11-22"}, NEXT_DAY),
         ({"state": "held", "inbound_when_held": "none"}, 0),
+        ({"state": "held", "inbound_when_held": "reply"}, 0),
         ({"state": "held", "held_until": "2026-11-22", "inbound_when_held": "none"}, 0),
         ({"state": "released"}, 0),
     ],

@@ -46,7 +46,7 @@ WRONG = [
     ("+15551230001", 'state = "gone"', "state", 'expected "active", "held" or "released", found "gone"'),
     ("+15551230001", 'state = "held"\nheld_until = "soon"', "held_until", "expected a day such as 2027-02-22"),
     ("+15551230001", "state = 'held'\nheld_until = 2027-02-22T05:00:00Z", "held_until", "expected a day such as"),
-    ("+15551230001", 'inbound_when_held = "drop"', "inbound_when_held", 'expected "handlers" or "none"'),
+    ("+15551230001", 'inbound_when_held = "drop"', "inbound_when_held", 'expected "handlers", "reply" or "none"'),
 ]  # fmt: skip
 
 
@@ -136,6 +136,9 @@ WARNINGS = [
     ("Acme", 'state = "held"', ["three months from today would be held_until = 2027-02-22"]),
     ("Acme", 'state = "held"\nheld_until = 2026-11-22', []),
     ("Acme", 'state = "held"\nheld_until = 2026-11-21', ["held until 2026-11-21, which is over"]),
+    ("+442079460123", 'state = "held"\nheld_until = 2027-01-01\ninbound_when_held = "reply"', []),
+    ("+442079460123", 'state = "held"\nheld_until = 2027-01-01\ninbound_when_held = "reply"\ncapabilities = ["sms_in"]',
+     ["it cannot reply"]),
     ("Acme", 'verification = "pending"', ["pending: marketing messages from it are refused"]),
     ("Acme", 'verification = "unverified"\nclasses_until_verified = []',
      ["unverified: transactional and direct and marketing messages from it are refused"]),
