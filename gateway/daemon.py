@@ -158,6 +158,7 @@ class Daemon:
             app_numbers,
             {value: number.handlers for value, number in settings.numbers_by_value.items()},
             numbers_of(settings),
+            frozenset(handler.name for handler in settings.handlers if handler.last),
         )
         for value in settings.numbers_by_value:
             self.metrics.inbound.labels(value)

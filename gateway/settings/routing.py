@@ -56,7 +56,7 @@ def _user_id(value: Any) -> int:
 UserId = Annotated[int, BeforeValidator(_user_id), Form("user id or name")]
 
 
-_OF_WEBHOOKS = ("secret", "events", "timeout", "allow_private")
+_OF_WEBHOOKS = ("secret", "events", "last", "timeout", "allow_private")
 
 
 EventKind = Literal["inbound", "receipt", "peer.created"]
@@ -78,6 +78,9 @@ class Handler(Section):
     events: Annotated[tuple[EventKind, ...], Field(min_length=1)] = Field(
         ("inbound", "receipt"),
         description="Kinds of events that a webhook takes; `peer.created` tells of a phone that never wrote before.",
+    )
+    last: bool = Field(
+        False, description="Inbound events have the last message that was sent from the number to the peer."
     )
     timeout: Seconds = Field(10, ge=0.1, le=30, description="Wait for a webhook's answer, from connecting to its end.")
     concurrency: int = Field(

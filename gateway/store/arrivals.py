@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -12,6 +12,7 @@ from gateway.sms.reassembly import InboundPart
 from gateway.sms.udh import InformationElement, ports_of
 from gateway.store.ends import rfc3339
 from gateway.store.hot import INSERT_INBOUND, Row
+from gateway.store.last import last_sent
 from gateway.store.peers import announce, meet
 from gateway.store.ruled import Ruled, decide, unmonitored
 from gateway.store.threads import Touched
@@ -50,11 +51,23 @@ class Extra(msgspec.Struct, omit_defaults=True):
     replied: bool = False
 
 
+class LastMessage(msgspec.Struct, frozen=True, gc=False):
+    """The last message that an application had us send to the peer from the number; ``age`` in seconds."""
+
+    id: str
+    ref: str | None
+    app: str
+    class_: str = msgspec.field(name="class")
+    meta: dict[str, Any]
+    at: str
+    age: float
+
+
 class InboundEvent(msgspec.Struct, omit_defaults=True):
     """Payload of an ``inbound`` event. ``data`` is hex, where there is no text or the text may not be all.
 
     The members of `Extra` are there only where they say something, those of `gateway.store.about.About` where the
-    settings do.
+    settings do, and ``last`` for handlers that ask for it.
     """
 
     at: str
@@ -81,6 +94,7 @@ class InboundEvent(msgspec.Struct, omit_defaults=True):
     replied: bool = False
     number_meta: dict[str, str] | UnsetType = UNSET
     owner: str | UnsetType = UNSET
+    last: LastMessage | UnsetType | None = UNSET
 
 
 class Arrival:
@@ -177,6 +191,7 @@ def keep(tx: Tx, messages: list[Message]) -> None:
     threads = Touched()
     ruling = tx.ruling
     ruled = decide(tx, ruling, messages, strangers) if ruling is not None else None
+    more: list[tuple[tuple[int, ...], int, InboundEvent]] = []  # for whom the last message of ours is looked up
     for place, m in enumerate(messages):
         mid = tx.ids.next()
         by_rules = ruled.get(place) if ruled else None
@@ -225,9 +240,38 @@ def keep(tx: Tx, messages: list[Message]) -> None:
         if numbers.about and (about := numbers.about.get(m.number)) is not None:
             event.number_meta = about.number_meta
             event.owner = about.owner
-        tx.emit(streams, "inbound", mid, _encoder.encode(event))
+        if tx.streams.told_last and (told := tx.streams.with_last(streams)):
+            more.append((told, mid, event))
+            streams = tuple([s for s in streams if s not in told])
+        if streams:
+            tx.emit(streams, "inbound", mid, _encoder.encode(event))
+    if more:
+        _tell_with_last(tx, more)
     INSERT_INBOUND.run(tx.con, rows)
     threads.write(tx)
+
+
+def _tell_with_last(tx: Tx, events: list[tuple[tuple[int, ...], int, InboundEvent]]) -> None:
+    """Tells those who asked for our last message to the sender: one statement for all of a burst.
+
+    The others are not told: it may be another application's.
+    """
+    found = last_sent(tx.con, [(event.number, event.peer) for _, _, event in events])
+    for streams, mid, event in events:
+        last = found.get((event.number, event.peer))
+        if last is None:
+            event.last = None
+        else:
+            event.last = LastMessage(
+                id=tx.id_text.format(last.id),
+                ref=last.ref,
+                app=last.app,
+                class_=last.klass,
+                meta=last.meta,
+                at=rfc3339(last.at),
+                age=max(0, tx.now - last.at) / 1000,
+            )
+        tx.emit(streams, "inbound", mid, _encoder.encode(event))
 
 
 def _with_rules(extra: Extra | None, ruled: Ruled) -> Extra | None:

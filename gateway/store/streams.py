@@ -47,6 +47,7 @@ class Streams:
         self.app_numbers: Mapping[str, frozenset[str] | None] = {}
         self.handlers_of: Mapping[str, tuple[str, ...]] = {}
         self.numbers: Numbers = NONE
+        self.told_last: frozenset[str] = frozenset()
         self._handler_ids: dict[str, int] = {}
         self._by_app: dict[str, list[StreamInfo]] = {}
         self._inbound_cache: dict[str | tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
@@ -105,11 +106,13 @@ class Streams:
         app_numbers: Mapping[str, frozenset[str] | None],
         handlers_of: Mapping[str, tuple[str, ...]],
         numbers: Numbers = NONE,
+        told_last: frozenset[str] = frozenset(),
     ) -> None:
-        """Takes over what the settings say."""
+        """Takes over what the settings say; ``told_last`` are the handlers whose events have our last message."""
         self.app_numbers = app_numbers
         self.handlers_of = handlers_of
         self.numbers = numbers
+        self.told_last = told_last
         self._forget()
 
     def _forget(self) -> None:
@@ -164,6 +167,11 @@ class Streams:
         if len(cache) < AUDIENCES:
             cache[key] = found
         return found
+
+    def with_last(self, streams: tuple[int, ...]) -> tuple[int, ...]:
+        """Of these those who are told what our last message to the sender was."""
+        names, by_id = self.told_last, self.by_id
+        return tuple([s for s in streams if by_id[s].kind == HANDLER and by_id[s].name in names])
 
     def for_created(self, number: str) -> tuple[int, ...]:
         """Who is told that a stranger wrote to ``number``: its handlers and subscriptions that ask for it."""

@@ -17,7 +17,7 @@ from gateway.handlers.webhook import body
 from gateway.outbox import Delivery, schema
 from gateway.smpp.constants import Tag
 from gateway.smpp.pdu import DeliverSm, Tlv
-from gateway.store.arrivals import InboundEvent, Ports
+from gateway.store.arrivals import InboundEvent, LastMessage, Ports
 from tests.support.daemons import gateway
 from tests.support.smsc import address
 
@@ -78,6 +78,9 @@ FULL = InboundEvent(
     replied=True,
     number_meta={"team": "west"},
     owner="ann",
+    last=LastMessage(
+        "019ca893-3bfa-7000-800a-04f6389bd581", None, "shop", "direct", {"a": [1]}, "2026-03-01T09:30:00.250Z", 1.5
+    ),
 )
 
 
@@ -104,6 +107,7 @@ def test_an_event_with_every_member_is_valid() -> None:
         ("ports", {"source": "x", "destination": 1}),
         ("tlvs", {"0x1400": None}),
         ("missing", ["2"]),
+        ("last", {"id": "x"}),
         ("type", "receipt"),
     ],
 )

@@ -18,6 +18,7 @@ from gateway.handlers import addresses, pace, post, pusher, turns
 from gateway.handlers.webhook import body
 from gateway.outbox import Delivery
 from gateway.settings import Handler
+from gateway.store.arrivals import LastMessage
 from gateway.store.ends import ReceiptEvent
 from gateway.store.inbound import InboundEvent
 
@@ -107,6 +108,13 @@ def test_the_example_is_what_would_be_posted() -> None:
     assert body(Delivery(3, 18, 0, "receipt", 0, payload, False)) == RECEIPT
 
 
+def test_the_example_of_the_last_message() -> None:
+    (example,) = re.findall(r'^\{"id":.*"age":.*$', TEXT, re.M)
+    last = msgspec.json.decode(example, type=LastMessage)
+    assert msgspec.json.encode(last).decode() == example
+    assert f"`{{{', '.join(json.dumps(name) for name in LastMessage.__struct_encode_fields__)}}}`" in TEXT
+
+
 def test_every_header_is_documented() -> None:
     table = re.findall(r"^\| `(Smsgw-[\w-]+)` \|", TEXT, re.M)
     assert table == [name for name in HEADERS if name.startswith("Smsgw-")]
@@ -129,7 +137,7 @@ def test_the_figures_are_those_of_the_code() -> None:
         "every five minutes": pace.PAUSED_PROBE == 300,
         "After five failures": turns.STRIKES == 5,
         "at most 500 events": turns.HELD == 500,
-        "`order = \"thread\"`": default["order"] == "thread",
+        '`order = "thread"`': default["order"] == "thread",
         "up to a minute": pace.LONGEST_PAUSE == 60,
         "up to 64 KiB of it are read, for a second at most": (post.ANSWER_OCTETS, post.ANSWER_WAIT) == (65_536, 1),
         "100.64.0.0/10": addresses.refusal("100.64.0.1") == "shared",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from gateway.store.ends import rfc3339
+from gateway.store.inbound import Arrival, InboundOp
 from gateway.store.last import LOOKED_THROUGH, SELECT_LAST, last_sent
 from gateway.store.submits import SubmitOp
 from tests.support.stores import NUMBER, PEER, Desk
@@ -55,3 +59,71 @@ async def test_one_statement_for_a_burst(desk: Desk) -> None:
     last_sent(desk.con, [(NUMBER, f"+1212555{i:04}") for i in range(256)])
     desk.con.set_trace_callback(None)
     assert len(executed) == 1
+
+
+# --- in events --------------------------------------------------------------------------------------------------------
+
+
+def arrival(desk: Desk, text: str, *, peer: str = PEER, number: str = NUMBER) -> Arrival:
+    return Arrival(
+        carrier="acme", number=number, peer=peer, at=desk.now, text=text, data=None, encoding="gsm7", extra=None
+    )
+
+
+async def test_a_handler_that_asks_for_it_is_told_and_nobody_else(desk: Desk) -> None:
+    """One statement for the burst; a subscription of another app is not told what this one sent."""
+    for_handlers = {NUMBER: ("crm", "plain"), OTHER_NUMBER: ("plain",)}
+    desk.store.streams.configure({"app": None}, for_handlers, told_last=frozenset({"crm"}))
+    crm = await desk.open("crm", kind="handler", app="")
+    plain = await desk.open("plain", kind="handler", app="")
+    own = await desk.open(app="app")
+    sent = await desk.submit(app="shop", klass=2, meta='{"campaign":"spring"}', ref="r-1")
+    at = desk.now
+    desk.now += 90_500
+    executed: list[str] = []
+    desk.con.set_trace_callback(executed.append)
+    await desk.do(
+        InboundOp(
+            [
+                arrival(desk, "yes"),
+                arrival(desk, "who?", peer=OTHER_PEER),
+                arrival(desk, "other", number=OTHER_NUMBER),
+                arrival(desk, "again"),
+            ]
+        )
+    )
+    desk.con.set_trace_callback(None)
+    assert len([sql for sql in executed if "JOIN message" in sql]) == 1
+    told: dict[int, list[dict]] = {crm: [], plain: [], own: []}
+    for event in desk.events:
+        told[event.stream].append(msgspec.json.decode(event.payload))
+    assert [e["text"] for e in told[crm]] == ["yes", "who?", "again"]
+    assert (
+        told[crm][0]["last"]
+        == told[crm][2]["last"]
+        == {
+            "id": desk.store.id_text.format(sent),
+            "ref": "r-1",
+            "app": "shop",
+            "class": "marketing",
+            "meta": {"campaign": "spring"},
+            "at": rfc3339(at),
+            "age": 90.5,
+        }
+    )
+    assert told[crm][1]["last"] is None
+    assert [e["text"] for e in told[plain]] == [e["text"] for e in told[own]] == ["yes", "who?", "other", "again"]
+    assert not any("last" in e for e in told[plain] + told[own])
+    assert [e.seq for e in desk.events if e.stream == crm] == [1, 2, 3]
+
+
+async def test_without_such_a_handler_nothing_is_asked(desk: Desk) -> None:
+    desk.store.streams.configure(
+        {"app": None}, {NUMBER: ("plain",), OTHER_NUMBER: ("crm",)}, told_last=frozenset({"crm"})
+    )
+    await desk.open("plain", kind="handler", app="")
+    executed: list[str] = []
+    desk.con.set_trace_callback(executed.append)
+    await desk.do(InboundOp([arrival(desk, "yes")]))
+    desk.con.set_trace_callback(None)
+    assert not any("JOIN message" in sql for sql in executed)
