@@ -149,6 +149,8 @@ class Email(Pusher):
             with trio.move_on_after(LEAVE):
                 await trio.to_thread.run_sync(line.quit, abandon_on_cancel=True, limiter=self._limiter)
                 left = True
+        except Exception:
+            self._log.exception("email_broke", handler=self.handler.name)  # nothing of it matters to a mail
         finally:
             if not left:
                 line.cut()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -269,6 +270,21 @@ async def test_a_name_that_is_none(nursery, smtpd, events):
     await events.arrive("hello")
     await events.until(lambda: bool(email.failures))
     assert email.last_error in ("connecting: host not found", "connecting: host lookup failed")
+
+
+async def test_an_address_that_does_not_answer_leaves_time_for_the_next(nursery, smtpd, events, monkeypatch):
+    """A name with an IPv6 address that leads nowhere, for instance."""
+    with socket.socket() as full, socket.socket() as filling:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        filling.connect(full.getsockname())  # what comes after it is not answered
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", one)) for one in (1, full.getsockname()[1])]
+        found.append((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", smtpd.port)))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        email = await serve(nursery, events, by(smtpd, timeout=1.5))
+        await events.arrive("hello")
+        await smtpd.until(lambda: len(smtpd.mails) == 1)
+        assert email.failures == 0
 
 
 async def test_a_kept_connection_that_the_server_closed_is_no_failure(nursery, smtpd, events):
