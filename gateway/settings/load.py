@@ -117,7 +117,7 @@ def _check(
     if settings is not None:
         problems += [Problem(place(path), key_path(path), what) for path, what in _shared(settings.apps)]
         problems += [Problem(place(path), key_path(path), what) for path, what in _regionless(settings)]
-        for finding in numbercheck.contradictions(settings.numbers, settings.default_region):
+        for finding in numbercheck.contradictions(settings.numbers, settings.default_region, settings.groups):
             key = key_path(finding.path)
             problems.append(Problem(place(finding.path), key, finding.expected, finding.found, finding.nearest))
     if problems or settings is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 from typing import Final, get_args
 
@@ -23,8 +23,8 @@ _FITTING: Final[dict[Kind, tuple[NumberKind, ...]]] = {
 }
 
 
-def contradictions(numbers: tuple[Number, ...], region: str | None) -> Iterator[Finding]:
-    """What cannot be, as the file has it. ``region`` is what national numbers are read in."""
+def contradictions(numbers: tuple[Number, ...], region: str | None, groups: Collection[str]) -> Iterator[Finding]:
+    """What cannot be, as the file has it. ``region`` is what national numbers are read in, ``groups`` are by name."""
     values: dict[str, int] = {}
     for index, number in enumerate(numbers):
         if (value := _normalised(number.number, region)) is not None:
@@ -36,6 +36,9 @@ def contradictions(numbers: tuple[Number, ...], region: str | None) -> Iterator[
             yield Finding(("numbers", index, "kind"), f"expected {_words(_FITTING[form])}", show(number.kind))
         if form == "alphanumeric" and number.capabilities and set(number.capabilities) != {"sms_out"}:
             yield Finding(("numbers", index, "capabilities"), "expected sms_out alone: nobody can text or call a name")
+        if number.group is not None and number.group not in groups:
+            near = nearest(number.group, groups)
+            yield Finding(("numbers", index, "group"), "expected the name of one of [groups]", show(number.group), near)
         if number.fallback is not None:
             other = _normalised(number.fallback, region)
             path = ("numbers", index, "fallback")

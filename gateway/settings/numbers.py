@@ -97,6 +97,11 @@ class Number(Section):
     owner: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_plain)] | None = Field(
         None, description="Whose number it is, by name; goes along in its events as `owner`."
     )
+    group: Name | None = Field(
+        None,
+        description="Name of one of `[groups]` whose members share it, in the place of an owner; goes along in its "
+        "events as `group`.",
+    )
     meta: Annotated[dict[str, str], BeforeValidator(_meta), Form("table: name = text")] = Field(
         {},
         description="What applications want to know of it; goes along in its inbound and receipt events as "
@@ -168,6 +173,8 @@ class Number(Section):
     def _consistent(self) -> Number:
         if self.held_until is not None and self.state != "held":
             raise fail("held_until", 'held_until only with state = "held"')
+        if self.owner is not None and self.group is not None:
+            raise fail("owner", "owner or group, not both: it is one person's, or shared")
         return self
 
 

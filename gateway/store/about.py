@@ -17,6 +17,7 @@ class About(msgspec.Struct, frozen=True):
 
     number_meta: dict[str, str] | UnsetType = UNSET
     owner: str | UnsetType = UNSET
+    group: str | UnsetType = UNSET
 
 
 class Numbers(NamedTuple):
@@ -50,8 +51,8 @@ def numbers_of(settings: Settings) -> Numbers:
     unheard = {}
     answers = {}
     for value, number in settings.numbers_by_value.items():
-        if number.meta or number.owner is not None:
-            about[value] = About(dict(number.meta) or UNSET, UNSET if number.owner is None else number.owner)
+        if number.meta or number.owner is not None or number.group is not None:
+            about[value] = About(dict(number.meta) or UNSET, number.owner or UNSET, number.group or UNSET)
         if (since := unheard_since(number)) is not None:
             unheard[value] = since
             if number.state == "held" and number.inbound_when_held == "reply":

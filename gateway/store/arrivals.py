@@ -94,6 +94,7 @@ class InboundEvent(msgspec.Struct, omit_defaults=True):
     replied: bool = False
     number_meta: dict[str, str] | UnsetType = UNSET
     owner: str | UnsetType = UNSET
+    group: str | UnsetType = UNSET
     last: LastMessage | UnsetType | None = UNSET
 
 
@@ -240,6 +241,7 @@ def keep(tx: Tx, messages: list[Message]) -> None:
         if numbers.about and (about := numbers.about.get(m.number)) is not None:
             event.number_meta = about.number_meta
             event.owner = about.owner
+            event.group = about.group
         if tx.streams.told_last and (told := tx.streams.with_last(streams)):
             more.append((told, mid, event))
             streams = tuple([s for s in streams if s not in told])

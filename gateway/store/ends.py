@@ -31,6 +31,7 @@ class ReceiptEvent(msgspec.Struct):
     meta: msgspec.Raw
     number_meta: dict[str, str] | UnsetType = UNSET
     owner: str | UnsetType = UNSET
+    group: str | UnsetType = UNSET
 
 
 _NULL = msgspec.Raw(b"null")
@@ -97,6 +98,7 @@ def announce(tx: Tx, facts: Facts, state: int, reason: str | None, error: str | 
     if about and (known := about.get(facts.number)) is not None:
         event.number_meta = known.number_meta
         event.owner = known.owner
+        event.group = known.group
     tx.emit(streams, "receipt", facts.id, _encoder.encode(event))
 
 

@@ -42,6 +42,7 @@ class PeerCreated(msgspec.Struct):
     peer: str
     number_meta: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
     owner: str | msgspec.UnsetType = msgspec.UNSET
+    group: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _encoder: Final = msgspec.json.Encoder()
@@ -70,5 +71,5 @@ def announce(tx: Tx, peer: str, number: str, message_id: int) -> None:
         event = PeerCreated(at=rfc3339(tx.now), id=tx.id_text.format(message_id), number=number, peer=peer)
         about = tx.streams.numbers.about.get(number)
         if about is not None:
-            event.number_meta, event.owner = about.number_meta, about.owner
+            event.number_meta, event.owner, event.group = about.number_meta, about.owner, about.group
         tx.emit(streams, CREATED, message_id, _encoder.encode(event))

@@ -78,6 +78,7 @@ FULL = InboundEvent(
     replied=True,
     number_meta={"team": "west"},
     owner="ann",
+    group="sales",
     last=LastMessage(
         "019ca893-3bfa-7000-800a-04f6389bd581", None, "shop", "direct", {"a": [1]}, "2026-03-01T09:30:00.250Z", 1.5
     ),

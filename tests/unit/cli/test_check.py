@@ -78,6 +78,7 @@ def test_a_good_configuration_as_json(smsgw: Run, tmp_path: Path) -> None:
         "carrier": "acme",
         "capabilities": ["from_short_codes", "sms_in", "sms_out"],
         "owner": None,
+        "group": None,
         "meta": {},
         "campaign_id": None,
         "verification": "verified",

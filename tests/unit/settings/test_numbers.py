@@ -63,6 +63,17 @@ def test_a_day_until_which_it_is_held_needs_that_state(problems: Failing) -> Non
     assert problem == 'smsgw.toml:7: numbers[0]: expected held_until only with state = "held"'
 
 
+def test_a_group_there_has_to_be(problems: Failing, config: Loader) -> None:
+    groups = '[groups.sales]\nmembers = [{ name = "Ann", phone = "+12125550177" }]\n'
+    (problem,) = problems(CARRIER + number("+15551230001", 'group = "sale"') + groups)
+    said = 'numbers[0].group: expected the name of one of [groups], found "sale"; did you mean sales?'
+    assert problem == f"smsgw.toml:9: {said}"
+    (problem,) = problems(CARRIER + number("+15551230001", 'group = "sales"\nowner = "Ann"') + groups)
+    assert problem == "smsgw.toml:7: numbers[0]: expected owner or group, not both: it is one person's, or shared"
+    (one,) = config(CARRIER + number("+15551230001", 'group = "sales"') + groups).numbers
+    assert (one.group, one.owner) == ("sales", None)
+
+
 def test_what_is_wrong_of_several_is_said_at_once(problems: Failing) -> None:
     found = problems(CARRIER + number("Acme", 'kind = "mobile"') + number("12345", 'fallback = "98765"'))
     assert [line.split(": ")[1] for line in found] == ["numbers[0].kind", "numbers[1].fallback"]

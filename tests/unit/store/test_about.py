@@ -57,12 +57,12 @@ def test_what_is_taken_from_the_settings() -> None:
 
 async def test_events_say_what_is_known_of_their_number(desk: Desk) -> None:
     await desk.open()
-    configure(desk, {NUMBER: About({"team": "north"}, "Anna"), OTHER: About(UNSET, "Bob")})
+    configure(desk, {NUMBER: About({"team": "north"}, "Anna"), OTHER: About(UNSET, UNSET, "sales")})
     await desk.do(InboundOp([single("1"), single("2", OTHER), single("3", "+15550000000")]))
     first, second, third = desk.told("inbound")
     assert (first["number_meta"], first["owner"]) == ({"team": "north"}, "Anna")
-    assert ("number_meta" in second, second["owner"]) == (False, "Bob")
-    assert not {"number_meta", "owner"} & third.keys()
+    assert ({"number_meta", "owner"} & second.keys(), second["group"]) == (set(), "sales")
+    assert not {"number_meta", "owner", "group"} & third.keys()
 
 
 async def test_receipts_say_it_too(desk: Desk) -> None:
