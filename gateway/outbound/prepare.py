@@ -76,6 +76,7 @@ class Preparer:
             for value, number in settings.numbers_by_value.items()
         }
         self.sending = Sending(settings)
+        self._limited, self._deaf = self.sending.limited, self.sending.deaf
         self._usual: dict[str, Options] = {
             carrier.name: USUAL if carrier.default_alphabet == "gsm7" else Options(alphabet=carrier.default_alphabet)
             for carrier in settings.carriers
@@ -98,7 +99,9 @@ class Preparer:
             peer = normalise(request.to, self._region).value
         except AddressError as error:
             raise Refusal("invalid_to", error.detail, field="to") from None
-        number, warning = self.origin(app, request.from_, request.class_, peer, now_ms)
+        number, warning = self._sender(app, request.from_), None
+        if number in self._limited or peer in self._deaf:
+            number, warning = self._may(app, number, request.class_, peer, now_ms)
         carrier = self._carrier_of[number]
         message_id = self._ids.next()
         chosen: Chosen | None = None
@@ -200,14 +203,16 @@ class Preparer:
         self, app: App, wanted: str | None, klass: MessageClass, peer: str, now_ms: int
     ) -> tuple[str, str | None]:
         """The number that a message goes out from, and a warning where it is not the one named. Raises Refusal."""
-        number = self._sender(app, wanted)
+        return self._may(app, self._sender(app, wanted), klass, peer, now_ms)
+
+    def _may(self, app: App, number: str, klass: MessageClass, peer: str, now_ms: int) -> tuple[str, str | None]:
         warning = None
-        if number in self.sending.limited:
+        if number in self._limited:
             origin = self.sending.origin(number, klass, now_ms, reply=app.replies)
             if origin.reason is not None:
                 raise Refusal(origin.reason, origin.detail, field="from")
             number, warning = origin.number, origin.warning
-        if peer in self.sending.deaf and (why := self.sending.unreachable(number, peer)) is not None:
+        if peer in self._deaf and (why := self.sending.unreachable(number, peer)) is not None:
             raise Refusal("no_sms_capability", why, field="to")
         return number, warning
 
