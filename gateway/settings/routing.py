@@ -33,6 +33,13 @@ def _webhook(value: str) -> str:
     if parts.fragment:
         raise fail("webhook", f"{expected}, without a fragment (#...)")
     check_host(parts.hostname)
+    import httpx  # which posts to it; slow to import, and only for who has webhooks
+
+    try:
+        httpx.URL(value)
+    except httpx.InvalidURL:
+        # Such as 0177.0.0.1, which is an address to some and a name to others.
+        raise fail("webhook", expected) from None
     return value
 
 

@@ -270,15 +270,55 @@ async def test_a_stop_within_a_post_loses_nothing(nursery, server, events):
     assert all(request.json["redelivered"] for request in again)
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "127.1", "[::ffff:127.0.0.1]"])
+INNER = {
+    "127.0.0.1": "loopback",
+    "localhost": "loopback",
+    "2130706433": "loopback",  # decimal
+    "0x7f000001": "loopback",
+    "017700000001": "loopback",  # octal
+    "0x7f.0.0.1": "loopback",
+    "127.1": "loopback",
+    "0": "unspecified",
+    "[::1]": "loopback",
+    "[::]": "unspecified",
+    "[::ffff:127.0.0.1]": "loopback",
+    "[::ffff:7f00:1]": "loopback",
+    "[64:ff9b::7f00:1]": "loopback",
+    "[2002:7f00:1::]": "6to4",
+    "169.254.169.254": "link-local",  # metadata of clouds
+    "2852039166": "link-local",
+    "[::ffff:169.254.169.254]": "link-local",
+    "[fd00:ec2::254]": "private",
+    "[fe80::1]": "link-local",
+    "10.0.0.1": "private",
+    "0xa000001": "private",
+    "192.168.257": "private",
+    "100.100.100.200": "shared",
+}
+"""Hosts as somebody writes them who wants to reach what is inside, and as what they are refused."""
+
+
+@pytest.mark.parametrize("host", INNER)
 async def test_no_inner_address_is_reached(nursery, server, events, host):
     webhook = await serve(nursery, events, handler(f"http://{host}:{server.port}/", retry_min=0.1, retry_max=1))
     await events.arrive("hello")
     await events.until(lambda: webhook.failures >= 2)
     assert webhook.last_error is not None
     assert webhook.last_error.startswith("address refused: ")
-    assert webhook.last_error.endswith(" is loopback")
+    assert webhook.last_error.endswith(f" is {INNER[host]}")
     assert server.connections == 0
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_leads_inside(nursery, server, events, status):
+    """Not even where the receiver itself may be inside."""
+    inside = await nursery.start(Server().run)
+    server.default = answer(status, f"Location: http://127.0.0.1:{inside.port}/admin\r\n")
+    webhook = await serve(nursery, events, quick(server))
+    await events.arrive("hello")
+    await events.until(lambda: webhook.failures >= 2)
+    assert webhook.last_error == f"status {status}: redirects are not followed"
+    assert inside.connections == 0
 
 
 async def test_no_secret_and_no_text_in_the_log(nursery, server, events):

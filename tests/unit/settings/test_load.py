@@ -167,6 +167,10 @@ CASES = [
         '[[handlers]]\nname = "crm"\nwebhook = "crm.example"\nsecret = "s"',
         'smsgw.toml:9: handlers[0].webhook: expected a web address as https://host/path, found "crm.example"',
     ),
+    (
+        '[[handlers]]\nname = "crm"\nwebhook = "http://0177.0.0.1/"\nsecret = "s"',
+        'smsgw.toml:9: handlers[0].webhook: expected a web address as https://host/path, found "http://0177.0.0.1/"',
+    ),
 ]
 
 
