@@ -56,10 +56,7 @@ def explain(
     app: AppOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Say what would become of an inbound message, and why. Nothing is stored or sent.
-
-    Guards against loops and floods are not asked: they are when a message comes.
-    """
+    """Say what would become of an inbound message, and why. Nothing is stored or sent."""
     try:
         when = moment(at) if at is not None else None
     except ValueError as error:
@@ -203,6 +200,9 @@ def _because(one: dict[str, Any]) -> str:
 
 def _outcome(found: dict[str, Any]) -> list[str]:
     said = []
+    if not found["heard"]:
+        answers = [f"reply: {one['text']}" for one in found["reply"]]
+        return ["nobody is told: the number is held or released", *answers]
     of = "of the number" if found["handlers_of"] == "number" else "by rule"
     said.append(f"handlers: {', '.join(found['handlers']) or 'none'} ({of})")
     for one in found["forward"]:
@@ -211,6 +211,7 @@ def _outcome(found: dict[str, Any]) -> list[str]:
         said.append(f"forward ({one['rule']}): {how.join(names)}")
         said.append(f"  {one['to'][0]['text']}")
     said += [f"reply ({one['rule']}): {one['text']}" for one in found["reply"]]
+    said += [f"held back: {one}" for one in found.get("held_back", [])]
     if found["keyword"] is not None:
         said.append(f"keyword: {found['keyword']}, argument: {found['argument'] or 'none'}")
     if found["tags"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,12 +12,13 @@ import msgspec
 from gateway.doors.acts import operator
 from gateway.doors.lookup import moment
 from gateway.outbound.request import Refusal
-from gateway.policy.explained import explained
+from gateway.policy.decision import Facts
+from gateway.policy.explained import explained, heard
 from gateway.policy.rules import RuleBook
 from gateway.settings import Settings
 from gateway.sms.address import AddressError, normalise_sender
 from gateway.store.ends import rfc3339
-from gateway.store.ruled import facts_now
+from gateway.store.ruled import facts_now, held_back_now
 from gateway.store.store import Store
 
 if TYPE_CHECKING:
@@ -57,10 +59,20 @@ class Rules:
         at = moment(params.at, "at")
         if at is None:
             at = self._store.clock.now_ms()
-        facts = await self._store.reader.read(
-            partial(facts_now, book=book, number=ours.number, peer=peer, text=params.text, at=at)
+        facts, held_back = await self._store.reader.read(
+            partial(_looked_up, settings, book, ours.number, peer, params.text, at)
         )
-        return {"at": rfc3339(at), **explained(book, facts, ours.handlers)}
+        if not heard(ours, at):
+            held_back = []
+        return {"at": rfc3339(at), **explained(book, facts, ours), "held_back": held_back}
+
+
+def _looked_up(
+    settings: Settings, book: RuleBook, number: str, peer: str, text: str | None, at: int, con: sqlite3.Connection
+) -> tuple[Facts, list[str]]:
+    facts = facts_now(con, book, number, peer, text, at)
+    interval = int(settings.limits.reply_interval * 1000)
+    return facts, held_back_now(con, book, facts, settings.numbers_by_value, interval)
 
 
 def _address(raw: str, field: str, settings: Settings) -> str:

@@ -103,7 +103,7 @@ def run(settings: Settings, book: RuleBook, cases: Cases) -> list[Result]:
         number = settings.numbers_by_value.get(facts.number)
         if number is None:
             raise CaseError(f"cases[{place}].number: {facts.number} is none of [[numbers]]")
-        found = explained(book, facts, number.handlers)
+        found = explained(book, facts, number)
         results.append(Result(case.name, _differences(case.expect, found), found))
     return results
 

@@ -18,7 +18,7 @@ from gateway.model import id_floor
 from gateway.policy.decision import UNDECIDED, Decision, Facts, Forward, Last, Needs, Reply, Target, fill
 from gateway.settings.own import FORWARDS, REPLIES
 from gateway.store.ends import rfc3339
-from gateway.store.guards import Change, not_now
+from gateway.store.guards import Change, Guards, not_now
 from gateway.store.hot import Values
 from gateway.store.last import FORWARD, REPLY, LastSent, last_sent
 from gateway.store.streams import HANDLER
@@ -199,6 +199,27 @@ def facts_now(con: sqlite3.Connection, book: RuleBook, number: str, peer: str, t
     return _fact(found, number, peer, text, at, complete=True, known=bool(known))
 
 
+def held_back_now(
+    con: sqlite3.Connection, book: RuleBook, facts: Facts, ours: Collection[str], reply_interval: int
+) -> list[str]:
+    """What the guards would hold back of such a message, in words, apart from the rate: only the writer has that.
+
+    ``reply_interval`` in ms.
+    """
+    change = Change(Guards())
+    pair = (facts.number, facts.peer)
+    said: dict[str, None] = {}
+    for action in book.decide(facts).actions:
+        if isinstance(action, Forward):
+            _, causes = change.targets(action, *pair, facts.at_ms, ours, MOST_COUNTED)
+            said |= {_in_words(FORWARD, action.rule, cause): None for cause in causes}
+        elif isinstance(action, Reply):
+            held = not_now(con, [pair], id_floor(facts.at_ms - reply_interval))
+            if (cause := change.answer(*pair, ours, held)) is not None:
+                said[_in_words(REPLY, action.rule, cause)] = None
+    return list(said)
+
+
 class _Asked:
     """What the database was asked for pairs (number, peer): our last messages, and counts by pair and span (s)."""
 
@@ -299,8 +320,12 @@ def _forward(tx: Tx, ruling: Ruling, change: Change, ruled: Ruled, m: Message, a
         _held(tx, ruled, FORWARD, action.rule, cause)
 
 
+def _in_words(kind: str, rule: str, cause: str) -> str:
+    return f"{rule}: {kind}: {_WORDS[cause]}"
+
+
 def _held(tx: Tx, ruled: Ruled, kind: str, rule: str, cause: str) -> None:
     tx.count(f"held:{kind}:{cause}")
-    said = f"{rule}: {kind}: {_WORDS[cause]}"
+    said = _in_words(kind, rule, cause)
     if said not in ruled.held_back:
         ruled.held_back.append(said)

@@ -70,6 +70,38 @@ async def test_our_last_message_is_looked_up(autojump_clock: MockClock) -> None:
         assert g.daemon.store.read_now(lambda con: con.execute("SELECT count(*) FROM inbound").fetchone()) == (0,)
 
 
+async def test_what_would_be_held_back(autojump_clock: MockClock) -> None:
+    rules = f"""
+[[rules]]
+name = "both"
+reply = "We are closed."
+forward = ["{STRANGER}", "{peers(3)[2]}"]
+"""
+    async with gateway(extra=rules) as g:
+        app = await g.connect()
+        await app.call("subscribe")
+
+        seen = 0
+
+        async def held_back(peer: str) -> list[str]:
+            said: list[str] = (await app.call("rules", **{"from": peer, "text": "x"}))["held_back"]
+            g.smsc.binds[0].deliver(DeliverSm(address(peer), address(NUMBER), b"x"))
+            await g.settled()
+            nonlocal seen
+            seen += 1
+            event = (await app.notified(seen))[-1]
+            assert event.get("held_back", []) == said, "it is what becomes of a message"
+            return said
+
+        assert await held_back(PEER) == []
+        assert await held_back(PEER) == ["both: reply: the sender was answered a short while ago"]
+        assert await held_back(STRANGER) == ["both: forward: it would go back to the sender"]
+        assert await held_back(NUMBER) == [
+            "both: forward: the sender or the target is one of our own numbers",
+            "both: reply: the sender or the target is one of our own numbers",
+        ]
+
+
 async def test_a_reload_changes_what_it_says(autojump_clock: MockClock) -> None:
     async with gateway(extra=RULES) as g:
         app = await g.connect()

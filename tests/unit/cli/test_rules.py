@@ -129,6 +129,39 @@ def test_the_daemon_is_asked(smsgw: Run, tmp_path: Path, config: str) -> None:
     assert fake.requests[1]["params"] == {"from": PEER}
 
 
+@pytest.mark.parametrize(("at", "told"), [("2026-12-25T10:00:00Z", True), ("2027-02-01T00:00:00Z", False)])
+def test_a_number_that_was_given_up_has_nobody_told(
+    smsgw: Run, tmp_path: Path, config: str, at: str, told: bool
+) -> None:
+    held = CONFIG.replace('handlers = ["crm"]\n', 'handlers = ["crm"]\nstate = "held"\nheld_until = 2027-01-31\n', 1)
+    Path(config).write_text(held)
+    (found,) = explain(smsgw, config, "--text", "join", "--at", at, "--json").lines
+    assert (found["heard"], found["matched"]) == (told, ["join"] if told else [])
+    assert found["handlers"] == (["crm"] if told else [])
+    assert ("nobody is told" in explain(smsgw, config, "--text", "join", "--at", at).out) is not told
+
+
+def test_a_number_that_is_held_may_answer_by_itself(smsgw: Run, config: str) -> None:
+    more = (
+        'state = "held"\nheld_until = 2027-01-31\ninbound_when_held = "reply"\nreply_when_held = "Nobody reads this."\n'
+    )
+    Path(config).write_text(CONFIG.replace('handlers = ["crm"]\n', more, 1))
+    ran = explain(smsgw, config, "--text", "join", "--at", "2026-12-25T10:00:00Z")
+    assert ran.out.splitlines()[-2:] == [
+        "nobody is told: the number is held or released",
+        "reply: Nobody reads this.",
+    ]
+    assert "reply" not in explain(smsgw, config, "--text", "join", "--at", "2027-02-01T00:00:00Z").out
+
+
+def test_what_the_daemon_would_hold_back_is_shown(smsgw: Run, tmp_path: Path, config: str) -> None:
+    (found,) = explain(smsgw, config, "--text", "join", "--at", "2026-12-25T10:00:00Z", "--json").lines
+    found["held_back"] = ["join: reply: the sender was answered a short while ago"]
+    with FakeDaemon(tmp_path / "s", lambda request: [result(request, found)]):
+        ran = smsgw("rules", "explain", "--from", PEER, "--socket", str(tmp_path / "s"))
+    assert "reply (join): Hi \nheld back: join: reply: the sender was answered" in ran.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
