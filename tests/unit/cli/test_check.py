@@ -282,7 +282,7 @@ def test_authorities_of_the_mail_server_that_are_none(smsgw: Run, tmp_path: Path
     assert [one["key"] for one in ran.lines[0]["problems"]] == ["smtp.tls_ca"]
 
 
-@pytest.mark.parametrize("name", ["minimal", "two-carriers", "webhook"])
+@pytest.mark.parametrize("name", ["minimal", "two-carriers", "webhook", "email"])
 def test_the_examples_are_read(smsgw: Run, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = Path(__file__).parents[3] / "config" / "examples"
     ran = smsgw("check", "--json", "-c", str(examples / f"{name}.toml"))

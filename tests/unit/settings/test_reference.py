@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "config").rglob("*.toml"))
 SECRETS = {
     name: "0123456789abcdef"[:8] if "PASSWORD" in name else "0123456789abcdef"
-    for name in ("ACME_PASSWORD", "NORTH_PASSWORD", "SOUTH_PASSWORD", "CRM_SECRET", "CRM_TOKEN")
+    for name in ("ACME_PASSWORD", "NORTH_PASSWORD", "SOUTH_PASSWORD", "MAIL_PASSWORD", "CRM_SECRET", "CRM_TOKEN")
 }
 
 
