@@ -98,7 +98,7 @@ class Settings(Section):
             *self._service_warnings(),
             *(warning for carrier in self.carriers for warning in _carrier_warnings(carrier)),
             *self._route_warnings(),
-            *rule_warnings(self.rules, self.groups, self.schedules, self.urgency_words),
+            *rule_warnings(self.rules, self.groups, self.schedules, self.urgency_words, self.numbers),
             *number_warnings(self.numbers_by_value, datetime.now(UTC).date()),
             *(warning for handler in self.handlers for warning in _handler_warnings(handler)),
             *self._mail_warnings(),

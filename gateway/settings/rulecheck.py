@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway.settings.errors import Path, nearest, show
 from gateway.settings.groups import Group
+from gateway.settings.numbers import Number
 from gateway.settings.references import Finding
 from gateway.settings.rules import CONDITIONS, Rule
 from gateway.settings.schedules import Schedule
@@ -184,6 +185,7 @@ def rule_warnings(
     groups: Mapping[str, Group],
     schedules: Mapping[str, Schedule],
     urgency_words: tuple[str, ...],
+    numbers: tuple[Number, ...],
 ) -> Iterator[str]:
     """What is allowed and probably not meant, a sentence each."""
     for place, rule in enumerate(rules):
@@ -193,15 +195,20 @@ def rule_warnings(
             yield f'{where}: never reached; rules "{earlier.name}" before it matches all that it would'
         if rule.forward_mode != "all" and len(rule.forward) == 1 and rule.forward[0] not in groups:
             yield f'{where}: forward_mode = "{rule.forward_mode}" with one person'
+        if rule.forward or rule.reply is not None:
+            mute = (number.number for number in numbers if "sms_out" not in number.able)
+            if (one := next((number for number in mute if number in rule.numbers), None)) is not None:
+                yield f'{where}: numbers "{one}" cannot send, and so neither forward nor answer'
         if rule.then == "continue" and place == len(rules) - 1:
             yield f'{where}: then = "continue", and no rule is behind it'
     used = {name for rule in rules for name in (*rule.schedules, *rule.not_schedules)}
     used |= {member.schedule for group in groups.values() for member in group.members if member.schedule is not None}
     yield from (f'schedules "{name}": neither a rule nor a member names it' for name in schedules if name not in used)
     named = {name for rule in rules for name in (*rule.groups, *rule.forward)}
+    named |= {number.group for number in numbers if number.group is not None}
     for name, group in groups.items():
         if name not in named and not any(member.name in named for member in group.members):
-            yield f'groups "{name}": no rule names it'
+            yield f'groups "{name}": neither a rule nor a number names it'
     if urgency_words and not any(rule.urgency is not None for rule in rules):
         yield "urgency_words: no rule has urgency"
 

@@ -182,7 +182,12 @@ def test_handlers_are_something_for_the_rest(config: Loader) -> None:
         (rule('forward = ["Ann"]', 'forward_mode = "turn"'), 'rules "one": forward_mode = "turn" with one person'),
         (rule("urgent = true", 'then = "continue"'), 'rules "one": then = "continue", and no rule is behind it'),
         ('[schedules.spare]\nzone = "UTC"\ntimes = []\n', 'schedules "spare": neither a rule nor a member names it'),
-        (rule(), 'groups "oncall": no rule names it'),
+        (rule(), 'groups "oncall": neither a rule nor a number names it'),
+        (
+            '[[numbers]]\nnumber = "54321"\ncapabilities = ["sms_in"]\n'
+            + rule('numbers = ["12345", "54321"]', 'reply = "x"'),
+            'rules "one": numbers "54321" cannot send, and so neither forward nor answer',
+        ),
     ],
 )
 def test_what_is_probably_not_meant(config: Loader, text: str, said: str) -> None:
@@ -199,6 +204,11 @@ def test_what_is_probably_not_meant(config: Loader, text: str, said: str) -> Non
 )
 def test_a_rule_that_is_reached(config: Loader, text: str) -> None:
     assert not any("never reached" in warning for warning in config(BASE + text).warnings())
+
+
+def test_a_group_that_a_number_is_shared_by_is_named(config: Loader) -> None:
+    whole = BASE.replace('number = "12345"', 'number = "12345"\ngroup = "oncall"') + rule("urgent = true")
+    assert not any("groups" in warning for warning in config(whole).warnings())
 
 
 def test_words_of_urgency_that_no_rule_asks_for(config: Loader) -> None:
