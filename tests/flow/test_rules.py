@@ -197,6 +197,23 @@ async def test_a_forward_that_is_refused_for_good_is_a_dead_letter(autojump_cloc
         assert row["last_error"].startswith("too_long: ")
 
 
+async def test_a_dead_forward_is_replayed_once_it_can_be_sent(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """Once, also when it is asked for again: the event is the same, and so is its message."""
+    async with gateway(tmp_path, extra="[limits]\nmax_segments = 1\n" + FORWARD) as g:
+        app = await g.connect()
+        deliver(g.smsc.binds[0], b"x" * 150)
+        await g.settled()
+        dead = (await app.call("events", handler=FORWARDS, dead=True))["events"]
+        assert [e["error"].split(":")[0] for e in dead] == ["too_long", "too_long"]
+        write_config(tmp_path, extra=FORWARD)
+        await app.call("reload")
+        for _ in range(2):
+            await app.call("replay", ids=[e["event_id"] for e in dead])
+            await g.settled()
+        assert sorted({s.peer for s in g.smsc.submits}) == [ANN, BOB]
+        assert len(messages(g)) == 2
+
+
 async def test_a_full_disk_delays_a_forward(autojump_clock: MockClock) -> None:
     commits = Commits()
 
