@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from gateway.cli import rules
@@ -151,6 +152,8 @@ def _carrier(carrier: Carrier, settings: Settings) -> dict[str, Any]:
 
 
 def _number(number: Number) -> dict[str, Any]:
+    from gateway.policy.numbers import is_released
+
     return {
         "number": number.number,
         "kind": number.kinds[0] if number.kinds else None,
@@ -166,7 +169,7 @@ def _number(number: Number) -> dict[str, Any]:
         "verification": number.verification,
         "classes_until_verified": number.classes_until_verified,
         "fallback": number.fallback,
-        "state": number.state,
+        "state": "released" if is_released(number, int(time.time() * 1000)) else number.state,
         "held_until": None if number.held_until is None else number.held_until.isoformat(),
         "inbound_when_held": number.inbound_when_held,
         "reply_when_held": number.reply_when_held,
@@ -182,7 +185,7 @@ def _state(one: dict[str, Any]) -> str:
     """Where a number is in its life, and what of it is not as usual."""
     said = [one["state"]]
     if one["held_until"]:
-        said[0] += f" until {one['held_until']}"
+        said[0] += f" until {one['held_until']}" if one["state"] == "held" else f" (held until {one['held_until']})"
     if one["verification"] != "verified":
         said.append(one["verification"])
     if "sms_out" not in one["capabilities"]:

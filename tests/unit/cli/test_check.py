@@ -124,6 +124,13 @@ def test_numbers_are_listed_with_what_they_are(smsgw: Run, tmp_path: Path) -> No
         held_until = 2999-02-28
         inbound_when_held = "none"
         [[numbers]]
+        number = "54321"
+        group = "sales"
+        state = "held"
+        held_until = 2020-02-29
+        [groups.sales]
+        members = [{ name = "Ann", phone = "+12125550177" }]
+        [[numbers]]
         number = "Acme"
         verification = "pending"
         [[numbers]]
@@ -134,6 +141,7 @@ def test_numbers_are_listed_with_what_they_are(smsgw: Run, tmp_path: Path) -> No
     assert (ran.code, ran.err) == (0, "")
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in ran.out.splitlines() if line}
     assert lines["+442079460123"] == "local GB acme Anna Bell held until 2999-02-28 no cap nobody"
+    assert lines["54321"] == "short_code - acme group sales released (held until 2020-02-29) no cap nobody"
     assert lines["Acme"] == "alphanumeric - acme - active, pending, gets no texts no cap subscriptions only"
     assert lines["+19005550100"].startswith("not known US acme - active, sends no texts, gets no texts")
 
