@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.policy.keywords import Keywords, first_word
@@ -79,6 +79,7 @@ def test_a_letter_is_not_cut_from_its_accent() -> None:
     assert Keywords(("cafe",), "prefix").find(first_word("cafe\N{COMBINING ACUTE ACCENT}s")) is None
 
 
+@settings(derandomize=True, deadline=None, database=None)
 @given(st.text(max_size=200))
 def test_any_text_has_a_first_word_or_none(text: str) -> None:
     first = first_word(text)
@@ -90,6 +91,7 @@ def test_any_text_has_a_first_word_or_none(text: str) -> None:
         assert hits[1] is not None or not first.folded.startswith(("a", "join"))
 
 
+@settings(derandomize=True, deadline=None, database=None)
 @given(st.text(max_size=100))
 def test_a_text_is_the_same_however_its_characters_are_composed(text: str) -> None:
     forms = {fold(unicodedata.normalize(form, text)) for form in ("NFC", "NFD")}

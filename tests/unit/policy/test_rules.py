@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.policy.conditions import SEARCHED
 from gateway.policy.decision import (
@@ -364,6 +366,33 @@ def test_a_pattern_takes_a_time_in_proportion_to_the_text(pattern: str) -> None:
     start = time.process_time()
     assert not made.decide(facts("a" * (SEARCHED - 1) + "!")).matched
     assert time.process_time() - start < 0.5
+
+
+ANY_TEXT = st.one_of(st.none(), st.text(st.characters(categories=["L", "M", "N", "P", "S", "Z", "C"]), max_size=80))
+EVERY_CONDITION = [
+    rule(f"c{place}", **given, then="continue")
+    for place, given in enumerate(given for given, _, _ in CONDITIONS if given)
+]
+
+
+@settings(derandomize=True, deadline=None, database=None)
+@given(
+    ANY_TEXT,
+    st.sampled_from([PEER, "+447700900002", "12345", "ACME", "", "+", "+999999"]),
+    st.integers(0, 4_102_444_800_000),
+    st.one_of(
+        st.none(), st.builds(Last, st.text(), st.just("direct"), st.dictionaries(st.text(), st.text()), st.just(AT))
+    ),
+)
+def test_nothing_that_comes_in_is_too_much(text: str | None, peer: str, at: int, before: Last | None) -> None:
+    what = facts(text, peer=peer, at_ms=at, last=before)
+    tried = EVERY.explain(what)
+    assert EVERY.decide(what).matched == tuple(one.rule for one in tried if one.failed is None)
+    assert len(tried) == len(EVERY_CONDITION)
+    assert all(one.wanted is not None and one.found is not None for one in tried if one.failed is not None)
+
+
+EVERY = book(*EVERY_CONDITION)
 
 
 def test_what_is_searched_is_bounded_and_what_is_counted_is_not() -> None:
