@@ -15,7 +15,7 @@ from gateway.store.hot import INSERT_INBOUND, Row
 from gateway.store.last import last_sent
 from gateway.store.peers import announce, meet
 from gateway.store.ruled import Ruled, decide, unmonitored
-from gateway.store.threads import Touched
+from gateway.store.threads import need_attention
 from gateway.store.tx import Tx
 
 Tlvs = dict[str, int | str | list[int | str]]
@@ -188,8 +188,8 @@ def keep(tx: Tx, messages: list[Message]) -> None:
     if not messages:
         return
     rows: list[Row] = []
-    strangers = meet(tx, [m.peer for m in messages])
-    threads = Touched()
+    strangers = meet(tx, [(m.number, m.peer) for m in messages])
+    urgent: dict[tuple[str, str], int] = {}
     ruling = tx.ruling
     ruled = decide(tx, ruling, messages, strangers) if ruling is not None else None
     more: list[tuple[tuple[int, ...], int, InboundEvent]] = []  # for whom the last message of ours is looked up
@@ -197,7 +197,8 @@ def keep(tx: Tx, messages: list[Message]) -> None:
         mid = tx.ids.next()
         by_rules = ruled.get(place) if ruled else None
         extra = m.extra if by_rules is None else _with_rules(m.extra, by_rules)
-        threads.add(m.number, m.peer, mid, urgent=extra is not None and extra.urgent)
+        if by_rules is not None and extra is not None and extra.urgent:
+            urgent[m.number, m.peer] = mid
         if m.peer in strangers:
             strangers.remove(m.peer)
             announce(tx, m.peer, m.number, mid)
@@ -250,7 +251,8 @@ def keep(tx: Tx, messages: list[Message]) -> None:
     if more:
         _tell_with_last(tx, more)
     INSERT_INBOUND.run(tx.con, rows)
-    threads.write(tx)
+    if urgent:
+        need_attention(tx, urgent)
 
 
 def _tell_with_last(tx: Tx, events: list[tuple[tuple[int, ...], int, InboundEvent]]) -> None:

@@ -1,7 +1,8 @@
 """Threads as they are read: pages of them, newest first, and the messages of one in and out.
 
-Pages walk the inbound messages from the newest to the oldest; each thread is found at its last one, so no index has to
-be written for its order. Reads are bounded: a page that looked at enough says where to go on.
+Pages walk the inbound messages from the newest to the oldest; each thread is found at its last one, so that neither its
+order nor what is unread has to be written for each message. Reads are bounded: a page that looked at enough says where
+to go on.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from gateway.store.last import FORWARD, LOOKED_THROUGH, REPLY
 
 SCAN_ROWS: Final = 20_000
 """Messages that one page looks at, at most."""
+MOST_UNREAD: Final = 1000
+"""How far unread messages of a thread are counted."""
 
 
 class Thread(NamedTuple):
-    """A thread as it is stored; see `gateway.store.schema`. ``name`` is the peer's."""
+    """A thread: ``last_in`` is its last inbound message, ``unread`` at most `MOST_UNREAD`, ``name`` the peer's."""
 
     number: str
     peer: str
@@ -45,9 +48,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _THREAD: Final = (
-    "SELECT t.number, t.peer, t.first_at, t.last_in, t.unread, t.attention, t.assigned,"
+    "SELECT t.number, t.peer, t.first_at, i.id, (SELECT count(*) FROM (SELECT 1 FROM inbound u WHERE u.peer = t.peer"
+    f" AND u.id > t.read_up_to AND u.number = t.number LIMIT {MOST_UNREAD})), t.attention, t.assigned,"
     " coalesce(q.name, p.name), i.text"
 )
+# The last one of its pair.
+_LAST: Final = "NOT EXISTS (SELECT 1 FROM inbound n WHERE n.peer = i.peer AND n.id > i.id AND n.number = i.number)"
 _NAMED: Final = " LEFT JOIN peer p ON p.address = t.peer LEFT JOIN peer q ON q.address = p.same_as"
 
 
@@ -76,15 +82,15 @@ def thread_page(con: sqlite3.Connection, wanted: Wanted, limit: int) -> Page:
         condition += " AND i.id >= ?"
         values.append(floor[0])
     if wanted.unread:
-        condition += " AND t.unread > 0"
+        condition += " AND i.id > t.read_up_to"
     if wanted.attention:
         condition += " AND t.attention IS NOT NULL"
     if wanted.numbers is not None and len(wanted.numbers) == 1:
         condition += " AND i.number = ?"
         values += wanted.numbers
     rows = con.execute(
-        f"{_THREAD} FROM inbound i CROSS JOIN thread t ON t.number = i.number AND t.peer = i.peer AND t.last_in = i.id"
-        f"{_NAMED} WHERE {condition} ORDER BY i.id DESC",
+        f"{_THREAD} FROM inbound i CROSS JOIN thread t ON t.number = i.number AND t.peer = i.peer"
+        f"{_NAMED} WHERE {condition} AND {_LAST} ORDER BY i.id DESC",
         values,
     )
     found: list[Thread] = []
@@ -104,8 +110,9 @@ def thread_page(con: sqlite3.Connection, wanted: Wanted, limit: int) -> Page:
 def thread_of(con: sqlite3.Connection, number: str, peer: str) -> Thread | None:
     """The thread of a pair, if the peer ever wrote."""
     row = con.execute(
-        f"{_THREAD} FROM thread t LEFT JOIN inbound i ON i.id = t.last_in{_NAMED} WHERE t.number = ? AND t.peer = ?",
-        (number, peer),
+        f"{_THREAD} FROM inbound i CROSS JOIN thread t ON t.number = i.number AND t.peer = i.peer{_NAMED}"
+        " WHERE i.peer = ? AND i.number = ? ORDER BY i.id DESC LIMIT 1",
+        (peer, number),
     ).fetchone()
     return Thread(*row) if row is not None else None
 

@@ -1,7 +1,8 @@
 """Peers, the people at the other end: who has written to us, and who was a stranger until now.
 
-A peer is made by its first inbound message, in the same transaction. Who sent it is a stranger where we never wrote to
-that phone either; then `peer.created` is told.
+A thread is made by the first inbound message of its pair, a peer by its first one at all, in the same transaction. Who
+sent it is a stranger where we never wrote to that phone either; then `peer.created` is told. A pair that wrote before
+costs one look-up, and writes nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,14 @@ from gateway.store.tx import Tx
 
 CREATED: Final = "peer.created"
 """The kind of the event."""
+
+NEW_PAIRS: Final = Values(
+    "WITH v(number, peer) AS (VALUES {values}) SELECT v.number, v.peer FROM v"
+    " WHERE NOT EXISTS (SELECT 1 FROM thread t WHERE t.number = v.number AND t.peer = v.peer)",
+    2,
+)
+
+INSERT_THREAD: Final = Values("INSERT INTO thread (number, peer, first_at, read_up_to) VALUES {values}", 4)
 
 INSERT_PEER: Final = Values(
     "INSERT INTO peer (address, created_at) VALUES {values} ON CONFLICT DO NOTHING RETURNING address", 2
@@ -48,12 +57,16 @@ class PeerCreated(msgspec.Struct):
 _encoder: Final = msgspec.json.Encoder()
 
 
-def meet(tx: Tx, addresses: Iterable[str]) -> set[str]:
-    """Makes peers of those that are none; returns the strangers among them.
+def meet(tx: Tx, pairs: Iterable[tuple[str, str]]) -> set[str]:
+    """Makes threads of the pairs (number, peer) that are none, and peers; returns the strangers among these.
 
     A message without a sender's address makes no peer.
     """
-    rows = [(address, tx.now) for address in dict.fromkeys(addresses) if address]
+    new = NEW_PAIRS.fetch(tx.con, list(dict.fromkeys(pairs)))
+    if not new:
+        return set()
+    INSERT_THREAD.run(tx.con, [(number, peer, tx.now, 0) for number, peer in new])
+    rows = [(address, tx.now) for address in dict.fromkeys([peer for _, peer in new]) if address]
     made = INSERT_PEER.fetch(tx.con, rows)
     if not made:
         return set()

@@ -256,16 +256,15 @@ inbound = Table(
     Index("inbound_peer", "peer", "id"),
 )
 
-# A thread is a pair (our number, peer). It has a row once the peer wrote; what we sent is found by `message_peer`, so
-# that sending writes no row here.
+# A thread is a pair (our number, peer). It has a row once the peer wrote. Its messages are found by `inbound_peer` and
+# `message_peer`, so that neither those that come in nor those that are sent write a row here.
 thread = Table(
     "thread",
     metadata,
     Column("number", Text, nullable=False),
     Column("peer", Text, nullable=False),
     Column("first_at", Big, nullable=False),
-    Column("last_in", Big, nullable=False),  # id of the last inbound message
-    Column("unread", Integer, nullable=False),
+    Column("read_up_to", Big, nullable=False),  # id of the last inbound message that was read; 0: none was
     Column("attention", Big),  # id of the inbound message for which it needs attention
     Column("assigned", Text),  # to whom by hand; null: the number's owner
     PrimaryKeyConstraint("number", "peer"),

@@ -1,46 +1,27 @@
-"""Threads: the pairs of our number and a peer. What came in is counted as unread, until somebody says that it was read.
+"""What is noted of threads, the pairs of our number and a peer: what was read, what needs attention, whose they are.
 
-Inbound messages write one row for each pair of a burst. What we send writes none: it is found by its peer, and whether
-it answers what needed attention is seen when a thread is read (`gateway.store.conversation`).
+What came in is unread beyond the last message that somebody read, and what we sent answers what needed attention: both
+are seen when a thread is read (`gateway.store.conversation`), so that messages write nothing here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from gateway.store.hot import Values
 from gateway.store.tx import Op, Tx
 
-PUT_THREAD: Final = Values(
-    "INSERT INTO thread (number, peer, first_at, last_in, unread, attention) VALUES {values}"
-    " ON CONFLICT (number, peer) DO UPDATE SET last_in = excluded.last_in, unread = thread.unread + excluded.unread,"
-    " attention = coalesce(excluded.attention, thread.attention)",
-    6,
+NEEDS_ATTENTION: Final = Values(
+    "WITH v(number, peer, id) AS (VALUES {values}) UPDATE thread SET attention = v.id FROM v"
+    " WHERE thread.number = v.number AND thread.peer = v.peer",
+    3,
 )
 
 
-class Touched:
-    """The threads of inbound messages that are being stored."""
-
-    __slots__ = ("_pairs",)
-
-    def __init__(self) -> None:
-        self._pairs: dict[tuple[str, str], tuple[int, int, int | None]] = {}  # last id, how many, the urgent one's id
-
-    def add(self, number: str, peer: str, message_id: int, *, urgent: bool = False) -> None:
-        """A message to ``number`` with this stored id; one that is urgent needs attention."""
-        key = (number, peer)
-        known = self._pairs.get(key)
-        if known is None:
-            self._pairs[key] = (message_id, 1, message_id if urgent else None)
-        else:
-            self._pairs[key] = (message_id, known[1] + 1, message_id if urgent else known[2])
-
-    def write(self, tx: Tx) -> None:
-        """Writes a row for each pair."""
-        now = tx.now
-        rows = [(*pair, now, last, count, urgent) for pair, (last, count, urgent) in self._pairs.items()]
-        PUT_THREAD.run(tx.con, rows)
+def need_attention(tx: Tx, urgent: Mapping[tuple[str, str], int]) -> None:
+    """Marks pairs (number, peer) for the sake of an inbound message, by its stored id."""
+    NEEDS_ATTENTION.run(tx.con, [(*pair, message_id) for pair, message_id in urgent.items()])
 
 
 class ThreadOp(Op):
@@ -82,22 +63,16 @@ class ThreadOp(Op):
 
     def _apply(self, tx: Tx) -> None:
         con, pair = tx.con, (self.number_, self.peer)
-        row = con.execute("SELECT last_in, unread FROM thread WHERE number = ? AND peer = ?", pair).fetchone()
-        self.found = row is not None
-        if row is None:
-            return
-        last_in, unread = row
-        if self.read_up_to is not None and unread:
-            # What was read before is not counted again: what is unread are always the last ones.
-            later = con.execute(
-                "SELECT count(*) FROM (SELECT 1 FROM inbound WHERE peer = ? AND number = ? AND id > ? LIMIT ?)",
-                (self.peer, self.number_, self.read_up_to, unread),
-            ).fetchone()[0]
-            con.execute("UPDATE thread SET unread = ? WHERE number = ? AND peer = ?", (later, *pair))
+        self.found = con.execute("SELECT 1 FROM thread WHERE number = ? AND peer = ?", pair).fetchone() is not None
+        where = "WHERE number = ? AND peer = ?"
+        if self.read_up_to is not None:
+            con.execute(f"UPDATE thread SET read_up_to = max(read_up_to, ?) {where}", (self.read_up_to, *pair))
         if self.attention is not None:
-            con.execute(
-                "UPDATE thread SET attention = ? WHERE number = ? AND peer = ?",
-                (last_in if self.attention else None, *pair),
-            )
+            con.execute(f"UPDATE thread SET attention = {_LAST if self.attention else 'NULL'} {where}", pair)
         if self.assigned is not None:
-            con.execute("UPDATE thread SET assigned = ? WHERE number = ? AND peer = ?", (self.assigned or None, *pair))
+            con.execute(f"UPDATE thread SET assigned = ? {where}", (self.assigned or None, *pair))
+
+
+_LAST: Final = (
+    "(SELECT i.id FROM inbound i WHERE i.peer = thread.peer AND i.number = thread.number ORDER BY i.id DESC LIMIT 1)"
+)

@@ -35,6 +35,7 @@ def at_rest(world: World) -> None:
         for segment in message.segments.values():
             _receipts(world, segment)
     _inbound(world)
+    _threads(world.ledger, con)
     _counters(world.ledger, daemon, con)
     _tasks(world, daemon)
 
@@ -169,6 +170,17 @@ def _inbound(world: World) -> None:
                     world.ledger.broken("inbound", f"<i{label}.{part}> was acknowledged, and {name} not told")
                 elif told and not wanted:
                     world.ledger.broken("inbound", f"{name} was told of <i{label}>, which is not for it")
+
+
+def _threads(ledger: Ledger, con: sqlite3.Connection) -> None:
+    """Each pair that wrote has one thread; each sender is one peer."""
+    came = con.execute("SELECT DISTINCT number, peer FROM inbound").fetchall()
+    kept = con.execute("SELECT number, peer FROM thread").fetchall()
+    if sorted(came) != sorted(kept):
+        ledger.broken("threads", f"{sorted(set(kept) ^ set(came))[:4]}")
+    peers = {row[0] for row in con.execute("SELECT address FROM peer")}
+    if peers != {peer for _, peer in came if peer}:
+        ledger.broken("threads", f"{len(peers)} peers")
 
 
 # --- the daemon -------------------------------------------------------------------------------------------------------

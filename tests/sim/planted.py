@@ -21,7 +21,7 @@ from gateway.link import Link
 from gateway.outbound.answers import Answers
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.queue import CarrierQueue
-from gateway.store import matching, sends, submits
+from gateway.store import matching, peers, sends, submits
 from gateway.store.hot import Values
 from gateway.store.inbound import InboundOp
 from gateway.store.submits import SubmitOp
@@ -193,6 +193,10 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         frozenset({"validity"}),
     ),
     "an event is dropped": (_method(Tx, "emit", _some_events_dropped), frozenset({"events", "inbound"})),
+    "who wrote has no thread": (
+        _statement(peers, "NEW_PAIRS", "NOT EXISTS", "EXISTS"),
+        frozenset({"threads"}),
+    ),
     "a ref is not found again": (
         _statement(submits, "SELECT_REF", "r.ref = v.ref", "r.ref < v.ref"),
         frozenset({"idempotent", "durable"}),

@@ -1,4 +1,4 @@
-"""Threads and peers as inbound messages make them: a row for each pair, unread counted, strangers told of once."""
+"""Threads and peers as inbound messages make them: one of each pair, unread counted, strangers told of once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import pytest
 import trio
 
 from gateway.model import id_floor, id_ms
+from gateway.store.conversation import MOST_UNREAD, Wanted, pair_of, thread_of, thread_page
+from gateway.store.hot import Values
 from gateway.store.inbound import InboundOp
+from gateway.store.peers import NEW_PAIRS
 from gateway.store.submits import SubmitOp
-from gateway.store.threads import PUT_THREAD, ThreadOp, Touched
+from gateway.store.threads import NEEDS_ATTENTION, ThreadOp, need_attention
 from gateway.store.tx import Tx
 from tests.support.inbound import parts, single
 from tests.support.revisions import database_at
@@ -28,7 +31,9 @@ async def tell(desk: Desk, *given: tuple[str, str]) -> None:
 
 def threads(desk: Desk) -> dict[tuple[str, str], int]:
     """Unread by pair."""
-    return {(n, p): unread for n, p, unread in desk.rows("SELECT number, peer, unread FROM thread")}
+    found = desk.store.read_now(lambda con: thread_page(con, Wanted(), 500)).threads
+    assert len(found) == desk.rows("SELECT count(*) FROM thread")[0][0]
+    return {pair_of(thread): thread.unread for thread in found}
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------
@@ -44,10 +49,11 @@ async def test_a_thread_knows_its_first_time_and_its_last_message(desk: Desk) ->
     await tell(desk, (NUMBER, PEER))
     desk.now += 60_000
     await tell(desk, (NUMBER, PEER), (NUMBER, PEER))
-    ((first_at, last_in),) = desk.rows("SELECT first_at, last_in FROM thread")
-    assert first_at == START
-    assert desk.rows("SELECT max(id) FROM inbound") == [(last_in,)]
-    assert id_ms(last_in) == START + 60_000
+    thread = desk.store.read_now(lambda con: thread_of(con, NUMBER, PEER))
+    assert thread is not None
+    assert thread.first_at == START
+    assert desk.rows("SELECT max(id) FROM inbound") == [(thread.last_in,)]
+    assert id_ms(thread.last_in) == START + 60_000
 
 
 async def test_a_long_message_counts_once_it_is_whole(desk: Desk) -> None:
@@ -58,12 +64,18 @@ async def test_a_long_message_counts_once_it_is_whole(desk: Desk) -> None:
     assert threads(desk) == {(NUMBER, PEER): 1}
 
 
-async def test_a_burst_writes_one_row_for_a_pair(desk: Desk) -> None:
-    await tell(desk, (NUMBER, PEER))
+async def test_what_comes_after_the_first_writes_no_row_beside_its_own(desk: Desk) -> None:
     before = desk.con.total_changes
     await tell(desk, *[(NUMBER, PEER)] * 50)
-    assert desk.con.total_changes - before == 50 + 1
-    assert threads(desk) == {(NUMBER, PEER): 51}
+    assert desk.con.total_changes - before == 50 + 2
+    await tell(desk, *[(NUMBER, PEER)] * 50)
+    assert desk.con.total_changes - before == 100 + 2
+    assert threads(desk) == {(NUMBER, PEER): 100}
+
+
+async def test_unread_is_counted_so_far(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await tell(desk, *[(NUMBER, PEER)] * (MOST_UNREAD + 1), (NUMBER, OTHER))
+    assert threads(desk) == {(NUMBER, PEER): MOST_UNREAD, (NUMBER, OTHER): 1}
 
 
 async def test_what_is_sent_writes_no_thread(desk: Desk) -> None:
@@ -84,29 +96,30 @@ async def test_a_refused_burst_leaves_no_trace(desk: Desk) -> None:
     assert [(e.stream, e.seq, e.kind) for e in desk.events] == [(stream, 1, "peer.created"), (stream, 2, "inbound")]
 
 
-async def test_what_was_urgent_stays_so(desk: Desk) -> None:
-    tx = Tx(desk.con, START, desk.writer.base)
-    for urgent in ((True, False), (False, False)):
-        touched = Touched()
-        for place, one in enumerate(urgent, 1):
-            touched.add(NUMBER, PEER, place, urgent=one)
-        touched.write(tx)
-    assert desk.rows("SELECT last_in, unread, attention FROM thread") == [(2, 4, 1)]
+async def test_what_is_urgent_needs_attention(desk: Desk) -> None:
+    await tell(desk, (NUMBER, PEER), (NUMBER, OTHER))
+    need_attention(Tx(desk.con, START, desk.writer.base), {(NUMBER, PEER): 17, (SECOND, PEER): 18})
+    await tell(desk, (NUMBER, PEER))
+    assert desk.rows("SELECT peer, attention FROM thread ORDER BY peer") == [(PEER, 17), (OTHER, None)]
 
 
-async def test_a_row_of_a_pair_is_found_by_its_key(desk: Desk) -> None:
-    assert "SCAN" not in str(desk.rows("EXPLAIN QUERY PLAN " + PUT_THREAD.sql(1), *[None] * 6))
+@pytest.mark.parametrize("statement", [NEW_PAIRS, NEEDS_ATTENTION])
+async def test_a_row_of_a_pair_is_found_by_its_key(desk: Desk, statement: Values) -> None:
+    steps = [row[3] for row in desk.rows("EXPLAIN QUERY PLAN " + statement.sql(2), *[None] * 2 * statement.columns)]
+    assert [s for s in steps if "thread" in s or " t " in s] == [
+        f"SEARCH {'t' if statement is NEW_PAIRS else 'thread'} USING PRIMARY KEY (number=? AND peer=?)"
+    ]
 
 
 # --- what somebody says of a thread -----------------------------------------------------------------------------------
 
 
 async def said(desk: Desk, **given: object) -> tuple[object, ...]:
-    """unread, attention and assigned after it was said."""
+    """unread, and attention and assigned as they are stored, after it was said."""
     op = ThreadOp(NUMBER, PEER, **given)  # type: ignore[arg-type]
     await desk.do(op)
     assert op.found
-    return desk.rows("SELECT unread, attention, assigned FROM thread WHERE peer = ?", PEER)[0]
+    return threads(desk)[NUMBER, PEER], *desk.rows("SELECT attention, assigned FROM thread WHERE peer = ?", PEER)[0]
 
 
 async def test_reading_up_to_a_message_leaves_what_came_later(desk: Desk) -> None:
@@ -123,7 +136,7 @@ async def test_reading_up_to_a_message_leaves_what_came_later(desk: Desk) -> Non
 
 async def test_attention_and_assignment_are_set_and_taken_back(desk: Desk) -> None:
     await tell(desk, (NUMBER, PEER))
-    ((last,),) = desk.rows("SELECT last_in FROM thread")
+    ((last,),) = desk.rows("SELECT max(id) FROM inbound")
     assert await said(desk, attention=True) == (1, last, None)
     assert await said(desk, assigned="ann") == (1, last, "ann")
     assert await said(desk, attention=False) == (1, None, "ann")
@@ -216,7 +229,8 @@ async def test_who_wrote_before_the_upgrade_has_a_thread_that_was_read(nursery: 
     desk = Desk(nursery, f"sqlite:///{earlier}")
     assert threads(desk) == {(NUMBER, PEER): 0, (NUMBER, OTHER): 0, (SECOND, ""): 0}
     first = START - 60_000
-    assert desk.rows("SELECT first_at, last_in FROM thread WHERE peer = ?", PEER) == [(first, id_floor(first + 2) + 2)]
+    kept = desk.rows("SELECT first_at, read_up_to FROM thread WHERE peer = ?", PEER)
+    assert kept == [(first, id_floor(first + 2) + 2)]
     assert desk.rows("SELECT address, created_at FROM peer") == [(PEER, first), (OTHER, first + 1)]
     await desk.open(events=ALL)
     await tell(desk, (SECOND, PEER), (SECOND, "+12125550103"))

@@ -27,8 +27,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Text(), nullable=False),
         sa.Column("peer", sa.Text(), nullable=False),
         sa.Column("first_at", BIG, nullable=False),
-        sa.Column("last_in", BIG, nullable=False),
-        sa.Column("unread", sa.Integer(), nullable=False),
+        sa.Column("read_up_to", BIG, nullable=False),
         sa.Column("attention", BIG),
         sa.Column("assigned", sa.Text()),
         sa.PrimaryKeyConstraint("number", "peer"),
@@ -53,8 +52,8 @@ def upgrade() -> None:
         postgresql_where=sa.text("same_as IS NOT NULL"),
     )
     op.execute(
-        "INSERT INTO thread (number, peer, first_at, last_in, unread)"
-        f" SELECT number, peer, min(id) >> {ID_SHIFT}, max(id), 0 FROM inbound GROUP BY number, peer"
+        "INSERT INTO thread (number, peer, first_at, read_up_to)"
+        f" SELECT number, peer, min(id) >> {ID_SHIFT}, max(id) FROM inbound GROUP BY number, peer"
     )
     op.execute(
         "INSERT INTO peer (address, created_at)"
