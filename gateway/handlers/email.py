@@ -11,9 +11,10 @@ from typing import ClassVar, Final
 
 import trio
 
+from gateway.handlers.lineup import MOST_WAITING
 from gateway.handlers.mail import compose
 from gateway.handlers.outcome import Outcome
-from gateway.handlers.pusher import MOST_WAITING, Pusher
+from gateway.handlers.pusher import Pusher
 from gateway.handlers.smtp import LONGEST_REASON, Line, NotTakenError, Replies, Taken
 from gateway.handlers.trust import trusted
 from gateway.metrics import Metrics

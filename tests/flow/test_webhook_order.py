@@ -8,8 +8,8 @@ import httpx
 import pytest
 import trio
 
+from gateway.handlers.lineup import BEHIND
 from gateway.handlers.pace import PAUSED_PROBE, TRIP
-from gateway.handlers.pusher import BEHIND
 from gateway.handlers.webhook import Webhook
 from tests.flow.test_webhook_time import Scene, scene
 from tests.support.events import Events, handler, trio_clock

@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from gateway.handlers import pusher as module
+from gateway.handlers import lineup as module
 from gateway.handlers.pace import TRIP
 from gateway.handlers.webhook import Webhook
 from gateway.outbox import SPARSE, Feed

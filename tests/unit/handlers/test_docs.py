@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.handlers import addresses, pace, post, pusher, turns
+from gateway.handlers import addresses, lineup, pace, post, turns
 from gateway.handlers.webhook import body
 from gateway.outbox import Delivery
 from gateway.settings import Handler
@@ -131,7 +131,7 @@ def test_the_figures_are_those_of_the_code() -> None:
         "`concurrency` (4)": default["concurrency"] == 4,
         "`dead_letter_after` (3 days)": default["dead_letter_after"] == 3 * 86_400,
         "`max_backlog` events (100,000)": default["max_backlog"] == 100_000,
-        "At most 20,000 events": pusher.MOST_WAITING == 20_000,
+        "At most 20,000 events": lineup.MOST_WAITING == 20_000,
         "(ten failures in a row)": pace.TRIP == 10,
         "ten others of 4xx in a row": pace.TRIP == 10,
         "every five minutes": pace.PAUSED_PROBE == 300,
