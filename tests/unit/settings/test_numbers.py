@@ -74,7 +74,9 @@ def test_a_group_there_has_to_be(problems: Failing, config: Loader) -> None:
     assert (one.group, one.owner) == ("sales", None)
     shared = config(CARRIER + number("12345", 'group = "sales"') + groups)
     assert not [line for line in shared.warnings() if "sales" in line]
-    assert [line for line in config(CARRIER + groups).warnings() if 'groups "sales": neither a rule nor a number' in line]
+    assert [
+        line for line in config(CARRIER + groups).warnings() if 'groups "sales": neither a rule nor a number' in line
+    ]
 
 
 def test_what_is_wrong_of_several_is_said_at_once(problems: Failing) -> None:
