@@ -81,7 +81,12 @@ class Feed:
     @property
     def backlog(self) -> int:
         """Events that are not done."""
-        return self.last - self.acked - len(self.done) + len(self._again) + len(self._handed)
+        return self.fresh + len(self._again) + len(self._handed)
+
+    @property
+    def fresh(self) -> int:
+        """Those of them that were not put back."""
+        return self.last - self.acked - len(self.done)
 
     @property
     def unacked(self) -> int:

@@ -227,7 +227,7 @@ class Outbox:
             rows = await self.store.reader.read(
                 partial(queries.stream_page, stream=feed.info.id, after=feed.acked, limit=PAGE)
             )
-            over = max(0, feed.backlog - most)
+            over = max(0, feed.fresh - most)
             waiting = [(row[0], row[1]) for row in rows if row[0] not in feed.done]
             late = [seq for i, (seq, at) in enumerate(waiting) if at < oldest_kept or i < over]
             if not late:

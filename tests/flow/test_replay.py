@@ -201,6 +201,27 @@ async def test_what_is_put_back_keeps_to_the_bound_of_the_subscription(autojump_
         assert "".join(e["text"] for e in app.of("inbound")[6:]) == "ab"
 
 
+async def test_what_is_put_back_takes_no_room_of_what_is_new(autojump_clock: MockClock) -> None:
+    async with gateway(extra="[limits]\nsubscription_backlog = 3\nsubscription_age = 600") as g:
+        app = await subscribed(g)
+        await tell(g, *"abc")
+        events = await app.notified(3)
+        await app.call("ack", up_to=events[2]["event_id"])
+        await app.close()
+        await g.settled()
+        boss = await g.connect()
+        await boss.call("replay", subscription="default", since="2020-01-01T00:00:00Z")
+        await tell(g, "d", "e")
+        await trio.sleep(60)  # the sweep came by
+        assert (await boss.call("events", dead=True))["events"] == []
+        assert (await boss.call("status"))["subscriptions"][0]["backlog"] == 5
+        await trio.sleep(1000)
+        # All of them waited too long, also those that were put back.
+        dead = (await boss.call("events", dead=True))["events"]
+        assert sorted(int(e["event_id"].split("-")[1]) for e in dead) == [1, 2, 3, 4, 5]
+        assert (await boss.call("status"))["subscriptions"][0]["backlog"] == 0
+
+
 async def test_pages_go_from_stream_to_stream(autojump_clock: MockClock) -> None:
     async with gateway() as g:
         app = await subscribed(g, name="one")
