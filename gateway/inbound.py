@@ -14,7 +14,7 @@ from gateway.metrics import Metrics
 from gateway.model import RECEIPT_STATES, STATE_WORDS
 from gateway.policy.rules import RuleBook
 from gateway.settings import Settings
-from gateway.smpp.constants import CommandStatus, Tag
+from gateway.smpp.constants import CommandStatus, EsmClass, Tag
 from gateway.smpp.pdu import DataSm, DataSmResp, DeliverSm, DeliverSmResp, Pdu, Tlv
 from gateway.smpp.receipt import Receipt
 from gateway.smpp.session import Session
@@ -38,6 +38,13 @@ _USED_TLVS: Final = frozenset(
         Tag.DESTINATION_PORT,
     }
 )
+ACKNOWLEDGEMENTS: Final[dict[int, tuple[str, ...]]] = {
+    EsmClass.DELIVERY_ACK: ("delivery_ack",),
+    EsmClass.USER_ACK: ("user_ack",),
+    EsmClass.CONVERSATION_ABORT: ("conversation_abort",),
+}
+"""Messages of a phone or a system, and not of a person, by the type in esm_class (SMPP 3.4 §5.2.12)."""
+_MACHINE_MADE: Final = EsmClass.DELIVERY_ACK | EsmClass.USER_ACK
 _PORT_TLVS: Final = frozenset({Tag.SOURCE_PORT, Tag.DESTINATION_PORT})
 _DELIVER_RESP: Final = DeliverSmResp()
 _DATA_RESP: Final = DataSmResp()
@@ -149,9 +156,12 @@ class Inbound:
         whole = part.udh_octets or part.flags
         decoded = assemble({1: part}, 1, alphabet) if whole else decode_text(part.data, part.data_coding, alphabet)
         extra = None
-        if decoded.flags or whole or tlvs or ports:
+        flags = decoded.flags
+        if pdu.esm_class & _MACHINE_MADE:
+            flags += ACKNOWLEDGEMENTS.get(pdu.esm_class & EsmClass.TYPE_MASK, ())
+        if flags or whole or tlvs or ports:
             extra = extra_of(
-                flags=decoded.flags,
+                flags=flags,
                 udh=hex_elements(part.udh_other),
                 ports=ports_by(part.udh_other, ports),
                 tlvs=tlvs,

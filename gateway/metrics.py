@@ -458,6 +458,7 @@ HELD_BACK: Final = (
     ("reply", "flood"),
     ("reply", "short_code"),
     ("reply", "alphanumeric"),
+    ("reply", "automatic"),
 )
 """Actions of rules that guards hold back, and why."""
 PARTIAL_CAUSES: Final = ("age", "peer_limit", "total_limit", "reference_reused")

@@ -52,7 +52,10 @@ _WORDS: Final = {
     "flood": "too many messages of this sender",
     "short_code": "the sender is a short code",
     "alphanumeric": "the sender has no number",
+    "automatic": "nobody wrote it",
 }
+_AUTOMATIC: Final = frozenset({"delivery_ack", "user_ack", "conversation_abort", "message_waiting"})
+"""Flags of messages that phones and systems make by themselves."""
 
 
 class RuleBook(Protocol):
@@ -296,12 +299,16 @@ def _guard(tx: Tx, ruling: Ruling, messages: Sequence[Message], found: Mapping[i
             if isinstance(action, Forward):
                 _forward(tx, ruling, change, ruled, m, action)
             elif isinstance(action, Reply):
-                cause = change.answer(m.number, m.peer, ruling.ours, held)
+                cause = "automatic" if _is_automatic(m) else change.answer(m.number, m.peer, ruling.ours, held)
                 if cause is None:
                     ruled.replied = True
                     ruled.sends.append((REPLY, action.rule, Target(m.peer), action.text))
                 else:
                     _held(tx, ruled, REPLY, action.rule, cause)
+
+
+def _is_automatic(m: Message) -> bool:
+    return m.extra is not None and not _AUTOMATIC.isdisjoint(m.extra.flags)
 
 
 def _forward(tx: Tx, ruling: Ruling, change: Change, ruled: Ruled, m: Message, action: Forward) -> None:

@@ -170,6 +170,22 @@ async def test_two_gateways_that_answer_by_themselves_stop(autojump_clock: MockC
         assert len(g.smsc.submits) == 1
 
 
+@pytest.mark.parametrize(
+    ("esm_class", "flag"), [(0x08, "delivery_ack"), (0x10, "user_ack"), (0x18, "conversation_abort"), (0x00, None)]
+)
+async def test_an_acknowledgement_of_a_phone_is_not_answered(
+    autojump_clock: MockClock, esm_class: int, flag: str | None
+) -> None:
+    async with gateway(extra=REPLY) as g:
+        app = await g.connect()
+        await app.call("subscribe")
+        g.smsc.binds[0].deliver(DeliverSm(address(PEER), address(NUMBER), b"read", esm_class=esm_class))
+        (event,) = await app.notified(1)
+        await g.settled()
+        assert event.get("flags", []) == ([flag] if flag else [])
+        assert len(g.smsc.submits) == (0 if flag else 1)
+
+
 async def test_a_reply_is_not_sent_when_it_is_old(autojump_clock: MockClock) -> None:
     """It has the validity of `limits.reply_age`: a carrier that is back tomorrow does not get it."""
     async with gateway(extra="[limits]\nreply_age = 60\n" + REPLY) as g:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.inbound import ACKNOWLEDGEMENTS
 from gateway.model import REASONS
 from gateway.outbound.request import Submit
 
@@ -50,6 +51,7 @@ def _words(name: str) -> set[str]:
 
 def test_every_flag_of_an_inbound_message_is_documented() -> None:
     words = set().union(*map(_words, ("sms/coding.py", "sms/reassembly.py", "store/long.py", "store/parts.py")))
+    words |= {word for flags in ACKNOWLEDGEMENTS.values() for word in flags}
     table = SOCKET.split("| flag | means |")[1].split("\n\n")[0]
     documented = set(re.findall(r"`(\w+)`", table)) - {"complete", "text", "data", "data_coding"}
     assert words - NO_FLAGS == documented

@@ -322,6 +322,14 @@ async def test_senders_that_get_no_reply(desk: Desk, peer: str, cause: str) -> N
     assert event["held_back"][0].startswith("rule: reply: ")
 
 
+@pytest.mark.parametrize("flag", ["delivery_ack", "user_ack", "conversation_abort", "message_waiting"])
+async def test_what_nobody_wrote_gets_no_reply(desk: Desk, flag: str) -> None:
+    await rule(desk, always(REPLY))
+    await receive(desk, single("x", extra=Extra(flags=("flash", flag))), single("y", extra=Extra(flags=("flash",))))
+    assert sent(desk, "reply") == [(PEER, REPLY.text)]
+    assert desk.counts["held:reply:automatic"] == 1
+
+
 async def test_a_text_that_looks_like_the_mark_of_a_reply_is_none(desk: Desk) -> None:
     await rule(desk, always(REPLY))
     desk.writer.base.ruling, ruling = None, desk.writer.base.ruling
