@@ -86,7 +86,7 @@ async def test_what_comes_to_a_number_that_nobody_hears_is_stored_alone(desk: De
     await desk.do(InboundOp([single("1"), single("gone too", OTHER), single("2")]))
     assert [event["text"] for event in desk.told("inbound")] == ["1", "2"]
     assert sorted(desk.rows("SELECT text FROM inbound")) == [("1",), ("2",), ("gone",), ("gone too",)]
-    assert desk.rows("SELECT number, unread FROM thread") == [(NUMBER, 2)]
+    assert desk.rows("SELECT number, peer FROM thread") == [(NUMBER, PEER)]
     assert (desk.counts["inbound_unmonitored"], desk.counts.get("inbound_unrouted", 0)) == (2, 0)
 
 
