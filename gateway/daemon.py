@@ -125,7 +125,7 @@ class Daemon:
 
     def _owner_of(self, number: str) -> str | None:
         known = self.settings.numbers_by_value.get(number)
-        return known.owner if known is not None else None
+        return (known.owner or known.group) if known is not None else None
 
     def _configure(self, settings: Settings) -> None:
         """What can change while running, apart from carriers and handlers."""

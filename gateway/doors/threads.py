@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MAX_PAGE: Final = 500
 LONGEST_NAME: Final = 64
 OwnerOf = Callable[[str], str | None]
-"""The owner of one of our numbers, if it has one."""
+"""Whose one of our numbers is, if it is somebody's: a person's or a group's."""
 
 
 class ThreadsParams(msgspec.Struct, forbid_unknown_fields=True):

@@ -125,11 +125,15 @@ async def test_what_a_rule_sent_is_no_answer(autojump_clock: MockClock) -> None:
 
 async def test_a_thread_is_the_owners_until_it_is_assigned(autojump_clock: MockClock) -> None:
     owned = f'[[numbers]]\nnumber = "{SECOND}"\ncarrier = "acme"\nowner = "ann"\n'
+    owned += f'[[numbers]]\nnumber = "{THIRD}"\ncarrier = "acme"\ngroup = "sales"\n'
+    owned += '[groups.sales]\nmembers = [{ name = "Ann", phone = "+12125550199" }]\n'
     async with gateway(extra=owned) as g:
         app = await g.connect()
+        await tell(g, ANN, "0", THIRD)
+        assert [t["assigned"] for t in (await app.call("threads"))["threads"]] == ["sales"]
         await tell(g, ANN, "1", SECOND)
         await tell(g, BOB, "2", SECOND)
-        assert [t["assigned"] for t in (await app.call("threads"))["threads"]] == ["ann", "ann"]
+        assert [t["assigned"] for t in (await app.call("threads"))["threads"]] == ["ann", "ann", "sales"]
         assert (await app.call("thread_set", number=SECOND, peer=BOB, assigned="cat"))["assigned"] == "cat"
         assert await listed(app, assigned="cat") == [(SECOND, BOB, 1)]
         assert await listed(app, assigned="ann") == [(SECOND, ANN, 1)]
