@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine
 
 from gateway.store import migrations
@@ -18,6 +19,11 @@ def scripts() -> Config:
     config = Config()
     config.set_main_option("script_location", next(iter(migrations.__path__)))
     return config
+
+
+def newest() -> str:
+    """The revision that databases have today."""
+    return str(ScriptDirectory.from_config(scripts()).get_current_head())
 
 
 @contextmanager
