@@ -80,6 +80,7 @@ class Store:
         except BaseException:
             self._close_early(con)
             raise
+        self._inline = inline
         if inline and run_sync is None:
             run_sync = _inline
         self.writer = Writer(
@@ -167,7 +168,10 @@ class Store:
                 # Once the log has grown to half of its bound, wait for readers so that it starts over.
                 restart = size > self.writer.wal_limit // 2
                 try:
-                    await trio.to_thread.run_sync(partial(checkpoint, con, restart=restart), limiter=limiter)
+                    if self._inline:
+                        checkpoint(con, restart=restart)
+                    else:
+                        await trio.to_thread.run_sync(partial(checkpoint, con, restart=restart), limiter=limiter)
                 except sqlite3.Error as error:
                     _log.warning("checkpoint_failed", error=str(error))
         finally:
