@@ -110,6 +110,35 @@ async def test_attention_lasts_until_somebody_answers(autojump_clock: MockClock)
         assert not (await app.call("thread_set", number=FIRST, peer=ANN, attention=False))["needs_attention"]
 
 
+RULES = """
+[[rules]]
+name = "urgent"
+contains = ["fire"]
+urgent = true
+tags = ["alarm"]
+reply = "We are told."
+"""
+
+
+async def test_what_a_rule_calls_urgent_needs_attention_until_a_person_answers(autojump_clock: MockClock) -> None:
+    async with gateway(extra=RULES) as g:
+        app = await g.connect()
+        await tell(g, BOB, "Hello")
+        await tell(g, ANN, "fire!")
+        await g.smsc.came(1)
+        await tell(g, ANN, "thanks")
+        assert await listed(app, attention=True) == [(FIRST, ANN, 2)], "its automatic reply is no answer"
+        messages = (await app.call("thread", number=FIRST, peer=ANN, text=True))["messages"]
+        assert [(m["direction"], m["text"], m.get("urgent"), m.get("tags")) for m in messages] == [
+            ("in", "thanks", None, None),
+            ("out", "We are told.", None, None),
+            ("in", "fire!", True, ["alarm"]),
+        ]
+        assert (await app.call("replies"))["unasked"] == 3
+        await app.call("submit", to=ANN, text="Coming")
+        assert await listed(app, attention=True) == []
+
+
 async def test_what_a_rule_sent_is_no_answer(autojump_clock: MockClock) -> None:
     async with gateway() as g:
         app = await g.connect()
