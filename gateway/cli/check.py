@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.cli import rules
 from gateway.cli.common import ConfigOption, JsonOption, load_settings
 from gateway.cli.errors import USAGE
-from gateway.cli.output import cell, console, emit, inert, printed, table
+from gateway.cli.output import cell, console, emit, inert, printed, sheet, table
 from gateway.cli.route import described, shown_routes
 
 if TYPE_CHECKING:
@@ -219,8 +219,7 @@ def _show_profiles(carriers: list[dict[str, Any]]) -> None:
 
 def _show(settings: Settings, path: Path | None) -> None:
     found = _summary(settings, path)
-    about = table("", "")
-    about.show_header = False
+    about = sheet()
     about.add_row("configuration", cell(found["file"] or "environment"))
     about.add_row("store", cell(found["store"]["url"]))
     group = f", group {found['socket']['group']}" if found["socket"]["group"] else ""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
 from gateway.cli.errors import USAGE, Failure
+from gateway.cli.times import moment
 from gateway.client import Client
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
 
+_T = TypeVar("_T")
 DEFAULT_CONFIG: Final = Path("/etc/smsgw/smsgw.toml")
 DEFAULT_SOCKET: Final = Path("/run/smsgw/smsgw.sock")
 """As in the settings, which are slow to import for a command that has to be quick."""
@@ -49,6 +52,19 @@ AppOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, an object a line, for scripts.")]
+
+
+def read_option(reader: Callable[[str], _T], text: str) -> _T:
+    """What was given as an option, as ``reader`` understands it. Raises BadParameter where that raises ValueError."""
+    try:
+        return reader(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def moment_option(text: str | None) -> str | None:
+    """A time that was given as an option, see `times.moment`; None for None. Raises BadParameter."""
+    return None if text is None else read_option(moment, text)
 
 
 def config_path(given: Path | None) -> Path | None:

@@ -6,11 +6,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
-from gateway.cli.output import cell, console, emit, inert, note, printed, table
-from gateway.cli.times import local, moment
-
-_PAGE: Final = 500
+from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, moment_option
+from gateway.cli.output import cell, console, emit, inert, note, printed, sheet, table
+from gateway.cli.paging import LIMIT, PAGE, Pages
+from gateway.cli.times import local
 
 events = typer.Typer(
     help="List events, dead letters above all; show one; deliver them once more.", no_args_is_help=True
@@ -21,13 +20,6 @@ SubscriptionOption = Annotated[str | None, typer.Option(metavar="NAME", help="Th
 OfOption = Annotated[str | None, typer.Option("--app", metavar="APP", help="Whose subscription; for operators.")]
 SinceOption = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, local time, or 2h (ago).")]
 UntilOption = Annotated[str | None, typer.Option(metavar="TIME", help="The same; before this.")]
-
-
-def _moment(text: str | None) -> str | None:
-    try:
-        return None if text is None else moment(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def _wanted(
@@ -41,8 +33,8 @@ def _wanted(
         "subscription": subscription,
         "app": of_app,
         "dead": dead or None,
-        "since": _moment(since),
-        "until": _moment(until),
+        "since": moment_option(since),
+        "until": moment_option(until),
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -55,7 +47,7 @@ def list_events(
     dead: Annotated[bool, typer.Option("--dead", help="Dead letters alone.")] = False,
     since: SinceOption = None,
     until: UntilOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many.")] = LIMIT,
     before: Annotated[str | None, typer.Option(metavar="ID", help="After this one of the list: page on.")] = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
@@ -65,21 +57,11 @@ def list_events(
     """List events: of each handler and subscription in turn, the newest first."""
     params = _wanted(handler, subscription, of_app, dead, since, until)
     shown = table("event", "at", "to", "kind", "status", "tries", "number", "peer", "error", right=("tries",))
-    left, following = limit, before
     with connect(socket, config, app) as client:
-        while left > 0:
-            page = {} if following is None else {"before": following}
-            found = client.call("events", **params, **page, limit=min(left, _PAGE))
-            for event in found["events"]:
-                emit(event) if as_json else shown.add_row(*_row(event))
-            left -= len(found["events"])
-            following = found["next"]
-            if following is None:
-                break
-    if not as_json:
-        printed(shown) if shown.row_count else console().print("no event matches")
-    if following is not None:
-        note(f"there may be more: --before {following}")
+        pages = Pages(client, "events", "events", params, limit, following=before)
+        for event in pages:
+            emit(event) if as_json else shown.add_row(*_row(event))
+    pages.end(None if as_json else shown, "no event matches")
     return 0
 
 
@@ -130,8 +112,7 @@ def show(
         "next try": local(found.get("due")),
         "replayed": local(found.get("replayed_at")),
     }
-    made = table("", "")
-    made.show_header = False
+    made = sheet()
     for name, value in told.items():
         if value is not None:
             made.add_row(name, cell(value))
@@ -190,8 +171,8 @@ def _replay_these(ids: list[str], socket: Any, config: Any, app: str | None, *, 
     replayed = 0
     skipped: list[dict[str, Any]] = []
     with connect(socket, config, app) as client:
-        for at in range(0, len(ids), _PAGE):
-            done = client.call("replay", ids=ids[at : at + _PAGE])
+        for at in range(0, len(ids), PAGE):
+            done = client.call("replay", ids=ids[at : at + PAGE])
             replayed += done["replayed"]
             skipped += done["skipped"]
     if as_json:

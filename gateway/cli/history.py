@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gateway.cli.options import in_words
-from gateway.cli.output import cell, console, inert, printed, table
+from gateway.cli.output import cell, console, inert, printed, sheet, table
 from gateway.cli.times import local
 
 Entry = dict[str, Any]
@@ -15,8 +15,7 @@ Entry = dict[str, Any]
 def show(found: dict[str, Any]) -> None:
     """Prints the answer of `history`."""
     message = found["message"]
-    fields = table("", "")
-    fields.show_header = False
+    fields = sheet()
     for name, value in message.items():
         if name != "parts" and value is not None:
             fields.add_row(name, cell(local(value) if name.endswith("_at") else value))

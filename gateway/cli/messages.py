@@ -8,22 +8,12 @@ from typing import Annotated, Any, Final
 import typer
 
 from gateway.cli import history
-from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
-from gateway.cli.output import cell, console, emit, inert, note, printed, table
-from gateway.cli.times import local, moment
-
-_PAGE: Final = 500
-_LIMIT: Final = 50
-_EMPTY_PAGES: Final = 1000  # pages that found nothing, of 20,000 messages each, after which a search gives up
+from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, moment_option
+from gateway.cli.output import cell, console, emit, inert, table
+from gateway.cli.paging import EMPTY_PAGES, LIMIT, Pages, of_the_list
+from gateway.cli.times import local
 
 messages = typer.Typer(help="Search messages; show one; settle those in doubt.")
-
-
-def _moment(text: str | None) -> str | None:
-    try:
-        return None if text is None else moment(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 @messages.callback(invoke_without_command=True)
@@ -36,7 +26,7 @@ def search(
     reason: Annotated[str | None, typer.Option(help="Why it ended: invalid_destination, ...")] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, local time, or 2h (ago).")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="The same.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, newest first.")] = _LIMIT,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, newest first.")] = LIMIT,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Older than this message: page on.")] = None,
     text: Annotated[bool, typer.Option("--text", help="With the texts.")] = False,
     socket: SocketOption = None,
@@ -45,10 +35,7 @@ def search(
     as_json: JsonOption = False,
 ) -> int:
     """Search messages, newest first."""
-    if context.invoked_subcommand is not None:
-        # They are of the search; ignored in silence, they would ask another daemon than the one that was named.
-        if any(value not in (None, False, _LIMIT) for value in context.params.values()):
-            raise typer.BadParameter(f"options come after {context.invoked_subcommand}, not before it")
+    if not of_the_list(context):
         return 0
     wanted: dict[str, Any] = {
         "peer": peer,
@@ -56,8 +43,8 @@ def search(
         "app": of_app,
         "state": state,
         "reason": reason,
-        "since": _moment(since),
-        "until": _moment(until),
+        "since": moment_option(since),
+        "until": moment_option(until),
     }
     params = {name: value for name, value in wanted.items() if value is not None}
     if text:
@@ -65,22 +52,11 @@ def search(
     narrow = console().is_terminal and console().width < _WIDE
     columns = _FEW if narrow else tuple(_COLUMNS)
     shown = table(*columns, *(("text",) if text else ()), right=("seg",), whole=("id", "to"))
-    left, empty, following = limit, 0, before
     with connect(socket, config, app) as client:
-        while left > 0:
-            page = {} if following is None else {"before": following}
-            found = client.call("messages", **params, **page, limit=min(left, _PAGE))
-            for message in found["messages"]:
-                emit(message) if as_json else _row(shown, columns, message, text)
-            left -= len(found["messages"])
-            empty = 0 if found["messages"] else empty + 1
-            following = found["next"]
-            if following is None or empty > _EMPTY_PAGES:
-                break
-    if not as_json:
-        printed(shown) if shown.row_count else console().print("no message matches")
-    if following is not None:
-        note(f"there may be more: --before {following}")
+        pages = Pages(client, "messages", "messages", params, limit, following=before, empty=EMPTY_PAGES)
+        for message in pages:
+            emit(message) if as_json else _row(shown, columns, message, text)
+    pages.end(None if as_json else shown, "no message matches")
     return 0
 
 

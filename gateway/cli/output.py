@@ -77,6 +77,13 @@ def table(*columns: str, right: Iterable[str] = (), whole: Iterable[str] = ()) -
     return made
 
 
+def sheet() -> Table:
+    """An empty table of names and values, without a header line."""
+    made = table("", "")
+    made.show_header = False
+    return made
+
+
 def cell(value: Any) -> str:
     """A value as a table shows it; nothing is a dash."""
     if value is None or value == "":

@@ -14,16 +14,15 @@ import typer
 
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
 from gateway.cli.errors import FAILED, USAGE, Failure
-from gateway.cli.output import cell, console, emit, inert, note, printed, table
+from gateway.cli.output import cell, console, emit, inert, note, printed, sheet, table
+from gateway.cli.paging import LIMIT, PAGE, Pages, of_the_list
 from gateway.cli.times import local
 
 if TYPE_CHECKING:
     from gateway.client import Client
 
-_PAGE: Final = 500
 _OCTETS: Final = 200_000
 """Of cells in a request: a line of the socket has its bound, and names of columns and quotes come to it."""
-_LIMIT: Final = 50
 _COLUMNS: Final = ("peer", "name", "lists", "phones", "created_at")
 """Columns of a file that are no fields; of these, the last two are not read."""
 
@@ -37,7 +36,7 @@ ListOption = Annotated[str | None, typer.Option("--list", metavar="LIST", help="
 def listed(
     context: typer.Context,
     on: ListOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000_000, help="At most so many.")] = _LIMIT,
+    limit: Annotated[int, typer.Option(min=1, max=100_000_000, help="At most so many.")] = LIMIT,
     after: Annotated[str | None, typer.Option(metavar="PEER", help="After this one: page on.")] = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
@@ -45,30 +44,20 @@ def listed(
     as_json: JsonOption = False,
 ) -> int:
     """List peers, in the order of their phones."""
-    if context.invoked_subcommand is not None:
-        if any(value not in (None, False, _LIMIT) for value in context.params.values()):
-            raise typer.BadParameter(f"options come after {context.invoked_subcommand}, not before it")
+    if not of_the_list(context):
         return 0
     shown = table("peer", "name", "lists", "fields", "phones", "since", whole=("peer",))
-    left, following = limit, after
     with connect(socket, config, app) as client:
-        while left > 0:
-            found = client.call("peers", **_wanted(on, following), limit=min(left, _PAGE))
-            for peer in found["peers"]:
-                emit(peer) if as_json else _row(shown, peer)
-            left -= len(found["peers"])
-            following = found["next"]
-            if following is None:
-                break
-    if not as_json:
-        printed(shown) if shown.row_count else console().print("no peer")
-    if following is not None:
-        note(f"there may be more: --after {following}")
+        pages = _pages_of(client, on, limit, after)
+        for peer in pages:
+            emit(peer) if as_json else _row(shown, peer)
+    pages.end(None if as_json else shown, "no peer")
     return 0
 
 
-def _wanted(on: str | None, after: str | None) -> dict[str, str]:
-    return {name: value for name, value in (("list", on), ("after", after)) if value is not None}
+def _pages_of(client: Client, on: str | None, limit: int = sys.maxsize, after: str | None = None) -> Pages:
+    wanted = {} if on is None else {"list": on}
+    return Pages(client, "peers", "peers", wanted, limit, key="after", following=after)
 
 
 def _row(shown: Any, peer: dict[str, Any]) -> None:
@@ -156,8 +145,7 @@ def _told(peer: dict[str, Any], as_json: bool) -> int:
     if as_json:
         emit(peer)
         return 0
-    shown = table("", "")
-    shown.show_header = False
+    shown = sheet()
     shown.add_row("name", cell(peer["name"]))
     shown.add_row("phones", cell(", ".join(peer["phones"])))
     shown.add_row("lists", cell(", ".join(peer["lists"])))
@@ -187,12 +175,12 @@ def write_file(
 
     with connect(socket, config, app) as client:
         # Twice through all of them, as the columns have to be known before the first row, and they may be many.
-        fields = sorted({name for peer in _all(client, on) for name in peer["fields"]})
+        fields = sorted({name for peer in _pages_of(client, on) for name in peer["fields"]})
         count = 0
         with _writing(output) as stream:
             rows = csv.writer(stream)
             rows.writerow(map(quoted, (*_COLUMNS, *fields)))
-            for peer in _all(client, on):
+            for peer in _pages_of(client, on):
                 if not peer["fields"].keys() <= set(fields):
                     raise Failure("a field was added meanwhile; what is written is not whole: once more", FAILED)
                 lists, phones = ";".join(peer["lists"]), ";".join(peer["phones"][1:])
@@ -202,16 +190,6 @@ def write_file(
     if output != "-":
         console().print(inert(f"{count} peer{'s'[: count != 1]} in {output}"))
     return 0
-
-
-def _all(client: Client, on: str | None) -> Iterator[dict[str, Any]]:
-    following: str | None = None
-    while True:
-        found = client.call("peers", **_wanted(on, following), limit=_PAGE)
-        yield from found["peers"]
-        following = found["next"]
-        if following is None:
-            return
 
 
 @contextmanager
@@ -284,7 +262,7 @@ def _pages(rows: Any, file: str, join: str | None) -> Iterator[list[tuple[int, d
                 raise Failure(f"{file}:{rows.line_num}: more cells than the header has columns", USAGE)
             page.append((rows.line_num, _peer(dict(zip(header, row, strict=False)), join)))
             octets += sum(len(text.encode()) for text in row)
-            if len(page) == _PAGE or octets > _OCTETS:
+            if len(page) == PAGE or octets > _OCTETS:
                 yield page
                 page, octets = [], 0
         if page:

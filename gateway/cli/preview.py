@@ -23,7 +23,7 @@ from gateway.cli.content import (
     read_text,
 )
 from gateway.cli.errors import USAGE, Failure
-from gateway.cli.output import emit, named, printed, seen, table
+from gateway.cli.output import emit, named, printed, seen, sheet
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -165,8 +165,7 @@ def _changed(way: Way, given: dict[str, Any]) -> Way:
 
 
 def _table(found: dict[str, Any]) -> Table:
-    shown = table("", "")
-    shown.show_header = False
+    shown = sheet()
     unit = _UNITS.get(found["encoding"], "octets")
     shown.add_row("encoding", f"{found['encoding']}, data_coding 0x{found['data_coding']:02X}")
     if (national := found["national"]) is not None:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
+from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, moment_option, read_option
 from gateway.cli.output import cell, console, emit, note, printed, table
-from gateway.cli.times import moment, seconds, span
+from gateway.cli.times import seconds, span
 
 _MOST: Final = 10_000
 """Values that are told apart; there are more where `meta` has an id of each message."""
@@ -20,20 +20,6 @@ report = typer.Typer(help="Figures about what was sent and what came back.")
 @report.callback()
 def _report() -> None:
     """A group of commands."""
-
-
-def _time(text: str | None) -> str | None:
-    try:
-        return None if text is None else moment(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def _within(text: str | None) -> float | None:
-    try:
-        return None if text is None else seconds(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 @report.command()
@@ -56,7 +42,12 @@ def replies(
     SENT are the messages of that time that went out, REPLIES those that came in within it; AFTER is how long people
     took, on average.
     """
-    given: dict[str, Any] = {"since": _time(since), "until": _time(until), "number": number, "within": _within(within)}
+    given: dict[str, Any] = {
+        "since": moment_option(since),
+        "until": moment_option(until),
+        "number": number,
+        "within": None if within is None else read_option(seconds, within),
+    }
     params = {name: value for name, value in given.items() if value is not None}
     counts: dict[str | None, dict[str, float]] = {}
     others = dict.fromkeys(_NUMBERS, 0.0)

@@ -10,7 +10,7 @@ import typer
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, load_settings
 from gateway.cli.content import MessageClass
 from gateway.cli.errors import Failure
-from gateway.cli.output import cell, console, emit, inert, printed, table
+from gateway.cli.output import cell, console, emit, inert, printed, sheet, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -83,8 +83,7 @@ def _offline(asked: dict[str, Any], config: Path | None) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    about = table("", "")
-    about.show_header = False
+    about = sheet()
     about.add_row("from", cell(found["from"]))
     about.add_row("to", cell(f"{found['to']}{' (' + found['country'] + ')' if found['country'] else ''}"))
     about.add_row("app, class", cell(f"{found['app']}, {found['class']}"))

@@ -10,7 +10,7 @@ import typer
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, load_settings
 from gateway.cli.content import MessageClass
 from gateway.cli.errors import USAGE, Failure
-from gateway.cli.output import cell, console, emit, inert, printed, table
+from gateway.cli.output import cell, console, emit, inert, printed, sheet, table
 from gateway.cli.times import moment, span
 
 if TYPE_CHECKING:
@@ -168,8 +168,7 @@ def _tables(file: Path) -> dict[str, Any]:
 
 
 def _show(found: dict[str, Any]) -> None:
-    about = table("", "")
-    about.show_header = False
+    about = sheet()
     about.add_row("number", cell(found["number"]))
     country = f"{found['country']}, " if found["country"] else ""
     about.add_row("from", cell(f"{found['peer']} ({country}{'known' if found['known'] else 'new'})"))

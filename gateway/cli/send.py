@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
-from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
+from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, read_option
 from gateway.cli.content import (
     Encoding,
     EncodingOption,
@@ -27,20 +28,6 @@ from gateway.client import Client
 
 _FIRST_POLL: Final = 0.1
 _SLOWEST_POLL: Final = 2.0
-
-
-def _duration(text: str) -> float:
-    try:
-        return seconds(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def _at(text: str) -> str:
-    try:
-        return moment(text, ahead=True)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def send(
@@ -114,14 +101,14 @@ def send(
         "replace": replace,
         "protocol_id": protocol_id,
         "tlvs": _tlvs(tlv) if tlv else None,
-        "validity": None if validity is None else _duration(validity),
-        "send_at": None if at is None else _at(at),
+        "validity": None if validity is None else read_option(seconds, validity),
+        "send_at": None if at is None else read_option(partial(moment, ahead=True), at),
         "ref": ref,
         "meta": None if meta is None else _meta(meta),
         "receipt": None if receipt else False,
     }
     params.update({name: value for name, value in optional.items() if value is not None})
-    longest = _duration(timeout)
+    longest = read_option(seconds, timeout)
     with connect(socket, config, app) as client:
         accepted = client.call("submit", **params)
         if not as_json or wait:

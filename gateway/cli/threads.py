@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
 from gateway.cli.output import cell, console, emit, inert, note, printed, table
+from gateway.cli.paging import EMPTY_PAGES, LIMIT, Pages, of_the_list
 from gateway.cli.times import local
-
-_PAGE: Final = 500
-_LIMIT: Final = 50
-_EMPTY_PAGES: Final = 1000  # pages that found nothing, of 20,000 messages each, after which a search gives up
 
 threads = typer.Typer(help="List conversations; show one; say that it was read, or whose it is.")
 
@@ -29,7 +26,7 @@ def listed(
     attention: Annotated[bool, typer.Option("--attention", help="That need attention.")] = False,
     assigned: Annotated[str | None, typer.Option(help="That are assigned to this one.")] = None,
     text: Annotated[bool, typer.Option("--text", help="With the last text that came in.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, newest first.")] = _LIMIT,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, newest first.")] = LIMIT,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Older than this last id: page on.")] = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
@@ -37,30 +34,17 @@ def listed(
     as_json: JsonOption = False,
 ) -> int:
     """List conversations in which somebody wrote to us, the newest first."""
-    if context.invoked_subcommand is not None:
-        if any(value not in (None, False, _LIMIT) for value in context.params.values()):
-            raise typer.BadParameter(f"options come after {context.invoked_subcommand}, not before it")
+    if not of_the_list(context):
         return 0
     wanted = {"number": number, "peer": peer, "unread": unread, "attention": attention, "assigned": assigned}
     params = {name: value for name, value in (*wanted.items(), ("text", text)) if value}
     columns = ("last message", "number", "peer", "name", "unread", "attention", "assigned")
     shown = table(*columns, *(("text",) if text else ()), right=("unread",), whole=("number", "peer"))
-    left, empty, following = limit, 0, before
     with connect(socket, config, app) as client:
-        while left > 0:
-            page = {} if following is None else {"before": following}
-            found = client.call("threads", **params, **page, limit=min(left, _PAGE))
-            for thread in found["threads"]:
-                emit(thread) if as_json else _row(shown, thread, text)
-            left -= len(found["threads"])
-            empty = 0 if found["threads"] else empty + 1
-            following = found["next"]
-            if following is None or empty > _EMPTY_PAGES:
-                break
-    if not as_json:
-        printed(shown) if shown.row_count else console().print("no conversation")
-    if following is not None:
-        note(f"there may be more: --before {following}")
+        pages = Pages(client, "threads", "threads", params, limit, following=before, empty=EMPTY_PAGES)
+        for thread in pages:
+            emit(thread) if as_json else _row(shown, thread, text)
+    pages.end(None if as_json else shown, "no conversation")
     return 0
 
 
@@ -79,7 +63,7 @@ def _row(shown: Any, thread: dict[str, Any], text: bool) -> None:
 def show(
     number: NumberArgument,
     peer: PeerArgument,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="The last so many messages.")] = _LIMIT,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="The last so many messages.")] = LIMIT,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Older than this message: page back.")] = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
@@ -90,21 +74,14 @@ def show(
 
     It does not count as read by this: `smsgw threads read` says so.
     """
-    messages: list[dict[str, Any]] = []
-    thread: dict[str, Any] | None = None
-    following = before
+    params = {"number": number, "peer": peer, "text": True}
     with connect(socket, config, app) as client:
-        while len(messages) < limit:
-            page = {} if following is None else {"before": following}
-            count = min(limit - len(messages), _PAGE)
-            found = client.call("thread", number=number, peer=peer, text=True, limit=count, **page)
-            messages += found["messages"]
-            thread, following = found["thread"], found["next"]
-            if following is None:
-                break
+        pages = Pages(client, "thread", "messages", params, limit, following=before)
+        messages = list(pages)
     messages.reverse()
+    thread: dict[str, Any] | None = pages.last["thread"]
     if as_json:
-        emit({"thread": thread, "messages": messages, "next": following})
+        emit({"thread": thread, "messages": messages, "next": pages.following})
         return 0
     if thread is not None:
         console().print(_headline(thread))
@@ -118,8 +95,8 @@ def show(
             text = f"(octets) {message.get('data', '')}"
         shown.add_row(cell(local(message["at"])), way, cell(state), inert(text))
     printed(shown)
-    if following is not None:
-        note(f"there are earlier ones: --before {following}")
+    if pages.following is not None:
+        note(f"there are earlier ones: --before {pages.following}")
     return 0
 
 
