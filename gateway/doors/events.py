@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gateway.doors.lookup import moment
+from gateway.doors.lookup import MAX_PAGE, moment, page_limit
 from gateway.outbound.request import App, Refusal
 from gateway.outbox import REPLAYS, Feed, Outbox
 from gateway.store import replay
@@ -20,7 +20,6 @@ from gateway.store.streams import HANDLER, SUBSCRIPTION
 if TYPE_CHECKING:
     from gateway.doors.connection import Connection
 
-MAX_PAGE: Final = 500
 TEXT_MEMBERS: Final = frozenset({"text", "data"})
 """Members of a payload that are shown only when they are asked for."""
 
@@ -79,8 +78,7 @@ class Events:
 
     async def events(self, connection: Connection, params: EventsParams) -> object:
         """A page of events, stream by stream, the newest first."""
-        if not 1 <= params.limit <= MAX_PAGE:
-            raise Refusal("invalid_params", f"limit is 1 to {MAX_PAGE}", field="limit")
+        page_limit(params.limit)
         feeds = self._feeds(connection.app, params.handler, params.subscription, params.app)
         wanted = Wanted(
             streams=tuple(feeds),

@@ -109,8 +109,7 @@ class Lookup:
         app = connection.app
         if params.state is not None and params.state not in STATE_WORDS:
             raise Refusal("invalid_params", f"state is one of {', '.join(STATE_WORDS)}", field="state")
-        if not 1 <= params.limit <= MAX_PAGE:
-            raise Refusal("invalid_params", f"limit is 1 to {MAX_PAGE}", field="limit")
+        page_limit(params.limit)
         search = Search(
             peer=self.address(params.peer),
             number=self.address(params.number),
@@ -133,12 +132,8 @@ class Lookup:
 
     def address(self, text: str | None) -> str | None:
         """An address as messages are stored with it; None for None."""
-        if text is None:
-            return None
-        try:
-            return normalise(text, self._region()).value
-        except AddressError:
-            return text  # an alphanumeric sender, or what a carrier once wrote: looked for as it is
+        # An alphanumeric sender, or what a carrier once wrote, is looked for as it is.
+        return None if text is None else self.phone(text) or text
 
     def phone(self, text: str) -> str | None:
         """A phone number or a short code as it is stored; None where it is neither."""
@@ -146,6 +141,19 @@ class Lookup:
             return normalise(text, self._region()).value
         except AddressError:
             return None
+
+    def number(self, app: App, text: str) -> str:
+        """A number of ours as it is stored. Raises Refusal `not_found` where the app may not see it."""
+        number = self.address(text) or text
+        if not app.admin and app.numbers is not None and number not in app.numbers:
+            raise Refusal("not_found", "no such number, or not one of yours", field="number")
+        return number
+
+    def numbers(self, app: App, one: str | None) -> frozenset[str] | None:
+        """The numbers that an app asks for: the one that it names, or all that it may see (None: all there are)."""
+        if one is not None:
+            return frozenset({self.number(app, one)})
+        return None if app.admin else app.numbers
 
     async def history(self, connection: Connection, params: HistoryParams) -> object:
         """A message with all that happened to it, in order, and the events that told of it."""
@@ -170,6 +178,12 @@ class Lookup:
                 }
             )
         return {"message": found[stored], "history": history, "events": events}
+
+
+def page_limit(limit: int) -> None:
+    """Raises Refusal where a page cannot have so many rows."""
+    if not 1 <= limit <= MAX_PAGE:
+        raise Refusal("invalid_params", f"limit is 1 to {MAX_PAGE}", field="limit")
 
 
 def moment(text: str | None, field: str) -> int | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from gateway.doors.acts import operator
-from gateway.doors.lookup import Lookup
+from gateway.doors.lookup import MAX_PAGE, Lookup, page_limit
 from gateway.outbound.request import Refusal
 from gateway.plain import inert
 from gateway.store.addressbook import Change, MergeOp, PeersOp, Record, known_addresses, record_of, record_page
@@ -18,7 +18,6 @@ from gateway.store.store import Store
 if TYPE_CHECKING:
     from gateway.doors.connection import Connection
 
-MAX_PAGE: Final = 500
 LONGEST_NAME: Final = 200
 LONGEST_WORD: Final = 64
 """Characters of the name of a field or a list."""
@@ -76,8 +75,7 @@ class Peers:
     async def peers(self, connection: Connection, params: PeersParams) -> object:
         """A page of records in the order of their phones."""
         operator(connection.app)
-        if not 1 <= params.limit <= MAX_PAGE:
-            raise Refusal("invalid_params", f"limit is 1 to {MAX_PAGE}", field="limit")
+        page_limit(params.limit)
         page = await self._store.reader.read(
             partial(record_page, after=params.after, of_list=params.list, limit=params.limit)
         )

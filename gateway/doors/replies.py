@@ -48,12 +48,7 @@ class ReplyReport:
         within = self._within() if params.within is None else params.within
         if not 1 <= within <= 7_776_000:
             raise Refusal("invalid_params", "within is 1 to 7776000 seconds", field="within")
-        numbers = None if app.admin else app.numbers
-        if params.number is not None:
-            number = self._lookup.address(params.number) or params.number
-            if numbers is not None and number not in numbers:
-                raise Refusal("not_found", "no such number, or not one of yours", field="number")
-            numbers = frozenset({number})
+        numbers = self._lookup.numbers(app, params.number)
         now = self._store.clock.now_ms()
         until = moment(params.until, "until")
         since = moment(params.since, "since")

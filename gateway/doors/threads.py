@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gateway.doors.lookup import Lookup
+from gateway.doors.lookup import Lookup, page_limit
 from gateway.model import id_ms
 from gateway.outbound.request import App, Refusal
 from gateway.store.arrivals import Extra
@@ -30,7 +30,6 @@ from gateway.store.threads import ThreadOp
 if TYPE_CHECKING:
     from gateway.doors.connection import Connection
 
-MAX_PAGE: Final = 500
 LONGEST_NAME: Final = 64
 OwnerOf = Callable[[str], str | None]
 """Whose one of our numbers is, if it is somebody's: a person's or a group's."""
@@ -79,22 +78,15 @@ class Threads:
 
     async def threads(self, connection: Connection, params: ThreadsParams) -> object:
         """A page of threads, the one with the newest inbound message first."""
-        app, limit = connection.app, params.limit
-        _check_limit(limit)
-        numbers = None if app.admin else app.numbers
-        if params.number is not None:
-            number = self._lookup.address(params.number) or params.number
-            if numbers is not None and number not in numbers:
-                raise Refusal("not_found", "no such number, or not one of yours", field="number")
-            numbers = frozenset({number})
+        page_limit(params.limit)
         wanted = Wanted(
-            numbers=numbers,
+            numbers=self._lookup.numbers(connection.app, params.number),
             peer=self._lookup.address(params.peer),
             unread=params.unread,
             attention=params.attention,
             before=self._stored(params.before, "before"),
         )
-        page = await self._store.reader.read(partial(thread_page, wanted=wanted, limit=limit))
+        page = await self._store.reader.read(partial(thread_page, wanted=wanted, limit=params.limit))
         done = await self._store.reader.read(partial(answered, threads=page.threads)) if page.threads else set()
         shown = [self._shown(thread, done, text=params.text) for thread in page.threads]
         if params.assigned is not None:
@@ -104,7 +96,7 @@ class Threads:
     async def thread(self, connection: Connection, params: ThreadParams) -> object:
         """The messages of a thread in and out, newest first; of what was sent an app sees its own."""
         app = connection.app
-        _check_limit(params.limit)
+        page_limit(params.limit)
         number, peer = self._pair(app, params.number, params.peer)
         found, following = await self._store.reader.read(
             partial(
@@ -200,10 +192,7 @@ class Threads:
 
     def _pair(self, app: App, number: str, peer: str) -> tuple[str, str]:
         """Number and peer as they are stored. Raises Refusal `not_found` where the number is not the app's."""
-        ours = self._lookup.address(number) or number
-        if not app.admin and app.numbers is not None and ours not in app.numbers:
-            raise Refusal("not_found", "no such number, or not one of yours", field="number")
-        return ours, self._lookup.address(peer) or peer
+        return self._lookup.number(app, number), self._lookup.address(peer) or peer
 
     def _stored(self, text: str | None, field: str) -> int | None:
         return self._lookup.stored(text, field) if text is not None else None
@@ -220,8 +209,3 @@ _OF_SENT: Final = ("id", "app", "ref", "class", "encoding", "state", "reason", "
 def _sent(message: dict[str, Any]) -> dict[str, Any]:
     shown = {"direction": "out", "at": message["created_at"], **{name: message[name] for name in _OF_SENT}}
     return shown | {name: message[name] for name in ("text", "data") if name in message}
-
-
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_PAGE:
-        raise Refusal("invalid_params", f"limit is 1 to {MAX_PAGE}", field="limit")
