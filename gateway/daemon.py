@@ -21,7 +21,6 @@ from gateway.carrier.connection import Connector, connect_tcp
 from gateway.doors.methods import Methods
 from gateway.doors.metrics_page import MetricsPage
 from gateway.doors.socket import Listening, SocketServer, listen, remove
-from gateway.handlers.email import Email
 from gateway.handlers.own import Own
 from gateway.handlers.pusher import Pusher
 from gateway.handlers.webhook import Webhook
@@ -272,6 +271,8 @@ class Daemon:
         feed = await self.outbox.open(HANDLER, "", name, events=handler.takes)
         pusher: Pusher
         if handler.email:
+            from gateway.handlers.email import Email  # slow to import, for those who mail
+
             assert self.settings.smtp is not None  # the settings see to that
             smtp, clock = self.settings.smtp, self.store.clock
             pusher = Email(handler, smtp, feed, self.outbox, self.metrics, clock, rng=self._rng)
