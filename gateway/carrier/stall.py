@@ -31,7 +31,6 @@ class StallWatch:
         self._written = 0  # segments handed to sessions when last looked
         self._idle_since: float | None = None  # since when nothing was written though it could be
         self._told_at: float | None = None
-        self._written_then = 0
 
     def look(self, now: float) -> list[Bind]:
         """The binds to be bound anew now, because nothing comes of them; mostly none."""
