@@ -9,9 +9,7 @@ from trio.testing import MockClock
 from gateway.handlers.outcome import Outcome
 from gateway.handlers.webhook import Webhook
 from gateway.outbox import Delivery
-from gateway.smpp.pdu import DeliverSm
 from tests.support.daemons import Gateway, gateway
-from tests.support.smsc import address
 
 PEER, NUMBER = "+12125550000", "+15551230001"
 
@@ -49,11 +47,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Receiver:
 
 
 async def tell(g: Gateway, *texts: str) -> None:
-    bind = g.smsc.binds[-1]
-    done = len(bind.answers) + len(texts)
-    for text in texts:
-        bind.deliver(DeliverSm(address(PEER), address(NUMBER), text.encode()))
-    await g.smsc.until(lambda: len(bind.answers) == done)
+    await g.tell(*texts)
     await g.settled()
 
 

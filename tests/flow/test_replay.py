@@ -11,11 +11,10 @@ from trio.testing import MockClock
 
 from gateway.handlers.webhook import Webhook
 from gateway.outbox import outbox
-from gateway.smpp.pdu import DeliverSm
 from tests.support.apps import AppClient
 from tests.support.daemons import Gateway, gateway
 from tests.support.events import Events, handler, trio_clock
-from tests.support.smsc import Smsc, address
+from tests.support.smsc import Smsc
 from tests.support.transport import Posts, public
 
 PEER, NUMBER = "+12125550000", "+15551230001"
@@ -106,15 +105,6 @@ async def test_a_replay_does_not_disturb_what_is_counted_as_under_way(autojump_c
 # --- over the socket --------------------------------------------------------------------------------------------------
 
 
-async def tell(g: Gateway, *texts: str) -> None:
-    """Inbound messages that are stored and acknowledged when this returns."""
-    bind = g.smsc.binds[-1]
-    done = len(bind.answers) + len(texts)
-    for text in texts:
-        bind.deliver(DeliverSm(address(PEER), address(NUMBER), text.encode()))
-    await g.smsc.until(lambda: len(bind.answers) == done)
-
-
 async def subscribed(g: Gateway, **values: object) -> AppClient:
     app = await g.connect()
     await app.call("subscribe", **values)
@@ -124,7 +114,7 @@ async def subscribed(g: Gateway, **values: object) -> AppClient:
 async def test_events_of_a_subscription_are_listed_shown_and_delivered_once_more(autojump_clock: MockClock) -> None:
     async with gateway() as g:
         app = await subscribed(g)
-        await tell(g, *"abc")
+        await g.tell(*"abc")
         events = await app.notified(3)
         await app.call("ack", up_to=events[1]["event_id"])
         await g.settled()
@@ -163,7 +153,7 @@ async def test_what_was_put_back_and_not_acknowledged_comes_again_after_a_restar
     async with trio.open_nursery() as nursery:
         async with gateway(tmp_path, smsc=Smsc(nursery), stop=False) as g:
             app = await subscribed(g)
-            await tell(g, *"abc")
+            await g.tell(*"abc")
             events = await app.notified(3)
             await app.call("ack", up_to=events[2]["event_id"])
             await g.settled()
@@ -180,7 +170,7 @@ async def test_what_was_put_back_and_not_acknowledged_comes_again_after_a_restar
             await app.close()
             app = await g.connect()
             assert (await app.call("subscribe"))["backlog"] == 1
-            await tell(g, "new")
+            await g.tell("new")
             assert [e["text"] for e in await app.notified(2)] == ["c", "new"]
             last = app.of("inbound")[-1]["event_id"]
             await app.call("ack", up_to=last)  # all that was handed out
@@ -190,7 +180,7 @@ async def test_what_was_put_back_and_not_acknowledged_comes_again_after_a_restar
 async def test_what_is_put_back_keeps_to_the_bound_of_the_subscription(autojump_clock: MockClock) -> None:
     async with gateway() as g:
         app = await subscribed(g, max_unacked=2)
-        await tell(g, *"abcdef")
+        await g.tell(*"abcdef")
         for _ in range(3):
             for event in (await app.notified(len(app.of("inbound")) or 2))[-2:]:
                 await app.call("ack", event_ids=[event["event_id"]])
@@ -204,14 +194,14 @@ async def test_what_is_put_back_keeps_to_the_bound_of_the_subscription(autojump_
 async def test_what_is_put_back_takes_no_room_of_what_is_new(autojump_clock: MockClock) -> None:
     async with gateway(extra="[limits]\nsubscription_backlog = 3\nsubscription_age = 600") as g:
         app = await subscribed(g)
-        await tell(g, *"abc")
+        await g.tell(*"abc")
         events = await app.notified(3)
         await app.call("ack", up_to=events[2]["event_id"])
         await app.close()
         await g.settled()
         boss = await g.connect()
         await boss.call("replay", subscription="default", since="2020-01-01T00:00:00Z")
-        await tell(g, "d", "e")
+        await g.tell("d", "e")
         await trio.sleep(60)  # the sweep came by
         assert (await boss.call("events", dead=True))["events"] == []
         assert (await boss.call("status"))["subscriptions"][0]["backlog"] == 5
@@ -226,7 +216,7 @@ async def test_pages_go_from_stream_to_stream(autojump_clock: MockClock) -> None
     async with gateway() as g:
         app = await subscribed(g, name="one")
         await app.call("subscribe", name="two")
-        await tell(g, *"abc")
+        await g.tell(*"abc")
         await app.notified(6)
         seen: list[tuple[str, str]] = []
         before: dict[str, str] = {}
@@ -245,7 +235,7 @@ async def test_times_bound_what_is_found(autojump_clock: MockClock) -> None:
     async with gateway() as g:
         app = await subscribed(g)
         for text in "abcd":
-            await tell(g, text)
+            await g.tell(text)
             await trio.sleep(100)
         at = [e["at"] for e in await app.notified(4)]
         found = await app.call("events", since=at[1], until=at[3])
@@ -258,7 +248,7 @@ async def test_a_replay_stops_at_the_bound_and_says_where(autojump_clock: MockCl
     monkeypatch.setattr(outbox, "REPLAYS", 2)
     async with gateway() as g:
         app = await subscribed(g)
-        await tell(g, *"abcde")
+        await g.tell(*"abcde")
         events = await app.notified(5)
         await app.call("ack", up_to=events[4]["event_id"])
         found = await app.call("replay", subscription="default", since="2020-01-01T00:00:00Z")
@@ -314,7 +304,7 @@ async def test_an_app_sees_its_own_events_alone(
     async with gateway(apps=CRM) as g:
         one = await signed_in(g, "one")
         await one.call("subscribe", name="theirs")
-        await tell(g, "secret")
+        await g.tell("secret")
         (event,) = await one.notified(1)
         await one.call("ack", event_ids=[event["event_id"]])
         two = await signed_in(g, "two")

@@ -10,22 +10,11 @@ import trio
 from trio.testing import MockClock
 
 from gateway.outbox import TAIL
-from gateway.smpp.pdu import DeliverSm
 from tests.support.apps import AppClient
-from tests.support.daemons import Gateway, gateway
-from tests.support.smsc import Smsc, address
+from tests.support.daemons import gateway
+from tests.support.smsc import Smsc
 
 PEER, NUMBER = "+12125550000", "+15551230001"
-
-
-async def tell(g: Gateway, *texts: str) -> None:
-    """Inbound messages that are stored and acknowledged when this returns."""
-    bind = g.smsc.binds[-1]
-    done = len(bind.answers) + len(texts)
-    for text in texts:
-        bind.deliver(DeliverSm(address(PEER), address(NUMBER), text.encode()))
-    await g.smsc.until(lambda: len(bind.answers) == done)
-    assert {s for _, s in bind.answers} == {0}
 
 
 def texts(app: AppClient) -> list[str]:
@@ -40,12 +29,12 @@ async def test_what_is_not_acknowledged_comes_again_in_order(autojump_clock: Moc
     async with gateway() as g:
         first = await g.connect()
         assert await first.call("subscribe") == {"name": "default", "backlog": 0}
-        await tell(g, *numbered(0, 10))
+        await g.tell(*numbered(0, 10))
         events = await first.notified(10)
         assert [e["redelivered"] for e in events] == [False] * 10
         await first.call("ack", event_ids=[events[i]["event_id"] for i in (0, 1, 4, 7)])
         await first.close()
-        await tell(g, "10")
+        await g.tell("10")
         second = await g.connect()
         assert await second.call("subscribe") == {"name": "default", "backlog": 7}
         again = await second.notified(7)
@@ -67,7 +56,7 @@ async def test_acknowledgements_outlive_a_restart(
         async with gateway(tmp_path, smsc=Smsc(nursery), stop=stop) as g:
             app = await g.connect()
             await app.call("subscribe", name="n")
-            await tell(g, *numbered(0, 20))
+            await g.tell(*numbered(0, 20))
             events = await app.notified(20)
             if how == "ids":
                 await app.call("ack", event_ids=[e["event_id"] for e in events[::2]])
@@ -80,7 +69,7 @@ async def test_acknowledgements_outlive_a_restart(
             await g.settled()
         async with gateway(tmp_path, smsc=Smsc(nursery)) as g:
             # Before anybody is there again, more comes.
-            await tell(g, "20")
+            await g.tell("20")
             app = await g.connect()
             await app.call("subscribe", name="n")
             await app.notified(11)
@@ -99,10 +88,10 @@ async def test_the_backlog_of_an_absent_app_is_served_from_disk(autojump_clock: 
         await app.close()
         count = TAIL + extra
         for low in range(0, count, 500):
-            await tell(g, *numbered(low, min(low + 500, count)))
+            await g.tell(*numbered(low, min(low + 500, count)))
         app = await g.connect()
         assert (await app.call("subscribe", max_unacked=19_999))["backlog"] == count
-        await tell(g, *numbered(count, count + 50))
+        await g.tell(*numbered(count, count + 50))
         await app.notified(count + 50)
         await g.settled()
         assert texts(app) == numbered(0, count + 50)
@@ -113,7 +102,7 @@ async def test_max_unacked_bounds_what_is_under_way(autojump_clock: MockClock, a
     async with gateway() as g:
         app = await g.connect()
         await app.call("subscribe", max_unacked=7)
-        await tell(g, *numbered(0, 60))
+        await g.tell(*numbered(0, 60))
         done = 0
         while done < 60:
             await g.settled()
@@ -138,12 +127,12 @@ async def test_a_second_connection_takes_over(autojump_clock: MockClock) -> None
         first, second = await g.connect(), await g.connect()
         await first.call("subscribe", name="a")
         await first.call("subscribe", name="b")
-        await tell(g, "1")
+        await g.tell("1")
         events = await first.notified(2, "inbound")
         await second.call("subscribe", name="a")
         assert await first.notified(1, "replaced") == [{"name": "a"}]
         await second.notified(1)
-        await tell(g, "2")
+        await g.tell("2")
         await second.notified(2)
         await g.settled()
         assert texts(second) == ["1", "2"]
@@ -161,8 +150,8 @@ async def test_a_take_over_while_a_page_is_read_loses_no_event(autojump_clock: M
         app = await g.connect()
         await app.call("subscribe")
         await app.close()
-        await tell(g, *numbered(0, TAIL))
-        await tell(g, *numbered(TAIL, TAIL + 10))  # so that the first ones are on disk alone
+        await g.tell(*numbered(0, TAIL))
+        await g.tell(*numbered(TAIL, TAIL + 10))  # so that the first ones are on disk alone
         gate = trio.Event()
         reader = g.daemon.store.reader
         read = reader.read
@@ -190,14 +179,14 @@ async def test_unsubscribe_ends_it_and_what_waited(autojump_clock: MockClock) ->
     async with gateway() as g:
         app = await g.connect()
         await app.call("subscribe", name="x")
-        await tell(g, "1", "2")
+        await g.tell("1", "2")
         before = await app.notified(2)
         assert await app.call("unsubscribe", name="x") == {"name": "x", "dropped": 2}
         assert (await app.refused("unsubscribe", name="x")).reason == "not_found"
         assert (await app.refused("ack", event_ids=[before[0]["event_id"]])).reason == "not_found"
-        await tell(g, "3")
+        await g.tell("3")
         assert (await app.call("subscribe", name="x"))["backlog"] == 0
-        await tell(g, "4")
+        await g.tell("4")
         after = (await app.notified(3))[2:]
         assert [e["text"] for e in after] == ["4"]
         # An event's id is its own for ever: who drops what it has seen must not drop this one.
@@ -208,11 +197,11 @@ async def test_what_a_subscription_takes_can_be_changed(autojump_clock: MockCloc
     async with gateway(numbers=2) as g:
         app = await g.connect()
         await app.call("subscribe", events=["receipt"])
-        await tell(g, "1")
+        await g.tell("1")
         await app.call("subscribe", events=["inbound"], numbers=["+1 555 123 0002"])
-        await tell(g, "2")
+        await g.tell("2")
         await app.call("subscribe")
-        await tell(g, "3")
+        await g.tell("3")
         await app.notified(1)
         assert texts(app) == ["3"]
         assert not app.of("replaced")
@@ -243,7 +232,7 @@ async def test_events_that_nobody_fetches_become_dead_letters(autojump_clock: Mo
         app = await g.connect()
         await app.call("subscribe")
         await app.close()
-        await tell(g, *numbered(0, 250))
+        await g.tell(*numbered(0, 250))
         await trio.sleep(60)
         app = await g.connect()
         assert (await app.call("subscribe"))["backlog"] == 100

@@ -7,13 +7,12 @@ from typing import Any
 import trio
 from trio.testing import MockClock
 
-from gateway.smpp.pdu import DeliverSm
 from gateway.store import conversation
 from tests.flow.test_socket_apps import APPS, connect
 from tests.support.apps import AppClient
 from tests.support.daemons import Gateway, gateway
 from tests.support.httpd import Server
-from tests.support.smsc import address, peers
+from tests.support.smsc import peers
 
 ANN, BOB, COY = peers(3)
 FIRST, SECOND, THIRD = (f"+1555123000{i}" for i in (1, 2, 3))
@@ -21,10 +20,7 @@ FIRST, SECOND, THIRD = (f"+1555123000{i}" for i in (1, 2, 3))
 
 async def tell(g: Gateway, peer: str, text: str, number: str = FIRST) -> None:
     """An inbound message that is stored and acknowledged when this returns; a second later."""
-    bind = g.smsc.binds[-1]
-    done = len(bind.answers) + 1
-    bind.deliver(DeliverSm(address(peer), address(number), text.encode()))
-    await g.smsc.until(lambda: len(bind.answers) == done)
+    await g.tell(text, peer=peer, number=number)
     await trio.sleep(1)
 
 

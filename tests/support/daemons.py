@@ -16,10 +16,11 @@ import trio.testing
 from gateway.daemon import Daemon
 from gateway.model import Clock
 from gateway.settings import load
+from gateway.smpp.pdu import DeliverSm
 from gateway.store.store import Store
 
 from .apps import AppClient
-from .smsc import Answer, Smsc
+from .smsc import Answer, Smsc, address
 
 EPOCH_MS = 1_760_000_000_000
 PATIENCE = 3000.0
@@ -42,6 +43,15 @@ class Gateway:
     async def connect(self) -> AppClient:
         """An application at the socket."""
         return await AppClient.connect(self.nursery, self.daemon.settings.socket.path)
+
+    async def tell(self, *texts: str, peer: str = "+12125550000", number: str = "+15551230001") -> None:
+        """Inbound messages by the last bind, that are stored and acknowledged when this returns."""
+        bind = self.smsc.binds[-1]
+        done = len(bind.answers) + len(texts)
+        for text in texts:
+            bind.deliver(DeliverSm(address(peer), address(number), text.encode()))
+        await self.smsc.until(lambda: len(bind.answers) == done)
+        assert {status for _, status in bind.answers} == {0}
 
     async def settled(self) -> None:
         """Waits until nothing moves any more without something from outside or time passing."""
