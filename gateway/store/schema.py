@@ -376,3 +376,35 @@ carrier_state = Table(
     PrimaryKeyConstraint("carrier", "key"),
     sqlite_with_rowid=False,
 )
+
+# Who is not written to any more. A scope says from where: ``all``, ``set:NAME``, ``number:NUMBER`` or ``app:NAME``; one
+# seek by peer finds all of them, whatever a message would go out as. Asked in the transaction, never a cache.
+optout = Table(
+    "optout",
+    metadata,
+    Column("peer", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("at", Big, nullable=False),
+    Column("how", Text, nullable=False),  # keyword, near, operator or import
+    Column("message_id", Big),  # the inbound message that asked for it
+    Column("keyword", Text),
+    PrimaryKeyConstraint("peer", "scope"),
+    sqlite_with_rowid=False,
+)
+
+# Every change of it, never changed itself. Its ids lead with the time, as those of messages do.
+optout_change = Table(
+    "optout_change",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("peer", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("change", Text, nullable=False),  # optout or optin
+    Column("how", Text, nullable=False),
+    Column("who", Text),  # the app of whoever asked for it, where it was no message
+    Column("number", Text),  # of ours that the message was for
+    Column("message_id", Big),
+    Column("keyword", Text),
+    Column("text", Text),  # of the message, or the operator's note
+    Index("optout_change_peer", "peer", "id"),
+)

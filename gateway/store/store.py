@@ -62,7 +62,8 @@ class Store:
             self.id_text = IdText(install_number(con))
             highest = con.execute(
                 "SELECT max(coalesce((SELECT max(id) FROM message), 0), coalesce((SELECT max(id) FROM inbound), 0),"
-                " coalesce((SELECT max(id) FROM parked_receipt), 0), coalesce((SELECT max(id) FROM mo_message), 0))"
+                " coalesce((SELECT max(id) FROM parked_receipt), 0), coalesce((SELECT max(id) FROM mo_message), 0),"
+                " coalesce((SELECT max(id) FROM optout_change), 0))"
             ).fetchone()[0]
             self.ids = IdSource(self.clock, node, after=highest)
             self.streams = Streams()

@@ -1,0 +1,53 @@
+"""What may be sent: who opted out, and a record of every change
+
+Revision ID: 0007
+Revises: 0006
+
+New tables only, so that no row is written anew.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "optout",
+        sa.Column("peer", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("at", BIG, nullable=False),
+        sa.Column("how", sa.Text(), nullable=False),
+        sa.Column("message_id", BIG),
+        sa.Column("keyword", sa.Text()),
+        sa.PrimaryKeyConstraint("peer", "scope"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "optout_change",
+        sa.Column("id", BIG, primary_key=True),
+        sa.Column("peer", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("change", sa.Text(), nullable=False),
+        sa.Column("how", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text()),
+        sa.Column("number", sa.Text()),
+        sa.Column("message_id", BIG),
+        sa.Column("keyword", sa.Text()),
+        sa.Column("text", sa.Text()),
+    )
+    op.create_index("optout_change_peer", "optout_change", ["peer", "id"])
+
+
+def downgrade() -> None:
+    op.drop_index("optout_change_peer", "optout_change")
+    op.drop_table("optout_change")
+    op.drop_table("optout")
