@@ -50,6 +50,9 @@ def explain(
     last_meta: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Offline: a member of its meta; several times.")
     ] = None,
+    on_list: Annotated[
+        list[str] | None, typer.Option("--list", metavar="LIST", help="Offline: a list the peer is on; several times.")
+    ] = None,
     count: Annotated[int, typer.Option(min=0, help="Offline: messages of the peer before this one.")] = 0,
     socket: SocketOption = None,
     config: ConfigOption = None,
@@ -61,14 +64,17 @@ def explain(
         when = moment(at) if at is not None else None
     except ValueError as error:
         raise Failure(str(error), USAGE) from None
-    thought = new or last_age is not None or last_app or last_meta or count
+    thought = new or last_age is not None or last_app or last_meta or on_list or count
     if thought and not offline:
-        raise Failure("--new, --last-... and --count go with --offline; the daemon asks its database", USAGE)
+        raise Failure("--new, --last-..., --list and --count go with --offline; the daemon asks its database", USAGE)
     if (last_app or last_meta) and last_age is None:
         raise Failure("--last-app and --last-meta go with --last-age", USAGE)
     if offline:
         last = {"age": last_age, "app": last_app, "class": last_class.value, "meta": _members(last_meta or [])}
-        found = _offline(config, number, from_, text, when, new, last if last_age is not None else None, count)
+        peer: dict[str, Any] = {"from": from_, "known": not new, "lists": on_list or [], "count": count}
+        if last_age is not None:
+            peer["last"] = last
+        found = _offline(config, peer, number, text, when)
     else:
         asked = {"from": from_, "number": number, "text": text, "at": when}
         with connect(socket, config, app) as client:
@@ -117,14 +123,7 @@ def try_cases(
 
 
 def _offline(
-    config: Path | None,
-    number: str | None,
-    peer: str,
-    text: str | None,
-    when: str | None,
-    new: bool,
-    last: dict[str, Any] | None,
-    count: int,
+    config: Path | None, peer: dict[str, Any], number: str | None, text: str | None, when: str | None
 ) -> dict[str, Any]:
     from datetime import UTC, datetime
 
@@ -132,9 +131,8 @@ def _offline(
     from gateway.policy.rules import RuleBook
 
     settings, _ = load_settings(config)
-    case: dict[str, Any] = {"name": "thought of", "from": peer, "known": not new, "count": count}
-    case |= {"expect": {"matched": []}, "at": when or datetime.now(UTC).isoformat()}
-    case |= {key: value for key, value in (("number", number), ("text", text), ("last", last)) if value is not None}
+    case = {"name": "thought of", "expect": {"matched": []}, "at": when or datetime.now(UTC).isoformat(), **peer}
+    case |= {key: value for key, value in (("number", number), ("text", text)) if value is not None}
     try:
         (result,) = run(settings, RuleBook(settings), read({"cases": [case]}))
     except CaseError as error:
@@ -173,6 +171,8 @@ def _show(found: dict[str, Any]) -> None:
     country = f"{found['country']}, " if found["country"] else ""
     about.add_row("from", cell(f"{found['peer']} ({country}{'known' if found['known'] else 'new'})"))
     about.add_row("at", cell(found["at"]))
+    if found["lists"]:
+        about.add_row("on lists", cell(", ".join(found["lists"])))
     if found["last"] is not None:
         last = found["last"]
         by = f" by {last['app']}" if last["app"] else ""

@@ -44,7 +44,10 @@ class Expected(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class Case(msgspec.Struct, forbid_unknown_fields=True):
-    """One case: a message, and what is expected. ``count`` are messages of the peer before it, in any span."""
+    """One case: a message, and what is expected. ``count`` are messages of the peer before it, in any span.
+
+    ``lists`` are the lists of peers that it is on.
+    """
 
     name: str
     from_: str = msgspec.field(name="from")
@@ -55,6 +58,7 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
     known: bool = True
     last: LastSent | None = None
     count: int = 0
+    lists: list[str] = []
 
 
 class Cases(msgspec.Struct, forbid_unknown_fields=True):
@@ -135,6 +139,7 @@ def _facts(settings: Settings, book: RuleBook, cases: Cases, case: Case) -> Fact
         known=case.known,
         last=Last(last.app, last.class_, last.meta, at_ms - int(last.age * 1000)) if last is not None else None,
         counts=dict.fromkeys(book.needs(number).spans, case.count),
+        lists=frozenset(case.lists),
     )
 
 

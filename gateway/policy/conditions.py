@@ -116,6 +116,15 @@ def _groups(rule: Rule, world: World) -> Condition:
     return Condition("groups", _list(rule.groups), lambda m: m.facts.peer in phones, found)
 
 
+def _peer_lists(rule: Rule, world: World) -> Condition:
+    wanted = frozenset(rule.peer_lists)
+
+    def found(m: Message) -> str:
+        return _list(tuple(sorted(m.facts.lists))) or "none"
+
+    return Condition("peer_lists", _list(rule.peer_lists), lambda m: not wanted.isdisjoint(m.facts.lists), found)
+
+
 def _known(rule: Rule, world: World) -> Condition:
     wanted = rule.known
     word = {True: "known", False: "new"}
@@ -274,6 +283,7 @@ _MADE: Final[dict[str, Callable[[Rule, World], Condition]]] = {
     "prefixes": _prefixes,
     "countries": _countries,
     "groups": _groups,
+    "peer_lists": _peer_lists,
     "known": _known,
     "schedules": _schedules,
     "not_schedules": _not_schedules,

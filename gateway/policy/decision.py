@@ -30,7 +30,8 @@ class Facts(NamedTuple):
     ``number`` and ``peer`` are in the form that messages carry, ``text`` is None where the message has none (binary),
     and ``at_ms`` is when it came (Unix ms). What is in the database is asked for only where `RuleBook.needs` says so:
     ``known``, whether the peer wrote or was written to before; ``last``, our last message to the peer from the number;
-    ``counts``, how many messages of the peer to the number came before this one, by the span that was asked for (s).
+    ``counts``, how many messages of the peer to the number came before this one, by the span that was asked for (s);
+    ``lists``, the lists of peers that whose phone it is is on.
     """
 
     number: str
@@ -41,6 +42,7 @@ class Facts(NamedTuple):
     known: bool = False
     last: Last | None = None
     counts: Mapping[int, int] = {}
+    lists: frozenset[str] = frozenset()
 
 
 class Needs(NamedTuple):
@@ -49,6 +51,7 @@ class Needs(NamedTuple):
     known: bool = False
     last: bool = False
     spans: tuple[int, ...] = ()
+    lists: bool = False
 
 
 NOTHING: Final = Needs()

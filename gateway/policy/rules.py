@@ -225,4 +225,5 @@ def _needs(rules: list[_Ready]) -> Needs:
             for rule in all_of_them
         ),
         spans=tuple(sorted({rule.count_within for rule in all_of_them if rule.count_within is not None})),
+        lists=any(rule.peer_lists for rule in all_of_them),
     )

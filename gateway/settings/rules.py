@@ -15,6 +15,7 @@ from gateway.settings.schedules import Times
 from gateway.settings.types import Form, Name, Seconds, fail
 
 LONGEST_PATTERN: Final = 1000
+LONGEST_LIST_NAME: Final = 64
 PATTERN_MEMORY: Final = 1 << 20
 """Octets that an automaton of RE2 may take; more is refused when the configuration is read."""
 
@@ -76,6 +77,12 @@ def _tag(value: str) -> str:
     return value
 
 
+def _listed(value: str) -> str:
+    if ";" in value:  # it stands between the lists of a peer in CSV, and so is in no name
+        raise fail("peer_list", "the name of a list of peers, which has no semicolon")
+    return _tag(value)
+
+
 def _braced(text: str, known: tuple[str, ...]) -> str:
     for word in re.findall(r"\{([^{}\s]*)\}", text):
         if word not in known:
@@ -105,6 +112,11 @@ Script = Annotated[str, AfterValidator(_script), Form("script")]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_tag), Form("word")]
 
 
+PeerList = Annotated[
+    str, StringConstraints(min_length=1, max_length=LONGEST_LIST_NAME), AfterValidator(_listed), Form("list of peers")
+]
+
+
 class Rule(Section):
     """Inbound messages for which all conditions given hold, and what is done with them.
 
@@ -124,6 +136,11 @@ class Rule(Section):
         "of its calling code.",
     )
     groups: tuple[Name, ...] = Field((), description="From a phone of one of these `[groups]`.")
+    peer_lists: tuple[PeerList, ...] = Field(
+        (),
+        description="From somebody on one of these lists of peers (`smsgw peers set --join`, or an import), by any of "
+        "their phones.",
+    )
     known: bool | None = Field(
         None, description="true: from a peer that wrote or was written to before; false: from a new one."
     )
@@ -224,7 +241,18 @@ class Rule(Section):
 
 
 CONDITIONS: Final = (
-    *("numbers", "peers", "prefixes", "countries", "groups", "known", "schedules", "not_schedules", "times"),
+    *(
+        "numbers",
+        "peers",
+        "prefixes",
+        "countries",
+        "groups",
+        "peer_lists",
+        "known",
+        "schedules",
+        "not_schedules",
+        "times",
+    ),
     *("keywords", "contains", "matches", "length_min", "length_max", "scripts", "urgency"),
     *("last_within", "last_before", "last_apps", "last_classes", "last_meta", "count_min", "count_max"),
 )

@@ -6,6 +6,7 @@ A person with several phones has the record at one of them; the others say by ``
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
@@ -58,6 +59,11 @@ _PUT: Final = Values(
     "INSERT INTO peer (address, created_at, name, fields, lists) VALUES {values} ON CONFLICT (address)"
     " DO UPDATE SET name = excluded.name, fields = excluded.fields, lists = excluded.lists",
     5,
+)
+_LISTS: Final = Values(
+    "WITH v(address) AS (VALUES {values}) SELECT v.address, p.lists FROM v CROSS JOIN peer o ON o.address = v.address"
+    " CROSS JOIN peer p ON p.address = coalesce(o.same_as, o.address) WHERE p.lists IS NOT NULL",
+    1,
 )
 _PHONES: Final = Values(
     "WITH v(address) AS (VALUES {values}) SELECT p.same_as, p.address FROM v CROSS JOIN peer p"
@@ -229,6 +235,12 @@ def record_of(con: sqlite3.Connection, address: str) -> Record | None:
 def known_addresses(con: sqlite3.Connection, addresses: list[str]) -> set[str]:
     """Those of these that are peers."""
     return {row[0] for row in _FIND.fetch(con, [(address,) for address in addresses])}
+
+
+def lists_of(con: sqlite3.Connection, addresses: Iterable[str]) -> dict[str, frozenset[str]]:
+    """The lists that those with these phones are on, by the phone; one statement for all of a burst."""
+    rows = _LISTS.fetch(con, [(address,) for address in addresses])
+    return {address: frozenset(msgspec.json.decode(lists, type=list[str])) for address, lists in rows}
 
 
 class Page(NamedTuple):

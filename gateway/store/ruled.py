@@ -17,6 +17,7 @@ from gateway.log import logger
 from gateway.model import id_floor
 from gateway.policy.decision import UNDECIDED, Decision, Facts, Forward, Last, Needs, Reply, Target, fill
 from gateway.settings.own import FORWARDS, REPLIES
+from gateway.store.addressbook import lists_of
 from gateway.store.ends import rfc3339
 from gateway.store.guards import Change, Guards, not_now
 from gateway.store.hot import Values
@@ -54,6 +55,7 @@ _WORDS: Final = {
     "alphanumeric": "the sender has no number",
     "automatic": "nobody wrote it",
 }
+_NO_LISTS: Final[frozenset[str]] = frozenset()
 _AUTOMATIC: Final = frozenset({"delivery_ack", "user_ack", "conversation_abort", "message_waiting"})
 """Flags of messages that phones and systems make by themselves."""
 
@@ -224,20 +226,31 @@ def held_back_now(
 
 
 class _Asked:
-    """What the database was asked for pairs (number, peer): our last messages, and counts by pair and span (s)."""
+    """What the database was asked for pairs (number, peer): our last messages, and counts by pair and span (s).
 
-    __slots__ = ("counts", "last", "needs")
+    ``lists`` are those of peers, by the phone.
+    """
 
-    def __init__(self, needs: dict[str, Needs], last: dict[Pair, LastSent], counts: dict[tuple[Pair, int], int]):
+    __slots__ = ("counts", "last", "lists", "needs")
+
+    def __init__(
+        self,
+        needs: dict[str, Needs],
+        last: dict[Pair, LastSent],
+        counts: dict[tuple[Pair, int], int],
+        lists: dict[str, frozenset[str]],
+    ) -> None:
         self.needs = needs
         self.last = last
         self.counts = counts
+        self.lists = lists
 
 
 def _asked(con: sqlite3.Connection, book: RuleBook, pairs: Iterable[Pair], now: int) -> _Asked:
     needs: dict[str, Needs] = {}
     wanted: list[Pair] = []
     spans: list[tuple[Pair, int]] = []
+    listed: dict[str, None] = {}
     for pair in dict.fromkeys(pairs):
         need = needs.get(pair[0])
         if need is None:
@@ -245,9 +258,11 @@ def _asked(con: sqlite3.Connection, book: RuleBook, pairs: Iterable[Pair], now: 
         if need.last:
             wanted.append(pair)
         spans += [(pair, span) for span in need.spans]
+        if need.lists:
+            listed[pair[1]] = None
     rows = [(i, *pair, id_floor(now - span * 1000)) for i, (pair, span) in enumerate(spans)]
     counts = {spans[i]: count for i, count in SELECT_COUNT.fetch(con, rows)}
-    return _Asked(needs, last_sent(con, wanted), counts)
+    return _Asked(needs, last_sent(con, wanted), counts, lists_of(con, listed) if listed else {})
 
 
 def _fact(found: _Asked, number: str, peer: str, text: str | None, at: int, *, complete: bool, known: bool) -> Facts:
@@ -262,6 +277,7 @@ def _fact(found: _Asked, number: str, peer: str, text: str | None, at: int, *, c
         known=known,
         last=None if last is None else Last(last.app, last.klass, last.meta, last.at),
         counts={span: found.counts[pair, span] for span in found.needs[number].spans},
+        lists=found.lists.get(peer, _NO_LISTS),
     )
 
 

@@ -179,9 +179,21 @@ def test_what_cannot_be_explained(smsgw: Run, config: str, arguments: tuple[str,
 
 
 def test_facts_are_not_said_to_the_daemon(smsgw: Run, config: str) -> None:
-    ran = smsgw("rules", "explain", "-c", config, "--from", PEER, "--new")
-    assert ran.code == 2
-    assert "--new, --last-... and --count go with --offline" in ran.err
+    for thought in (("--new",), ("--list", "vip")):
+        ran = smsgw("rules", "explain", "-c", config, "--from", PEER, *thought)
+        assert ran.code == 2
+        assert "--new, --last-..., --list and --count go with --offline" in ran.err
+
+
+def test_lists_that_the_peer_is_on(smsgw: Run, config: str) -> None:
+    more = '[[rules]]\nname = "vip"\npeer_lists = ["vip", "press"]\ntags = ["vip"]\nthen = "continue"\n[[rules]]'
+    Path(config).write_text(CONFIG.replace("[[rules]]", more, 1))
+    at = ("--text", "hello", "--at", "2026-12-24T10:00:00Z")
+    ran = explain(smsgw, config, *at, "--list", "press", "--list", "spring")
+    assert "on lists   press, spring\n" in ran.out
+    (found,) = explain(smsgw, config, *at, "--list", "press", "--json").lines
+    assert (found["lists"], found["tags"][0]) == (["press"], "vip")
+    assert "peer_lists: wanted vip, press, found none" in explain(smsgw, config, *at).out
 
 
 def test_a_text_of_a_stranger_is_shown_harmless(smsgw: Run, config: str) -> None:

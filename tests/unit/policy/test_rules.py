@@ -88,6 +88,8 @@ def last(age: int = 60, app: str = "crm", klass: str = "marketing", **meta: Any)
     return Last(app, klass, meta, AT - age * 1000)
 
 
+LISTS = frozenset({"spring", "blocked"})
+
 Case = tuple[dict[str, Any], Facts, bool]
 CONDITIONS: list[Case] = [
     ({}, facts(), True),
@@ -106,6 +108,10 @@ CONDITIONS: list[Case] = [
     ({"groups": ["duty"]}, facts(peer="+447700900002"), False),
     ({"groups": ["duty", "team"]}, facts(peer="+447700900002"), True),
     ({"groups": ["team"]}, facts(), False),
+    ({"peer_lists": ["vip"]}, facts(lists=frozenset({"spring", "vip"})), True),
+    ({"peer_lists": ["press", "vip"]}, facts(lists=frozenset({"vip"})), True),
+    ({"peer_lists": ["VIP"]}, facts(lists=frozenset({"vip"})), False),
+    ({"peer_lists": ["vip"]}, facts(), False),
     ({"known": True}, facts(known=True), True),
     ({"known": True}, facts(known=False), False),
     ({"known": False}, facts(known=False), True),
@@ -317,6 +323,7 @@ def test_an_explanation_says_what_was_wanted_and_what_there_was() -> None:
         rule("regex", matches="^x+$"),
         rule("urgent", urgency=True),
         rule("script", scripts=["Greek"]),
+        rule("list", peer_lists=["vip", "press"]),
         rule("known", known=True),
         rule("last", last_within=3600),
         rule("meta", last_classes=["direct"]),
@@ -325,7 +332,7 @@ def test_an_explanation_says_what_was_wanted_and_what_there_was() -> None:
         rule("taken"),
         rule("behind"),
     )
-    assert made.explain(facts("Hi there", last=last(86_461), counts={60: 1})) == [
+    assert made.explain(facts("Hi there", last=last(86_461), counts={60: 1}, lists=LISTS)) == [
         Tried("number", "numbers", "12345", NUMBER),
         Tried("country", "countries", "US, CA", "GB"),
         Tried("office", "not_schedules", "not office", "office: mon 2026-03-02 12:00 GMT"),
@@ -334,6 +341,7 @@ def test_an_explanation_says_what_was_wanted_and_what_there_was() -> None:
         Tried("regex", "matches", "^x+$", '"Hi there"'),
         Tried("urgent", "urgency", "a word of urgency", "no such word"),
         Tried("script", "scripts", "Greek", "0 of 7 letters"),
+        Tried("list", "peer_lists", "vip, press", "blocked, spring"),
         Tried("known", "known", "known", "new"),
         Tried("last", "last_within", "1:00:00", "1 day, 0:01:01"),
         Tried("meta", "last_classes", "direct", "marketing"),
@@ -356,6 +364,7 @@ def test_facts_of_the_database_are_asked_for_where_a_rule_needs_them() -> None:
     anywhere = book(rule("a", numbers=["12345"]), rule("b", last_before=5))
     assert anywhere.needs("+1999") == anywhere.needs("12345") == Needs(last=True)
     assert anywhere.concerns("+1999")
+    assert book(rule("a", peer_lists=["vip"])).needs(NUMBER) == Needs(lists=True)
     assert not book().concerns(NUMBER)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.policy.decision import Decision, Facts, Needs, ToHandlers
+from gateway.store.addressbook import Change, MergeOp, PeersOp
 from gateway.store.inbound import Arrival, Extra, InboundOp
 from gateway.store.ruled import MOST_COUNTED, facts_now
 from gateway.store.streams import HANDLER
@@ -175,6 +176,28 @@ async def test_the_count_of_a_span_reads_a_bounded_number_of_rows(desk: Desk) ->
     await receive(desk, *[single("x") for _ in range(MOST_COUNTED + 5)])
     await receive(desk, single("last"))
     assert book.asked[-1].counts[3600] == MOST_COUNTED
+
+
+async def test_the_lists_that_a_sender_is_on(desk: Desk) -> None:
+    """By any phone of the person, one statement for the burst, and from the message after a change on."""
+    book = await rule(desk, Book(lambda f: Decision(), Needs(lists=True)))
+    second = "+12125550198"
+    await receive(desk, single("a"), single("b", peer=OTHER_PEER), single("b", peer=second))
+    await desk.do(PeersOp([Change(address=PEER, join=("vip", "press")), Change(address=OTHER_PEER, fields={"a": "b"})]))
+    await desk.do(MergeOp(second, PEER))
+    book.asked.clear()
+    executed: list[str] = []
+    desk.con.set_trace_callback(executed.append)
+    await receive(desk, single("1"), single("2", peer=OTHER_PEER), single("3", peer=second), single("4", peer="ACME"))
+    desk.con.set_trace_callback(None)
+    lists = {"1": {"vip", "press"}, "2": set(), "3": {"vip", "press"}, "4": set()}
+    assert {f.text: f.lists for f in book.asked} == lists
+    assert sum("p.lists" in sql for sql in executed) == 1
+    asked = facts_now(desk.con, book, NUMBER, second, "x", desk.now)
+    assert asked.lists == {"vip", "press"}
+    await desk.do(PeersOp([Change(address=PEER, leave=("vip",))]))
+    await receive(desk, single("x", peer=second))
+    assert book.asked[-1].lists == {"press"}
 
 
 async def test_the_facts_of_a_message_that_only_might_come(desk: Desk) -> None:
