@@ -80,6 +80,8 @@ def of_the_list(context: typer.Context) -> bool:
     """
     if context.invoked_subcommand is None:
         return True
-    if any(value not in (None, False, LIMIT) for value in context.params.values()):
+    # What the environment gives is for the command itself too.
+    sources = [context.get_parameter_source(name) for name in context.params]
+    if any(source is not None and source.name == "COMMANDLINE" for source in sources):
         raise typer.BadParameter(f"options come after {context.invoked_subcommand}, not before it")
     return False

@@ -119,3 +119,13 @@ def test_what_is_noted(ask: Any, arguments: tuple[str, ...], noted: dict[str, An
 def test_options_of_the_list_are_not_taken_before_a_command(smsgw: Run) -> None:
     ran = smsgw("threads", "--unread", "show", NUMBER, PEER)
     assert (ran.code, "come after show" in ran.err) == (2, True)
+
+
+def test_the_app_of_the_environment_is_for_commands_of_the_group_too(
+    ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMSGW_AS", "boss")
+    monkeypatch.setenv("SMSGW_TOKEN", "correct-horse-battery")
+    answers = {"auth": [{}], "thread": [{"thread": THREAD, "messages": [], "next": None}]}
+    ran, asked = ask(answers, "show", NUMBER, PEER)
+    assert (ran.code, [method for method, _ in asked]) == (0, ["auth", "thread"])
