@@ -12,14 +12,9 @@ import secrets
 import sqlite3
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
-from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from gateway.store.revision import bring_to_newest
 
 MINIMUM_SQLITE: Final = (3, 35, 0)  # UPDATE ... FROM came with 3.33, RETURNING with 3.35
 BUSY_TIMEOUT_MS: Final = 2000
@@ -34,12 +29,11 @@ def file_of(url: str) -> Path | None:
 
     Raises StoreError for another dialect.
     """
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        raise StoreError(f"store.url: only sqlite:// is supported, not {parsed.get_backend_name()}://")
-    if not parsed.database or parsed.database == ":memory:":
-        return None
-    return Path(parsed.database)
+    scheme, _, rest = url.partition("://")
+    if scheme != "sqlite":
+        raise StoreError(f"store.url: only sqlite:// is supported, not {scheme}://")
+    name = unquote(rest.removeprefix("/"))
+    return Path(name) if name not in ("", ":memory:") else None
 
 
 class FileLock:
@@ -98,12 +92,10 @@ class Database:
         try:
             self._create_private()
             self._migrate()
-        except (sqlite3.Error, DBAPIError, OSError) as error:
+        except (sqlite3.Error, OSError) as error:
             self.close()
-            # SQLAlchemy's own words are for programmers, in several lines; the cause says it in one.
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise StoreError(f"cannot open the database {self.path}: {cause}") from error
-        except CommandError as error:
+            raise StoreError(f"cannot open the database {self.path}: {error}") from error
+        except LookupError as error:
             self.close()
             raise StoreError(
                 f"the database {self.path} was made by a later version of smsgw, and this one cannot use it ({error})"
@@ -146,23 +138,15 @@ class Database:
         return con
 
     def _migrate(self) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         if self.path is None:
-            con = self.connect()
-            engine = create_engine("sqlite://", poolclass=NullPool, creator=lambda: _Borrowed(con))
-        else:
-            engine = create_engine(self.url, poolclass=NullPool)
+            bring_to_newest(self.connect())
+            return
+        # Without the settings of our connections: the file of another program is left as it is.
+        con = sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
         try:
-            with engine.connect() as connection:
-                # SQLite takes a change of tables back as it does rows, but neither Python nor Alembic begins a
-                # transaction for it: killed in the middle, half of a migration would stay.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-                connection.commit()
+            bring_to_newest(con)
         finally:
-            engine.dispose()
+            con.close()
 
     def wal_size(self) -> int:
         """Octets in the write-ahead log."""
@@ -187,19 +171,6 @@ class Database:
             self._memory = None
         if self._lock is not None:
             self._lock.release()
-
-
-class _Borrowed:
-    """A DB-API connection for the migrations of an in-memory database that stays open when they are done."""
-
-    def __init__(self, con: sqlite3.Connection) -> None:
-        self._con = con
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._con, name)
-
-    def close(self) -> None:
-        """Not ours to close."""
 
 
 def checkpoint(con: sqlite3.Connection, *, restart: bool = False) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Runs the migrations over the connection that `gateway.store.database` opened; there is no offline mode."""
+"""Runs the migrations over the connection that `gateway.store.migrate` was given; there is no offline mode."""
 
 from alembic import context
 
