@@ -112,9 +112,15 @@ class Smtpd:
             started.set()
             await ending.wait()
             server.close()
+            # One that was taken this very moment has no transport yet, and would leave its socket to the collector.
+            for _ in range(100):
+                if all(one.number for one in protocols):
+                    break
+                await asyncio.sleep(0.01)
             for one in protocols:
                 if one.transport is not None:
                     one.transport.abort()
+            await asyncio.sleep(0)  # a socket is closed a turn after its transport
             others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             for task in others:
                 task.cancel()
