@@ -23,7 +23,6 @@ from gateway.doors.metrics_page import MetricsPage
 from gateway.doors.socket import Listening, SocketServer, listen, remove
 from gateway.handlers.own import Own
 from gateway.handlers.pusher import Pusher
-from gateway.handlers.webhook import Webhook
 from gateway.inbound import Inbound
 from gateway.metrics import Metrics
 from gateway.model import Clock
@@ -277,6 +276,8 @@ class Daemon:
             smtp, clock = self.settings.smtp, self.store.clock
             pusher = Email(handler, smtp, feed, self.outbox, self.metrics, clock, rng=self._rng)
         else:
+            from gateway.handlers.webhook import Webhook  # with an HTTP client, for those who have webhooks
+
             pusher = Webhook(handler, feed, self.outbox, self.metrics, self.store.clock, rng=self._rng)
         await self._serve_stream(pusher)
 

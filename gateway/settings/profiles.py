@@ -37,7 +37,12 @@ _FIELDS: Final[dict[str, Any]] = {
     _ABOUT: (str | None, Field(None, max_length=300)),
     **{key: (Carrier.model_fields[key].rebuild_annotation() | None, None) for key in KEYS},
 }
-_Profile: Final = create_model("Profile", __base__=Section, **_FIELDS)
+
+
+@cache
+def _model() -> type[Section]:
+    """Made where there are profiles to check: it costs 20 ms, and every command reads the settings."""
+    return create_model("Profile", __base__=Section, **_FIELDS)
 
 
 class Profile(NamedTuple):
@@ -73,7 +78,7 @@ def of(name: str, own: Mapping[str, Any]) -> Profile | None:
 def overridden(carrier: Carrier, profile: Profile) -> list[str]:
     """The keys of a profile of which its carrier says something else itself; in a table, any entry of it."""
     try:
-        said = _Profile.model_validate(dict(profile.values))
+        said = _model().model_validate(dict(profile.values))
     except ValidationError:  # of a file that was not loaded
         return []
     differing = []
@@ -142,12 +147,12 @@ def _wrong(table: Mapping[str, Any], resolver: Resolver) -> Iterator[tuple[str, 
     for key, value in table.items():
         if key in OF_THE_ACCOUNT:
             yield key, "is of one account, and not of a profile: it belongs into [[carriers]]", None, None
-        elif key not in _Profile.model_fields:
-            yield key, "unknown key", None, nearest(key, _Profile.model_fields)
+        elif key not in _model().model_fields:
+            yield key, "unknown key", None, nearest(key, _model().model_fields)
         else:
             known[key] = value
     try:
-        _Profile.model_validate(known, context=resolver)
+        _model().model_validate(known, context=resolver)
     except ValidationError as error:
         seen: set[str] = set()
         for details in error.errors(include_url=False):
