@@ -44,7 +44,9 @@ lint: $(STAMP)
 	$(RUN) mypy --strict gateway
 	$(BIN)/python -c "from importlinter.cli import lint_imports_command as main; main()" --no-cache
 
-# Two at a time, each file of tests in one process: the half of them waits for processes of their own.
+# Two at a time, each file of tests in one process: the half of them waits for processes of their own. Hundreds of
+# these start, so what is compiled is kept, also where the environment says otherwise: it is half of a start.
+test: export PYTHONDONTWRITEBYTECODE =
 test: lint $(PEERS_STAMP)
 	$(RUN) pytest -n 2 --dist loadfile
 

@@ -1,0 +1,43 @@
+"""What a start does not wait for: libraries that are slow to import, where nothing needs them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SLOW = ("alembic", "sqlalchemy", "httpx", "smtplib", "holidays", "starlette", "hypercorn", "jinja2", "typer")
+"""Some 20 to 250 ms each, when this was written."""
+
+CONFIG = """
+[store]
+url = "sqlite:///{directory}/smsgw.db"
+[metrics]
+bind = ""
+[[carriers]]
+name = "acme"
+host = "smsc.example"
+system_id = "user"
+password = "secret"
+"""
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import gateway.process
+from gateway.daemon import Daemon
+from gateway.settings import load
+
+for _ in range(2):  # the database is made, and then known
+    Daemon(load(Path(sys.argv[1]))).store.close()
+print(*sorted(set(sys.argv[2:]) & set(sys.modules)))
+"""
+
+
+def test_a_start_waits_for_nothing_that_is_not_configured(tmp_path: Path) -> None:
+    path = tmp_path / "smsgw.toml"
+    path.write_text(CONFIG.format(directory=tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(path), *SLOW], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
