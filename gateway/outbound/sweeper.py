@@ -11,6 +11,7 @@ from gateway.log import logger
 from gateway.model import State, id_floor
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.overdue import Queries
+from gateway.outbound.stopped import StoppedNumbers
 from gateway.settings import Settings
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
@@ -67,6 +68,7 @@ class Sweeper:
         self._swept = self._store.clock.now_ms() - int(settings.limits.no_receipt_after * 1000)
         self._tried = 0  # undecided parked receipts that came before were tried again when they had waited enough
         self._queries = Queries(outbound)
+        self._stopped = StoppedNumbers(outbound.store)
 
     def configure(self, settings: Settings) -> None:
         """Takes over new settings."""
@@ -81,6 +83,7 @@ class Sweeper:
         while True:
             try:
                 self._retries()
+                await self._stopped.turn(self._outbound.intake.preparer.sending)
                 await self._scheduled()
                 await self._outbound.doubts.bring_back()
                 now = trio.current_time()

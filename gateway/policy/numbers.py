@@ -59,11 +59,14 @@ class Sending:
             return Origin(number, "not_verified", f"{said}; nor does its fallback: {why}")
         return Origin(other.number, warning=f"sent from {other.number}: {said}")
 
-    def stopped(self, number: str, now_ms: int) -> Reason | None:
-        """Why nothing at all goes out from a number any more, None where something does, or it is not known."""
+    def stopped(self, number: str, now_ms: int, *, reply: bool = False) -> Reason | None:
+        """Why nothing at all goes out from a number any more, None where something does, or it is not known.
+
+        ``reply``: as for `origin`.
+        """
         if number not in self.limited:
             return None
-        refused = _refused(self._numbers[number], now_ms)
+        refused = _refused(self._numbers[number], now_ms, reply=reply)
         return refused.reason if refused is not None else None
 
     def unreachable(self, number: str, peer: str) -> str | None:

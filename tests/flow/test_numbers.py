@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from gateway.smpp.pdu import DeliverSm
 from tests.support.apps import AppClient
 from tests.support.daemons import EPOCH_MS, Gateway, gateway
-from tests.support.smsc import address
+from tests.support.smsc import address, withhold
 
 MAIN, OURS, SPARE, CODE = "+15551230001", "+15551239001", "+15551239002", "12345"
 PEER = "+12125550000"
@@ -197,7 +197,7 @@ async def test_who_writes_to_a_held_number_is_answered_once(autojump_clock: Mock
 
 
 async def test_what_is_scheduled_from_a_number_that_is_given_up_ends(autojump_clock: MockClock, tmp_path: Path) -> None:
-    """Checked again when it is due; what was queued already goes."""
+    """Checked again when it is due."""
     async with gateway(tmp_path, apps=number('owner = "a"')) as g:
         app = await g.connect()
         await app.call("subscribe")
@@ -214,6 +214,56 @@ async def test_what_is_scheduled_from_a_number_that_is_given_up_ends(autojump_cl
         (event,) = await app.notified(1, "receipt")
         assert (event["id"], event["state"], event["reason"]) == (first, "rejected", "number_released")
         assert len(g.smsc.submits) == 1
+
+
+async def test_what_is_queued_from_a_number_that_is_given_up_ends(autojump_clock: MockClock) -> None:
+    """All of it, however much; what a carrier has goes on, and a copy that it gives back ends a minute later."""
+    async with gateway(apps=number('owner = "a"'), answer=withhold) as g:
+        app = await g.connect()
+        await app.call("subscribe")
+        taken = await app.submit("taken", to=PEER, **{"from": OURS})
+        back = await app.submit("back", to="+12125550001", **{"from": OURS})
+        (_, second) = await g.smsc.came(2)
+        await app.call("carrier", name="acme", action="pause")
+        many = [await app.submit("x" * 200, to=f"+1212556{i:04}", **{"from": OURS}) for i in range(3)]
+        other = await app.submit("other", to=PEER, **{"from": MAIN})
+        await reloaded(g, app, 'owner = "a"', 'state = "held"')
+        for id in many:
+            await app.until_state(id, "rejected")
+            assert (await app.message(id))["reason"] == "number_held"
+        assert await app.state(other) == "queued"
+        g.smsc.respond(second, status=0x58)
+        for first in [s for s in g.smsc.submits if s.text == "taken"]:
+            g.smsc.respond(first)
+        await app.until_state(taken, "sent")
+        await app.until_state(back, "rejected")
+        await app.call("carrier", name="acme", action="resume")
+        await g.smsc.came(3)
+        g.smsc.respond(g.smsc.submits[2])
+        await app.until_state(other, "sent")
+        await trio.sleep(30)
+        assert g.smsc.texts == ["taken", "back", "other"]
+
+
+async def test_at_a_start_it_ends_too_but_for_what_rules_send(autojump_clock: MockClock, tmp_path: Path) -> None:
+    """A number that is held and heard still answers; once it is released that ends as well."""
+    rule = f'[[rules]]\nname = "closed"\nnumbers = ["{OURS}"]\nreply = "We are closed."\n'
+    async with gateway(tmp_path, apps=number('owner = "a"') + rule) as g:
+        app = await g.connect()
+        await app.call("carrier", name="acme", action="pause")
+        mine = await app.submit("mine", to="+12125550001", **{"from": OURS})
+        await told(g, "hello")
+        await g.until(lambda: rows(g, "SELECT count(*) FROM message") == [2])
+        assert rows(g, "SELECT door FROM message ORDER BY id") == ["socket", "reply"]
+    async with gateway(tmp_path, apps=number('state = "held"') + rule) as g:
+        app = await g.connect()
+        await app.until_state(mine, "rejected")
+        await trio.sleep(90)
+        states = "SELECT state || ' ' || coalesce(reason, '') FROM segment ORDER BY message_id"
+        assert rows(g, states) == ["9 number_held", "1 "]
+        await reloaded(g, app, 'state = "held"', 'state = "released"')
+        await g.until(lambda: rows(g, states) == ["9 number_held", "9 number_released"])
+        assert g.smsc.submits == []
 
 
 async def test_the_campaign_goes_in_the_carriers_tlv(autojump_clock: MockClock) -> None:
