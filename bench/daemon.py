@@ -31,11 +31,14 @@ def config(
     binds: int = 1,
     window: int = 200,
     carrier: Mapping[str, Any] | None = None,
+    numbers: Sequence[str] = NUMBERS,
+    number: Mapping[str, Any] | None = None,
     sections: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """TOML for a daemon with one carrier at 127.0.0.1:port and the numbers of the traces, store in directory.
 
-    carrier: further keys of it, or others in place of these. sections: further tables and their keys.
+    carrier: further keys of it, or others in place of these. number: further keys of each of the numbers.
+    sections: further tables and their keys.
     """
     tables: dict[str, dict[str, Any]] = {
         "store": {"url": f"sqlite:///{directory.resolve() / 'smsgw.db'}"},
@@ -52,8 +55,8 @@ def config(
     for name, keys in tables.items():
         text += ["", f"[{name}]", *_lines(keys)]
     text += ["", "[[carriers]]", *_lines(account)]
-    for number in NUMBERS:
-        text += ["", "[[numbers]]", *_lines({"number": number, "carrier": "sink"})]
+    for value in numbers:
+        text += ["", "[[numbers]]", *_lines({"number": value, "carrier": "sink", **(number or {})})]
     return "\n".join(text) + "\n"
 
 

@@ -105,8 +105,10 @@ def faithful(message: Message, line: Line, number: int) -> bool:
     )
 
 
-def inbound(lines: Sequence[Line], count: int, log: SinkLog, events: Iterable[Event] | None) -> Reconciliation:
-    """The sink's messages 0 to count - 1 against what was acknowledged and, unless None, told to an app.
+def inbound(
+    lines: Sequence[Line], count: int, log: SinkLog, events: Iterable[Event] | None, *, first: int = 0
+) -> Reconciliation:
+    """`count` of the sink's messages, from `first` on, against what was acknowledged and, unless None, told to an app.
 
     lost: not acknowledged with status 0, or not told.
     doubled: told twice under different event ids.
@@ -114,12 +116,12 @@ def inbound(lines: Sequence[Line], count: int, log: SinkLog, events: Iterable[Ev
     """
     lines = [line for line in lines if line.kind == "mo"]
     sent = log.inbound()
-    result = Reconciliation({"sent": len(sent)})
+    result = Reconciliation({"sent": len(sent) - first})
     told: dict[str, dict[int | str, Event]] = defaultdict(dict)
     for event in events or ():
         told[keys.find(event.text or "") or f"event {event.event_id}"][event.event_id] = event
     acknowledged = 0
-    for number in range(count):
+    for number in range(first, first + count):
         key = keys.key(keys.MO, number)
         parts: dict[int, bool] = {}
         for delivery in sent.get(key, ()):

@@ -9,75 +9,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import keys, profiler, trace, wire
+from bench import keys, profiler, trace
+from bench.arriving import WAYS, run_inbound
 from bench.blast import blast, soak
-from bench.daemon import DaemonError, DaemonProcess, Usage, config
+from bench.daemon import DaemonError
 from bench.figures import Percentiles, machine
 from bench.inbound import segments
 from bench.load import Load, LoadOptions
-from bench.reconcile import Reconciliation, inbound, outbound
+from bench.measure import Settings, cost, per_second, profiling, started
+from bench.reconcile import Reconciliation, outbound
 from bench.sinklog import SinkLog
 from bench.sinkprocess import SinkError, SinkProcess
 
-RUNS = ("sink", "outbound", "latency", "unicode", "inbound", "subscribed", "backlog")
-_DEFAULT = RUNS[:-1]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the command line chose."""
-
-    directory: Path
-    messages: int
-    trace: str
-    rate: float
-    latency_rate: float
-    latency_seconds: float
-    outstanding: int
-    connections: int
-    window: int
-    binds: int
-    latency_ms: float
-    backlog: int
-    profile: bool
-    synchronous: str
-
-
-def _cost(before: Usage, after: Usage, messages: int) -> dict[str, float]:
-    """CPU and memory figures of a run, under the names that they are printed with."""
-    cpu = after.cpu - before.cpu
-    return {
-        "cpu_us_per_message": cpu * 1e6 / messages,
-        "cpu_us_first_thread": (after.first_thread - before.first_thread) * 1e6 / messages,
-        "resident_mib": after.resident,
-        "highest_mib": after.highest,
-    }
-
-
-def _rate(count: int, began: float, ended: float) -> float:
-    return count / (ended - began) if ended > began else 0.0
-
-
-def _profiled(settings: Settings, daemon: DaemonProcess, name: str) -> profiler.Profiler | None:
-    if not settings.profile or profiler.find() is None:
-        return None
-    return profiler.Profiler(daemon.pid, settings.directory / f"{name}.folded")
-
-
-def _daemon(settings: Settings, directory: Path, port: int) -> DaemonProcess:
-    directory.mkdir()
-    text = config(
-        directory,
-        port,
-        binds=settings.binds,
-        window=settings.window,
-        sections={"store": {"synchronous": settings.synchronous}},
-    )
-    return DaemonProcess(directory, text)
+RUNS = ("sink", "outbound", "latency", "unicode", *WAYS, "backlog")
+_DEFAULT = ("sink", "outbound", "latency", "unicode", "inbound", "subscribed")
 
 
 def run_sink(settings: Settings) -> dict[str, Any]:
@@ -100,7 +50,7 @@ def run_outbound(settings: Settings, name: str, trace_name: str, messages: int, 
     directory = settings.directory / name
     with (
         SinkProcess(log=settings.directory / f"{name}.log", latency_ms=settings.latency_ms) as sink,
-        _daemon(settings, directory, sink.port) as daemon,
+        started(settings, directory, sink.port) as daemon,
     ):
         sink.wait_for(lambda stats: stats["binds"] >= settings.binds)
         options = LoadOptions(
@@ -112,7 +62,7 @@ def run_outbound(settings: Settings, name: str, trace_name: str, messages: int, 
             connections=settings.connections,
         )
         with Load(options) as load:
-            profile = _profiled(settings, daemon, name)
+            profile = profiling(settings, daemon, name)
             before = daemon.usage()
             load.submit_all()
             load.wait_ended()
@@ -134,73 +84,19 @@ def run_outbound(settings: Settings, name: str, trace_name: str, messages: int, 
         "messages": messages,
         "segments": load.segments,
         "offered_per_second": rate or None,
-        "accepted_per_second": _rate(load.accepted, began, accepted),
-        "submitted_segments_per_second": _rate(stats["submits"], began, stats["last_submit"]),
-        "finished_per_second": _rate(len(load.ended), began, load.last_end),
+        "accepted_per_second": per_second(load.accepted, began, accepted),
+        "submitted_segments_per_second": per_second(stats["submits"], began, stats["last_submit"]),
+        "finished_per_second": per_second(len(load.ended), began, load.last_end),
         "accept_ms": load.accept_latency(),
         # Claims of free window slots ride in the transaction of the submit: a segment may be on the wire
         # before its reply was read, and counts as 0 in the second of these.
         "request_to_wire_ms": Percentiles.of(total for total, _ in delays),
         "accept_to_wire_ms": Percentiles.of(max(after_accept, 0.0) for _, after_accept in delays),
-        **_cost(before, after, messages),
+        **cost(before, after, messages),
         "stop_seconds": stopped,
         "reconciliation": outbound(load, log),
         "profile": profiled,
     }
-
-
-def run_inbound(settings: Settings, name: str, subscribed: bool) -> dict[str, Any]:
-    """Inbound messages as fast as they are acknowledged; into a subscription, or into the store only."""
-    directory = settings.directory / name
-    lines, count = trace.load("inbound"), settings.messages
-    log_path = settings.directory / f"{name}.log"
-    with (
-        SinkProcess(log=log_path, inbound_window=settings.window) as sink,
-        _daemon(settings, directory, sink.port) as daemon,
-    ):
-        sink.wait_for(lambda stats: stats["binds"] >= settings.binds)
-        options = LoadOptions(str(daemon.socket), lines, 0, subscribe="bench" if subscribed else None)
-        with Load(options) as load:
-            profile = _profiled(settings, daemon, name)
-            before = daemon.usage()
-            began = time.monotonic()
-            sink.command("inbound", trace_name="inbound", count=count)
-            if subscribed:
-                _listen(load, count)
-            stats = sink.wait_for(lambda s: not (s["owed"] or s["mo_remaining"]), timeout=120.0)
-            after = daemon.usage()
-            profiled = profile.stop() if profile is not None else None
-        stopped = daemon.stop()
-    log = SinkLog.load(log_path)
-    taken = [(d.t, d.acked) for d in log.deliveries if d.acked is not None and d.status == wire.ROK]
-    result: dict[str, Any] = {
-        "messages": count,
-        "segments": stats["mo_acked"],
-        "acknowledged_segments_per_second": _rate(len(taken), began, max((acked for _, acked in taken), default=0.0)),
-        "acknowledge_ms": Percentiles.of(acked - sent for sent, acked in taken),
-    }
-    if subscribed:
-        told = [when for when, _ in load.inbound]
-        result["told_per_second"] = _rate(len(told), began, max(told, default=0.0))
-    events = [event for _, event in load.inbound] if subscribed else None
-    return {
-        **result,
-        **_cost(before, after, count),
-        "stop_seconds": stopped,
-        "reconciliation": inbound(lines, count, log, events),
-        "profile": profiled,
-    }
-
-
-def _listen(load: Load, count: int, stall: float = 30.0) -> None:
-    """Take inbound events until `count` came, or none for `stall` seconds."""
-    since, mark = time.monotonic(), 0
-    while len(load.inbound) < count and load.broken is None:
-        load.step(0.2)
-        if len(load.inbound) != mark:
-            since, mark = time.monotonic(), len(load.inbound)
-        elif time.monotonic() - since > stall:
-            return
 
 
 def run_backlog(settings: Settings, name: str = "backlog") -> dict[str, Any]:
@@ -208,7 +104,7 @@ def run_backlog(settings: Settings, name: str = "backlog") -> dict[str, Any]:
     with SinkProcess() as sink:
         port = sink.port
     result: dict[str, Any] = {"messages": settings.backlog}
-    with _daemon(settings, settings.directory / name, port) as daemon:
+    with started(settings, settings.directory / name, port) as daemon:
         first = min(10_000, settings.backlog)
         lines, began, before = trace.load(settings.trace), time.monotonic(), daemon.usage()
         accepted = 0
@@ -219,8 +115,8 @@ def run_backlog(settings: Settings, name: str = "backlog") -> dict[str, Any]:
             accepted += load.accepted
             if not start:
                 result["resident_mib_at_first"] = daemon.usage().resident
-        result["accepted_per_second"] = _rate(accepted, began, time.monotonic())
-        result |= _cost(before, daemon.usage(), settings.backlog)
+        result["accepted_per_second"] = per_second(accepted, began, time.monotonic())
+        result |= cost(before, daemon.usage(), settings.backlog)
         daemon.kill()
         result["restart_seconds"] = daemon.start()
         result["stop_seconds"] = daemon.stop()
@@ -297,8 +193,7 @@ def _main(settings: Settings, runs: Sequence[str], as_json: bool) -> int:
             settings.latency_rate,
         ),
         "unicode": lambda: run_outbound(settings, "unicode", "unicode", max(settings.messages // 5, 1), settings.rate),
-        "inbound": lambda: run_inbound(settings, "inbound", False),
-        "subscribed": lambda: run_inbound(settings, "subscribed", True),
+        **{name: partial(run_inbound, settings, name) for name in WAYS},
         "backlog": lambda: run_backlog(settings),
     }
     about = machine(settings.directory)

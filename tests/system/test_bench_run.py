@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import run
+from bench import arriving, measure, run
 from bench.daemon import ROOT, DaemonError, DaemonProcess, config
 
 FAKE = Path(__file__).parent / "bench_fake_gateway.py"
@@ -19,7 +19,7 @@ def fake(monkeypatch):
     def use(fault=""):
         env = os.environ | {"FAKE_FAULT": fault, "PYTHONPATH": str(ROOT)}
         monkeypatch.setattr(
-            run,
+            measure,
             "DaemonProcess",
             partial(DaemonProcess, command=(sys.executable, str(FAKE)), env=env, timeout=5.0),
         )
@@ -27,7 +27,7 @@ def fake(monkeypatch):
     return use
 
 
-def measure(capsys, *arguments):
+def measured(capsys, *arguments):
     status = run.main(["--json", "--messages", "200", *arguments])
     return status, json.loads(capsys.readouterr().out)
 
@@ -35,7 +35,7 @@ def measure(capsys, *arguments):
 def test_a_sound_gateway_passes_every_run(fake, capsys):
     fake()
     runs = "sink,outbound,latency,unicode,inbound,subscribed"
-    status, printed = measure(capsys, "--runs", runs, "--latency-seconds", "0.2", "--messages", "2000")
+    status, printed = measured(capsys, "--runs", runs, "--latency-seconds", "0.2", "--messages", "2000")
     assert status == 0, printed
     outbound = printed["outbound"]
     assert outbound["accepted_per_second"] > 0
@@ -57,22 +57,22 @@ def test_what_goes_wrong_outbound_is_named(fake, capsys, monkeypatch, fault, wro
     fake(fault)
     wait_ended = run.Load.wait_ended
     monkeypatch.setattr(run.Load, "wait_ended", lambda load: wait_ended(load, stall=0.5))
-    status, printed = measure(capsys, "--runs", "outbound")
+    status, printed = measured(capsys, "--runs", "outbound")
     assert status == 1
     assert printed["outbound"]["reconciliation"][wrong] == 1
 
 
 def test_inbound_that_is_not_told_is_lost(fake, capsys, monkeypatch):
     fake("deaf")
-    monkeypatch.setattr(run, "_listen", partial(run._listen, stall=0.5))
-    status, printed = measure(capsys, "--runs", "subscribed")
+    monkeypatch.setattr(arriving, "_listen", partial(arriving._listen, stall=0.5))
+    status, printed = measured(capsys, "--runs", "subscribed")
     assert status == 1
     assert printed["subscribed"]["reconciliation"]["lost"] == 200
 
 
 def test_a_daemon_that_dies_is_an_error_and_not_a_figure(fake, capsys):
     fake("crash")
-    status, printed = measure(capsys, "--runs", "outbound")
+    status, printed = measured(capsys, "--runs", "outbound")
     assert status == 1
     assert "error" in printed["outbound"]
 
