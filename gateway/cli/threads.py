@@ -89,7 +89,8 @@ def show(
     shown = table("time", "", "state", "text")
     for message in messages:
         way = "in" if message["direction"] == "in" else "out"
-        state = message.get("state") or " ".join(message.get("flags", ()))
+        beside = [*message.get("flags", ()), *(["unheard"] if message.get("unheard") else [])]
+        state = message.get("state") or " ".join(beside)
         text = message.get("text")
         if text is None:
             text = f"(octets) {message.get('data', '')}"

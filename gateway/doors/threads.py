@@ -15,9 +15,7 @@ from gateway.store.arrivals import Extra
 from gateway.store.conversation import (
     Thread,
     Wanted,
-    answered,
     inbound_messages,
-    pair_of,
     thread_of,
     thread_page,
     turns,
@@ -84,13 +82,11 @@ class Threads:
             peer=self._lookup.address(params.peer),
             unread=params.unread,
             attention=params.attention,
+            whose=partial(self._is_of, params.assigned) if params.assigned is not None else None,
             before=self._stored(params.before, "before"),
         )
         page = await self._store.reader.read(partial(thread_page, wanted=wanted, limit=params.limit))
-        done = await self._store.reader.read(partial(answered, threads=page.threads)) if page.threads else set()
-        shown = [self._shown(thread, done, text=params.text) for thread in page.threads]
-        if params.assigned is not None:
-            shown = [thread for thread in shown if thread["assigned"] == params.assigned]
+        shown = [self._shown(thread, text=params.text) for thread in page.threads]
         return {"threads": shown, "next": self._text(page.next)}
 
     async def thread(self, connection: Connection, params: ThreadParams) -> object:
@@ -120,10 +116,7 @@ class Threads:
                 shown.append(self._came(turn.id, inbound[turn.id], text=params.text))
             elif turn.id in messages:
                 shown.append(_sent(messages[turn.id]))
-        known = None
-        if thread is not None:
-            done = await self._store.reader.read(partial(answered, threads=[thread]))
-            known = self._shown(thread, done, text=False)
+        known = self._shown(thread, text=False) if thread is not None else None
         return {"thread": known, "messages": shown, "next": self._text(following)}
 
     async def thread_set(self, connection: Connection, params: ThreadSetParams) -> object:
@@ -143,19 +136,22 @@ class Threads:
         thread = await self._store.reader.read(partial(thread_of, number=number, peer=peer)) if op.found else None
         if thread is None:
             raise Refusal("not_found", "this peer never wrote to this number", field="peer")
-        done = await self._store.reader.read(partial(answered, threads=[thread]))
-        return self._shown(thread, done, text=False)
+        return self._shown(thread, text=False)
 
     # --- how they are shown -------------------------------------------------------------------------------------------
 
-    def _shown(self, thread: Thread, done: set[tuple[str, str]], *, text: bool) -> dict[str, Any]:
+    def _is_of(self, who: str, number: str, assigned: str | None) -> bool:
+        """Whether a thread of ``number`` is this one's, where ``assigned`` is noted of it."""
+        return (assigned if assigned is not None else self._owner_of(number)) == who
+
+    def _shown(self, thread: Thread, *, text: bool) -> dict[str, Any]:
         owner = self._owner_of(thread.number)
         shown: dict[str, Any] = {
             "number": thread.number,
             "peer": thread.peer,
             "name": thread.name,
             "unread": thread.unread,
-            "needs_attention": thread.attention is not None and pair_of(thread) not in done,
+            "needs_attention": thread.attention,
             "assigned": thread.assigned if thread.assigned is not None else owner,
             "first_at": rfc3339(thread.first_at),
             "last_at": rfc3339(id_ms(thread.last_in)),
@@ -201,7 +197,7 @@ class Threads:
         return self._store.id_text.format(stored) if stored is not None else None
 
 
-_BESIDE: Final = ("flags", "missing", "rules", "tags", "urgent")
+_BESIDE: Final = ("flags", "missing", "rules", "tags", "unheard", "urgent")
 """Of what a message has beside its text, that which a reader of a conversation wants to know."""
 _OF_SENT: Final = ("id", "app", "ref", "class", "encoding", "state", "reason", "carrier", "segments", "meta")
 

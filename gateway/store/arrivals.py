@@ -34,7 +34,8 @@ class Extra(msgspec.Struct, omit_defaults=True):
 
     ``udh`` are the header's elements apart from the concatenation, as identifier and octets in hex; ``missing`` the
     numbers of the parts that a partial message lacks. ``rules`` are those that matched, ``held_back`` says what of
-    their actions was not done and why, and ``replied`` whether it got an automatic reply.
+    their actions was not done and why, and ``replied`` whether it got an automatic reply. ``unheard``: nobody hears
+    the number, so that it is nothing unread (`gateway.store.conversation` looks for it).
     """
 
     flags: tuple[str, ...] = ()
@@ -49,6 +50,7 @@ class Extra(msgspec.Struct, omit_defaults=True):
     argument: str | None = None
     held_back: tuple[str, ...] = ()
     replied: bool = False
+    unheard: bool = False
 
 
 class LastMessage(msgspec.Struct, frozen=True, gc=False):
@@ -316,7 +318,7 @@ def _keep_unheard(tx: Tx, messages: list[Message]) -> None:
         mid = tx.ids.next()
         reply = replies.get(i)
         extra = m.extra if reply is None else _with_rules(m.extra, reply)
-        packed = _encoder.encode(extra).decode() if extra is not None else None
+        packed = _encoder.encode(msgspec.structs.replace(extra or _NOTHING, unheard=True)).decode()
         rows.append((mid, m.carrier, m.number, m.peer, m.text, m.data, m.encoding, m.parts, int(m.complete), packed))
         if reply is not None and ruling is not None:
             reply.emit(tx, m, mid, ruling.reply_age / 1000)

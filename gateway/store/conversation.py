@@ -8,8 +8,8 @@ to go on.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -20,41 +20,44 @@ from gateway.store.last import FORWARD, LOOKED_THROUGH, REPLY
 SCAN_ROWS: Final = 20_000
 """Messages that one page looks at, at most."""
 MOST_UNREAD: Final = 1000
-"""How far unread messages of a thread are counted."""
+"""How far unread messages of a thread are counted: the newest so many are looked at."""
+_AT_ONCE: Final = 256
+"""Threads that are read together where a page takes only some of them."""
+_END: Final = (1 << 63) - 1
+
+UNHEARD: Final = '"unheard":true'
+"""How the row of an inbound message says that nobody hears its number; no text within JSON can read so."""
 
 
 class Thread(NamedTuple):
-    """A thread: ``last_in`` is its last inbound message, ``unread`` at most `MOST_UNREAD`, ``name`` the peer's."""
+    """A thread: ``last_in`` is its last inbound message, ``unread`` at most `MOST_UNREAD`, ``name`` the peer's.
+
+    ``attention`` says whether it needs attention and nobody answered since.
+    """
 
     number: str
     peer: str
     first_at: int
     last_in: int
     unread: int
-    attention: int | None
+    attention: bool
     assigned: str | None
     name: str | None
     text: str | None  # of the last inbound message
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """Which threads: of these numbers (None: all), of this peer, with something unread; ``before`` a stored id."""
+    """Which threads: of these numbers (None: all), of this peer, with something unread; ``before`` a stored id.
+
+    ``whose`` is asked by number and what is noted as ``assigned``.
+    """
 
     numbers: frozenset[str] | None = None
     peer: str | None = None
     unread: bool = False
     attention: bool = False
+    whose: Callable[[str, str | None], bool] | None = None
     before: int | None = None
-
-
-_THREAD: Final = (
-    "SELECT t.number, t.peer, t.first_at, i.id, (SELECT count(*) FROM (SELECT 1 FROM inbound u WHERE u.peer = t.peer"
-    f" AND u.id > t.read_up_to AND u.number = t.number LIMIT {MOST_UNREAD})), t.attention, t.assigned,"
-    " coalesce(q.name, p.name), i.text"
-)
-# The last one of its pair.
-_LAST: Final = "NOT EXISTS (SELECT 1 FROM inbound n WHERE n.peer = i.peer AND n.id > i.id AND n.number = i.number)"
-_NAMED: Final = " LEFT JOIN peer p ON p.address = t.peer LEFT JOIN peer q ON q.address = p.same_as"
 
 
 class Page(NamedTuple):
@@ -64,64 +67,25 @@ class Page(NamedTuple):
     next: int | None
 
 
-def thread_page(con: sqlite3.Connection, wanted: Wanted, limit: int) -> Page:
-    """A page of at most ``limit`` threads."""
-    where: list[str] = []
-    values: list[Any] = []
-    if wanted.peer is not None:
-        where.append("i.peer = ?")
-        values.append(wanted.peer)
-    if wanted.before is not None:
-        where.append("i.id < ?")
-        values.append(wanted.before)
-    condition = " AND ".join(where) or "1"
-    floor = con.execute(
-        f"SELECT i.id FROM inbound i WHERE {condition} ORDER BY i.id DESC LIMIT 1 OFFSET ?", (*values, SCAN_ROWS - 1)
-    ).fetchone()
-    if floor is not None:
-        condition += " AND i.id >= ?"
-        values.append(floor[0])
-    if wanted.unread:
-        condition += " AND i.id > t.read_up_to"
-    if wanted.attention:
-        condition += " AND t.attention IS NOT NULL"
-    if wanted.numbers is not None and len(wanted.numbers) == 1:
-        condition += " AND i.number = ?"
-        values += wanted.numbers
-    rows = con.execute(
-        f"{_THREAD} FROM inbound i CROSS JOIN thread t ON t.number = i.number AND t.peer = i.peer"
-        f"{_NAMED} WHERE {condition} AND {_LAST} ORDER BY i.id DESC",
-        values,
-    )
-    found: list[Thread] = []
-    for row in rows:
-        thread = Thread(*row)
-        if wanted.numbers is not None and thread.number not in wanted.numbers:
-            continue
-        if wanted.attention and pair_of(thread) in answered(con, [thread]):
-            continue
-        found.append(thread)
-        if len(found) == limit:
-            rows.close()
-            return Page(found, thread.last_in)
-    return Page(found, floor[0] if floor is not None else None)
+Last = tuple[int, str, str]
+"""An inbound message that may be the last one of its thread: its stored id, number and peer."""
 
-
-def thread_of(con: sqlite3.Connection, number: str, peer: str) -> Thread | None:
-    """The thread of a pair, if the peer ever wrote."""
-    row = con.execute(
-        f"{_THREAD} FROM inbound i CROSS JOIN thread t ON t.number = i.number AND t.peer = i.peer{_NAMED}"
-        " WHERE i.peer = ? AND i.number = ? ORDER BY i.id DESC LIMIT 1",
-        (peer, number),
-    ).fetchone()
-    return Thread(*row) if row is not None else None
-
-
-def pair_of(thread: Thread) -> tuple[str, str]:
-    """(number, peer)."""
-    return thread.number, thread.peer
-
-
+# Where an inbound message is the last one of its pair: what is noted of the thread.
+NOTED: Final = Values(
+    "WITH v(id, number, peer) AS (VALUES {values}) SELECT v.id, t.number, t.peer, t.first_at, t.read_up_to,"
+    " t.attention, t.assigned FROM v CROSS JOIN thread t ON t.number = v.number AND t.peer = v.peer WHERE NOT EXISTS"
+    " (SELECT 1 FROM inbound n WHERE n.peer = v.peer AND n.number = v.number AND n.id > v.id)",
+    3,
+)
+# What is shown of a thread beside that.
+SHOWN: Final = Values(
+    "WITH v(id, number, peer, up_to) AS (VALUES {values}) SELECT v.id, (SELECT count(*) FROM (SELECT u.extra FROM"
+    " inbound u WHERE u.peer = v.peer AND u.number = v.number AND u.id > v.up_to ORDER BY u.id DESC"
+    f" LIMIT {MOST_UNREAD}) c WHERE c.extra IS NULL OR c.extra NOT LIKE '%{UNHEARD}%'), coalesce(q.name, p.name),"
+    " i.text FROM v CROSS JOIN inbound i ON i.id = v.id LEFT JOIN peer p ON p.address = v.peer"
+    " LEFT JOIN peer q ON q.address = p.same_as",
+    4,
+)
 # A message of ours to the pair after that for which it needs attention. Broadcasts and what rules sent answer nobody.
 _ANSWERED: Final = Values(
     "WITH v(number, peer, since) AS (VALUES {values}) SELECT v.number, v.peer FROM v WHERE EXISTS"
@@ -130,12 +94,101 @@ _ANSWERED: Final = Values(
     f" AND coalesce(l.door, '') NOT IN ('{FORWARD}', '{REPLY}'))",
     3,
 )
+# From one number of the sender to the next by the index, whatever lies between.
+_OF_PEER: Final = (
+    "WITH RECURSIVE r(number) AS (SELECT min(number) FROM inbound WHERE peer = :peer UNION ALL"
+    " SELECT (SELECT min(f.number) FROM inbound f WHERE f.peer = :peer AND f.number > r.number) FROM r"
+    " WHERE r.number IS NOT NULL LIMIT :most) SELECT"
+    " (SELECT max(n.id) FROM inbound n WHERE n.peer = :peer AND n.number = r.number), r.number, :peer FROM r"
+    " WHERE r.number IS NOT NULL"
+)
 
 
-def answered(con: sqlite3.Connection, threads: Iterable[Thread]) -> set[tuple[str, str]]:
-    """The pairs that needed attention and were answered since."""
-    rows = [(*pair_of(t), t.attention) for t in threads if t.attention is not None]
-    return {(number, peer) for number, peer in _ANSWERED.fetch(con, rows)}
+def thread_page(con: sqlite3.Connection, wanted: Wanted, limit: int) -> Page:
+    """A page of at most ``limit`` threads."""
+    walk = _Walk(con, wanted)
+    found: list[Thread] = []
+    waiting: list[Last] = []
+    picky = wanted.unread or wanted.attention or wanted.whose is not None
+    for last in walk:
+        waiting.append(last)
+        if len(waiting) >= (_AT_ONCE if picky else limit - len(found)):
+            found += _wanted(con, waiting, wanted)
+            waiting = []
+            if len(found) >= limit:
+                return Page(found[:limit], found[limit - 1].last_in)
+    found += _wanted(con, waiting, wanted)
+    if len(found) > limit:
+        return Page(found[:limit], found[limit - 1].last_in)
+    return Page(found, walk.floor)
+
+
+class _Walk:
+    """Inbound messages, each the newest of its pair among those looked at, from the newest to the oldest.
+
+    ``floor`` says afterwards below which id others may be, or None.
+    """
+
+    def __init__(self, con: sqlite3.Connection, wanted: Wanted) -> None:
+        self._con = con
+        self._wanted = wanted
+        self.floor: int | None = None
+
+    def __iter__(self) -> Iterator[Last]:
+        before, numbers = self._wanted.before or _END, self._wanted.numbers
+        if self._wanted.peer is not None:
+            lasts = self._con.execute(_OF_PEER, {"peer": self._wanted.peer, "most": SCAN_ROWS}).fetchall()
+            yield from sorted(
+                [last for last in lasts if last[0] < before and (numbers is None or last[1] in numbers)], reverse=True
+            )
+            return
+        seen: set[tuple[str, str]] = set()
+        count = 0
+        rows = self._con.execute(
+            "SELECT id, number, peer FROM inbound WHERE id < ? ORDER BY id DESC LIMIT ?", (before, SCAN_ROWS)
+        )
+        for row in rows:
+            count += 1
+            pair = row[1:]
+            if pair not in seen and (numbers is None or row[1] in numbers):
+                seen.add(pair)
+                yield row
+        if count == SCAN_ROWS:
+            self.floor = row[0]
+
+
+def _wanted(con: sqlite3.Connection, lasts: list[Last], wanted: Wanted) -> list[Thread]:
+    """The threads of these messages that are wanted, in their order."""
+    noted = NOTED.fetch(con, lasts)
+    if wanted.unread:
+        noted = [row for row in noted if row[0] > row[4]]
+    if wanted.attention:
+        noted = [row for row in noted if row[5] is not None]
+    if wanted.whose is not None:
+        noted = [row for row in noted if wanted.whose(row[1], row[6])]
+    marked = [(number, peer, since) for _, number, peer, _, _, since, _ in noted if since is not None]
+    needy = {(number, peer) for number, peer, _ in marked}.difference(_ANSWERED.fetch(con, marked))
+    if wanted.attention:
+        noted = [row for row in noted if row[1:3] in needy]
+    shown = {row[0]: row[1:] for row in SHOWN.fetch(con, [(*row[:3], row[4]) for row in noted])}
+    found: list[Thread] = []
+    for mid, number, peer, first_at, _, _, assigned in noted:
+        unread, name, text = shown[mid]
+        if unread or not wanted.unread:
+            found.append(Thread(number, peer, first_at, mid, unread, (number, peer) in needy, assigned, name, text))
+    return found
+
+
+def thread_of(con: sqlite3.Connection, number: str, peer: str) -> Thread | None:
+    """The thread of a pair, if the peer ever wrote."""
+    ((last,),) = con.execute("SELECT max(id) FROM inbound WHERE peer = ? AND number = ?", (peer, number))
+    found = _wanted(con, [(last, number, peer)], Wanted()) if last is not None else []
+    return found[0] if found else None
+
+
+def pair_of(thread: Thread) -> tuple[str, str]:
+    """(number, peer)."""
+    return thread.number, thread.peer
 
 
 # --- the messages of one thread ---------------------------------------------------------------------------------------
@@ -152,9 +205,14 @@ def turns(
     con: sqlite3.Connection, number: str, peer: str, *, app: str | None, before: int | None, limit: int
 ) -> tuple[list[Turn], int | None]:
     """Messages of a pair, newest first, and where to go on; of what was sent that of ``app`` (None: all)."""
-    ends = (peer, before if before is not None else (1 << 63) - 1, SCAN_ROWS)
-    came = con.execute("SELECT id, number, NULL FROM inbound WHERE peer = ? AND id < ? ORDER BY id DESC LIMIT ?", ends)
-    sent = con.execute("SELECT id, number, app FROM message WHERE peer = ? AND id < ? ORDER BY id DESC LIMIT ?", ends)
+    end = before if before is not None else _END
+    came = con.execute(
+        "SELECT id, number, NULL FROM inbound WHERE peer = ? AND number = ? AND id < ? ORDER BY id DESC LIMIT ?",
+        (peer, number, end, SCAN_ROWS),
+    )
+    sent = con.execute(
+        "SELECT id, number, app FROM message WHERE peer = ? AND id < ? ORDER BY id DESC LIMIT ?", (peer, end, SCAN_ROWS)
+    )
     found: list[Turn] = []
     reached: list[int] = []  # where each of the two stopped before its end
     for cursor, inbound in ((came, True), (sent, False)):

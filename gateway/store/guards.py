@@ -25,7 +25,7 @@ LOOKED_BACK: Final = 5000
 REMEMBERED: Final = 10_000
 """Pairs of a number, or a rule, and a target whose forwards are counted; they come from the configuration."""
 FLOOD: Final = 1000
-"""Messages of a sender within the time between two replies: past it there is no telling whether one was answered."""
+"""Messages of a pair within the time between two replies: past it there is no telling whether one was answered."""
 
 REPLIED: Final = '"replied":true'
 """How the row of an inbound message says that it was answered; no text within JSON can read so."""
@@ -34,8 +34,8 @@ REPLIED: Final = '"replied":true'
 # there are, and more than `FLOOD` where one of them was answered.
 SELECT_REPLIED: Final = Values(
     "WITH v(i, number, peer, since) AS (VALUES {values}) SELECT v.i,"
-    f" (SELECT count(*) + {FLOOD} * coalesce(max(n.number = v.number AND n.extra LIKE '%{REPLIED}%'), 0) FROM"
-    " (SELECT b.number, b.extra FROM inbound b WHERE b.peer = v.peer AND b.id >= v.since ORDER BY b.id DESC"
+    f" (SELECT count(*) + {FLOOD} * coalesce(max(n.extra LIKE '%{REPLIED}%'), 0) FROM (SELECT b.extra FROM inbound b"
+    " WHERE b.peer = v.peer AND b.number = v.number AND b.id >= v.since ORDER BY b.id DESC"
     f" LIMIT {FLOOD}) n) FROM v",
     4,
 )

@@ -253,10 +253,10 @@ inbound = Table(
     Column("parts", SmallInteger, nullable=False),
     Column("complete", SmallInteger, nullable=False),
     Column("extra", Text),  # JSON of what is seldom there: flags, header elements, ports, TLVs, missing parts
-    Index("inbound_peer", "peer", "id"),
+    Index("inbound_pair", "peer", "number", "id"),
 )
 
-# A thread is a pair (our number, peer). It has a row once the peer wrote. Its messages are found by `inbound_peer` and
+# A thread is a pair (our number, peer). It has a row once the peer wrote. Its messages are found by `inbound_pair` and
 # `message_peer`, so that neither those that come in nor those that are sent write a row here.
 thread = Table(
     "thread",

@@ -225,7 +225,7 @@ CREATE TABLE trace (
 	PRIMARY KEY (message_id, id)
 )
  WITHOUT ROWID;
-CREATE INDEX inbound_peer ON inbound (peer, id);
+CREATE INDEX inbound_pair ON inbound (peer, number, id);
 CREATE INDEX message_peer ON message (peer, id);
 CREATE UNIQUE INDEX mo_message_key ON mo_message (peer, number, ref, total);
 CREATE INDEX mo_message_peer ON mo_message (peer, received_at) WHERE units > 0;
@@ -242,4 +242,4 @@ CREATE INDEX segment_held ON segment (message_id, due_at) WHERE state = 3 AND re
 CREATE INDEX segment_queued ON segment (carrier, lane, app, rank, message_id, state) WHERE state = 1;
 CREATE INDEX segment_submitting ON segment (carrier, epoch) WHERE state = 2;
 CREATE UNIQUE INDEX stream_name ON stream (kind, app, name);
-INSERT INTO alembic_version VALUES ('0007');
+INSERT INTO alembic_version VALUES ('0008');

@@ -121,9 +121,7 @@ def test_options_of_the_list_are_not_taken_before_a_command(smsgw: Run) -> None:
     assert (ran.code, "come after show" in ran.err) == (2, True)
 
 
-def test_the_app_of_the_environment_is_for_commands_of_the_group_too(
-    ask: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_app_of_the_environment_is_for_commands_of_the_group_too(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMSGW_AS", "boss")
     monkeypatch.setenv("SMSGW_TOKEN", "correct-horse-battery")
     answers = {"auth": [{}], "thread": [{"thread": THREAD, "messages": [], "next": None}]}

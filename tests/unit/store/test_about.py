@@ -128,4 +128,4 @@ async def test_no_answer_once_it_is_released(desk: Desk) -> None:
     configure(desk, unheard={NUMBER: 0}, answers={NUMBER: ("Not monitored.", desk.now)})
     await desk.do(InboundOp([single("1")]))
     assert desk.events == []
-    assert desk.rows("SELECT text, extra FROM inbound") == [("1", None)]
+    assert desk.rows("SELECT text, extra FROM inbound") == [("1", '{"unheard":true}')]

@@ -9,7 +9,8 @@ import pytest
 import trio
 
 from gateway.model import id_floor, id_ms
-from gateway.store.conversation import MOST_UNREAD, Wanted, pair_of, thread_of, thread_page
+from gateway.store.about import Numbers
+from gateway.store.conversation import MOST_UNREAD, Thread, Wanted, pair_of, thread_of, thread_page
 from gateway.store.hot import Values
 from gateway.store.inbound import InboundOp
 from gateway.store.peers import NEW_PAIRS
@@ -76,6 +77,45 @@ async def test_what_comes_after_the_first_writes_no_row_beside_its_own(desk: Des
 async def test_unread_is_counted_so_far(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     await tell(desk, *[(NUMBER, PEER)] * (MOST_UNREAD + 1), (NUMBER, OTHER))
     assert threads(desk) == {(NUMBER, PEER): MOST_UNREAD, (NUMBER, OTHER): 1}
+
+
+async def test_what_nobody_hears_is_nothing_unread(desk: Desk) -> None:
+    await tell(desk, (NUMBER, PEER), (SECOND, PEER))
+    desk.store.streams.configure({"app": None}, {}, Numbers({}, {NUMBER: 0}))
+    await tell(desk, (NUMBER, PEER), (NUMBER, PEER), (NUMBER, OTHER), (SECOND, PEER))
+    assert threads(desk) == {(NUMBER, PEER): 1, (SECOND, PEER): 2}
+    ((seen,),) = desk.rows("SELECT min(id) FROM inbound WHERE number = ?", NUMBER)
+    await desk.do(ThreadOp(NUMBER, PEER, read_up_to=seen))
+    unread = desk.store.read_now(lambda con: thread_page(con, Wanted(unread=True), 500)).threads
+    assert [pair_of(thread) for thread in unread] == [(SECOND, PEER)]
+    desk.store.streams.configure({"app": None}, {})
+    await tell(desk, (NUMBER, PEER))
+    assert threads(desk) == {(NUMBER, PEER): 1, (SECOND, PEER): 2}
+
+
+async def test_a_sender_to_many_numbers_has_a_thread_with_each(desk: Desk) -> None:
+    """Found by the numbers, however many messages each of them has."""
+    numbers = [f"+1555123{i:04}" for i in range(30)]
+    for _ in range(3):
+        await tell(desk, *[(number, PEER) for number in numbers for _ in range(5)])
+
+    def page(before: int | None = None, of: frozenset[str] | None = None, limit: int = 7) -> list[Thread]:
+        wanted = Wanted(peer=PEER, unread=True, numbers=of, before=before)
+        return desk.store.read_now(lambda con: thread_page(con, wanted, limit)).threads
+
+    found: list[Thread] = []
+    while more := page(found[-1].last_in if found else None):
+        found += more
+    assert [(thread.number, thread.unread) for thread in found] == [(number, 15) for number in reversed(numbers)]
+    assert [thread.number for thread in page(of=frozenset({numbers[3], "+15559990000"}))] == [numbers[3]]
+
+
+async def test_what_is_somebodys_is_looked_for_beyond_a_page(desk: Desk) -> None:
+    await tell(desk, *[(NUMBER, f"+1212555{i:04}") for i in range(600)])
+    await desk.do(ThreadOp(NUMBER, "+12125550000", assigned="cat"))
+    wanted = Wanted(whose=lambda number, assigned: (number, assigned) == (NUMBER, "cat"))
+    page = desk.store.read_now(lambda con: thread_page(con, wanted, 1))
+    assert ([thread.peer for thread in page.threads], page.next) == (["+12125550000"], None)
 
 
 async def test_what_is_sent_writes_no_thread(desk: Desk) -> None:
