@@ -2,7 +2,7 @@
 #   make demo     a message from the socket to a simulated carrier and back, shown
 #   make test     everything that has to hold: style, types, floors, tests
 #   make bench    rates, CPU a message and latencies of the real daemon
-#   make kills    the long runs: 200 kills under load
+#   make kills    the long runs: 200 kills under load, and 200 under inbound load (ROUNDS=n: other numbers)
 #   make hostile  a carrier that does everything wrong beside an honest one, for a quarter of an hour
 #   make sim      thousands of simulated runs, each from a seed: SEEDS=n, FROM=k
 #   make rate     what is reached against a carrier that takes 200 segments a second
@@ -14,6 +14,7 @@ PYTHON ?=
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 STAMP := $(VENV)/.smsgw-installed
+ROUNDS := 200
 PEERS := tests/foreign/node
 PEERS_STAMP := $(PEERS)/node_modules/.smsgw-installed
 
@@ -58,7 +59,8 @@ bench: $(STAMP)
 	$(RUN) bench.run
 
 kills: $(STAMP)
-	$(RUN) tests.system.kills --rounds 200
+	$(RUN) tests.system.kills --rounds $(ROUNDS)
+	$(RUN) tests.system.kills_inbound --rounds $(ROUNDS)
 
 hostile: $(STAMP)
 	$(RUN) tests.system.hostile

@@ -174,7 +174,7 @@ class _Run:
         early = rng.random() < plan.early
         seconds = rng.uniform(0.05, 0.8) if early else rng.uniform(*plan.life)
         if early and plan.killed:
-            with _killed_after(daemon, seconds) as at:
+            with killed_after(daemon, seconds) as at:
                 try:
                     daemon.start()
                 except DaemonError:
@@ -315,7 +315,7 @@ def _shown(daemon: DaemonProcess, ids: Sequence[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _killed_after(daemon: DaemonProcess, seconds: float) -> Iterator[list[float]]:
+def killed_after(daemon: DaemonProcess, seconds: float) -> Iterator[list[float]]:
     """Kills the process that is started within, so long after its start; yields when that was, once it was."""
     at: list[float] = []
 

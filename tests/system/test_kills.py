@@ -1,5 +1,9 @@
-"""The daemon is killed and stopped under load: nothing is lost, or copied without need (see kills.py, verdict.py)."""
+"""The daemon is killed and stopped under load: nothing is lost, or copied without need.
 
+See kills.py, kills_inbound.py and verdict.py.
+"""
+
+from tests.system import kills_inbound
 from tests.system.kills import Plan, run
 
 
@@ -9,10 +13,10 @@ def carried_out(tmp_path, **plan):
     return outcome
 
 
-def test_a_dozen_kills_lose_nothing_and_copy_only_what_was_in_doubt(tmp_path):
-    outcome = carried_out(tmp_path, rounds=12, seed=20261, life=(0.02, 1.4))
+def test_kills_lose_nothing_and_copy_only_what_was_in_doubt(tmp_path):
+    outcome = carried_out(tmp_path, rounds=9, seed=20261, life=(0.02, 1.4))
     # Else the carrier was never in the middle of something, and this shows nothing.
-    assert outcome.outbound.counts["copies"] >= 12
+    assert outcome.outbound.counts["copies"] >= 9
     assert outcome.outbound.counts["kills with copies"] >= 3
     assert outcome.inbound.counts["copies"] >= 1
 
@@ -35,6 +39,17 @@ def test_kills_while_the_carrier_misbehaves(tmp_path):
         response_timeout=1.0,
     )
     assert outcome.outbound.counts["copies"] >= 1
+
+
+def test_what_came_in_reaches_webhook_and_subscription_over_kills(tmp_path):
+    plan = kills_inbound.Plan(rounds=2, seed=20265, life=(0.3, 0.7), early=0.0)
+    outcome = kills_inbound.run(plan, tmp_path)
+    assert outcome.clean, f"{outcome}\nseed {plan.seed}"
+    assert outcome.kills == 2
+    assert outcome.inbound.counts["told"] >= 500
+    # Some posts failed, and a kill came between a post and its record.
+    assert outcome.posts["refused"] >= 1
+    assert outcome.posts["taken again"] >= 1
 
 
 def test_stopping_loses_and_copies_nothing(tmp_path):
