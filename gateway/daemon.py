@@ -424,8 +424,7 @@ class Daemon:
         for handler in new.handlers:
             if handler.name not in self.handlers:
                 await self._start_handler(handler.name)
-            else:
-                self.handlers[handler.name].probe()  # what was wrong with its receiver may have been mended
+            self.handlers[handler.name].probe()  # what was wrong with its receiver may have been mended
         await self._start_own()
 
     async def _swap_carriers(self, old: Settings, new: Settings) -> list[str]:

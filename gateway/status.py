@@ -21,6 +21,7 @@ from gateway.outbound.request import App
 from gateway.outbound.shown import carrier_shown
 from gateway.outbox import Feed, Outbox
 from gateway.store import queries
+from gateway.store.ends import rfc3339
 from gateway.store.messages import Held, held_in_doubt
 from gateway.store.store import Store
 from gateway.store.streams import HANDLER
@@ -168,6 +169,7 @@ class Status:
                         "backlog": self._handler_backlog(feed),
                         "down": webhook.down if webhook is not None else False,
                         "paused": webhook.paused if webhook is not None else False,
+                        "paused_since": rfc3339(since) if (since := _paused_since(webhook)) is not None else None,
                         "dead": feed.dead,
                         "failures": webhook.failures if webhook is not None else 0,
                         "last_error": webhook.last_error if webhook is not None else None,
@@ -182,12 +184,6 @@ class Status:
         m.window.read = lambda: [((c.name,), c.in_use) for c in outbound.carriers.values()]
         m.rate_limit.read = lambda: [((c.name,), c.rate_now or 0.0) for c in outbound.carriers.values()]
         m.slow_numbers.read = lambda: [((name,), q.slow.numbers) for name, q in outbound.queues.items()]
-        m.retries.read = lambda: [
-            ((name, where), count)
-            for name, q in outbound.queues.items()
-            for where, count in (("memory", q.retries.in_memory), ("disk", len(q.retries.left)))
-        ]
-        m.pairs_on_disk.read = lambda: [((name,), q.pairs.on_disk) for name, q in outbound.queues.items()]
         m.retries.read = lambda: [
             ((name, where), count)
             for name, q in outbound.queues.items()
@@ -257,6 +253,10 @@ class Status:
             ((name,), max(0.0, (now - self.oldest[name]) / 1000) if name in self.oldest else 0.0)
             for name in self._outbound.carriers
         ]
+
+
+def _paused_since(handler: Pusher | None) -> int | None:
+    return handler.paused_since if handler is not None else None
 
 
 def _value(counter: Any) -> float:

@@ -167,6 +167,29 @@ def replay(
     return 0
 
 
+@events.command()
+def resume(
+    handler: Annotated[str, typer.Argument(metavar="HANDLER", help="The handler.")],
+    socket: SocketOption = None,
+    config: ConfigOption = None,
+    app: AppOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Try a receiver that is down or paused at once.
+
+    One event is delivered; once it is taken, the others follow. A pause lasts until then, also over restarts.
+    """
+    with connect(socket, config, app) as client:
+        done = client.call("resume", handler=handler)
+    if as_json:
+        emit(done)
+    elif done["tried"]:
+        console().print(inert(f"{handler} is tried at once; smsgw status shows what came of it"))
+    else:
+        console().print(inert(f"{handler} is neither down nor paused"))
+    return 0
+
+
 def _replay_these(ids: list[str], socket: Any, config: Any, app: str | None, *, as_json: bool) -> int:
     replayed = 0
     skipped: list[dict[str, Any]] = []

@@ -57,6 +57,12 @@ class ReplayParams(msgspec.Struct, forbid_unknown_fields=True):
     after: str | None = None
 
 
+class ResumeParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``resume``: a handler."""
+
+    handler: str
+
+
 class _Whom(msgspec.Struct):
     """What of a payload says whom the event is about."""
 
@@ -178,6 +184,12 @@ class Events:
         """Those that were put back; what is still to come anyhow is not."""
         told = [seq for seq in seqs if not feed.waits(seq)]
         return set((await self._outbox.replay(feed, told)).done) if told else set()
+
+    async def resume(self, connection: Connection, params: ResumeParams) -> object:
+        """Has a handler whose receiver is down or paused tried at once; ``tried`` is false where it is neither."""
+        (feed,) = self._feeds(connection.app, params.handler, None, None).values()
+        _served(feed)
+        return {"handler": params.handler, "tried": feed.on_resume is not None and feed.on_resume()}
 
     # --- who may see what ---------------------------------------------------------------------------------------------
 

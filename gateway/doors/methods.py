@@ -13,7 +13,7 @@ import msgspec
 from gateway.doors.acts import Acts, IdParams, ResolveParams, operator
 from gateway.doors.capturing import CaptureParams, Capturing
 from gateway.doors.carriers import CarrierActs, CarrierParams
-from gateway.doors.events import EventParams, Events, EventsParams, ReplayParams
+from gateway.doors.events import EventParams, Events, EventsParams, ReplayParams, ResumeParams
 from gateway.doors.lookup import HistoryParams, Lookup, MessageParams, SearchParams
 from gateway.doors.peers import PeerMergeParams, PeerParams, Peers, PeerSetParams, PeersImportParams, PeersParams
 from gateway.doors.replies import RepliesParams, ReplyReport
@@ -102,6 +102,7 @@ class Methods:
             "events": (EventsParams, told.events),
             "event": (EventParams, told.event),
             "replay": (ReplayParams, told.replay),
+            "resume": (ResumeParams, told.resume),
             "preview": (Submit, self.preview),
             "route": (Asked, self.route),
             "rules": (RulesParams, ruled.rules),

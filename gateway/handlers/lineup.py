@@ -85,6 +85,7 @@ class Lineup:
         self._turn_of_retries = True
         self._nap = trio.CancelScope()
         self._loaded_at = 0.0
+        self._at_once = False  # whether the next one does not wait for its time: it tries a receiver that is down
 
     def _begin(self) -> None:
         """Starts with what an earlier run left."""
@@ -103,6 +104,7 @@ class Lineup:
                 await trio.sleep(STORE_PAUSE)
             else:
                 if job is not None:
+                    self._at_once = False
                     return job
 
     async def _look(self) -> Job | None:
@@ -121,6 +123,8 @@ class Lineup:
                 return None
         due = self._waiting.next_due() if self._retrying < self._retry_slots else None
         due_in = (due - self._clock.now_ms()) / 1000 if due is not None else LOOK_AGAIN
+        if self._at_once and due is not None:
+            due_in = 0.0
         news = bool(self._next_up or self._ready) or self.feed.position < self.feed.last
         room = len(self._retries) < MOST_WAITING
         if due_in <= 0 and (self._turn_of_retries or not (news and room)):

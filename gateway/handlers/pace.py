@@ -76,6 +76,11 @@ class Circuit:
             self.probe_at = now + PAUSED_PROBE
         return began
 
+    def hold(self, probe_at: float) -> None:
+        """It is paused since an earlier run."""
+        self.open = self.paused = True
+        self.probe_at = probe_at
+
     def probe(self, now: float) -> None:
         """The next probe of an open circuit is due at once."""
         self.probe_at = now

@@ -13,7 +13,7 @@ import trio
 
 from gateway.handlers.lineup import Job, Lineup
 from gateway.handlers.outcome import Outcome
-from gateway.handlers.pace import LONGEST_PAUSE, Rate
+from gateway.handlers.pace import LONGEST_PAUSE, PAUSED_PROBE, Rate
 from gateway.handlers.terms import Terms
 from gateway.metrics import Metrics
 from gateway.model import Clock
@@ -56,6 +56,11 @@ class Pusher(Lineup, ABC):
         """Closes what connections there are."""
 
     @property
+    def target(self) -> str:
+        """What a pause is of: one of another receiver says nothing of this one. Nothing of a secret is in it."""
+        return ""
+
+    @property
     def waiting(self) -> int:
         """Events that failed and wait for another try; they are not in the feed's backlog."""
         return len(self._retries)
@@ -70,14 +75,25 @@ class Pusher(Lineup, ABC):
         """Whether the receiver refuses what it is sent, so that it is tried now and then only."""
         return self._circuit.paused
 
-    def probe(self) -> None:
-        """A receiver that is down or paused is tried again at once."""
-        self._circuit.probe(trio.current_time())
-        self._nap.cancel()
+    @property
+    def paused_since(self) -> int | None:
+        """When that began, in ms since 1970."""
+        pause = self._outbox.pauses.get(self.feed.info.id)
+        return pause.at if pause is not None and self.paused else None
+
+    def probe(self) -> bool:
+        """A receiver that is down or paused is tried again at once; returns whether it is."""
+        if self._circuit.open:
+            self._circuit.probe(trio.current_time())
+            self._at_once = True
+            self._nap.cancel()
+        return self._circuit.open
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Delivers events until it is cancelled. What was not answered then is delivered again by the next run."""
         self._begin()
+        self._still_paused()
+        self.feed.on_resume = self.probe
         send, receive = trio.open_memory_channel[Job](self.handler.at_once)
         try:
             async with trio.open_nursery() as nursery:
@@ -92,9 +108,22 @@ class Pusher(Lineup, ABC):
                     send.send_nowait(job)
         finally:
             if self.feed.on_replay == self._replayed:
-                self.feed.on_replay = None
+                self.feed.on_replay = self.feed.on_resume = None
             with trio.move_on_after(CLOSE_WAIT, shield=True):
                 await self.aclose()
+
+    def _still_paused(self) -> None:
+        """An earlier run was told to stop: the next probe is due when it would have been."""
+        pause = self._outbox.pauses.get(self.feed.info.id)
+        if pause is None:
+            return
+        if pause.target != self.target:
+            self._outbox.resume(self.feed)
+            return
+        since = (self._clock.now_ms() - pause.tried) / 1000
+        self._circuit.hold(trio.current_time() + min(max(PAUSED_PROBE - since, 0.0), PAUSED_PROBE))
+        self.last_error = pause.error
+        self._log.warning(f"{self.kind}_still_paused", handler=self.handler.name, error=pause.error)
 
     # --- delivering --------------------------------------------------------------------------------------------------
 
@@ -131,8 +160,7 @@ class Pusher(Lineup, ABC):
         self._outbox.recovered(self.feed, seq)
         self.feed.finish((seq,))
         self._through(seq, job.key, success=True)
-        if self._circuit.succeeded():
-            self._log.info(f"{self.kind}_up", handler=self.handler.name)
+        self._up()
         self._log.debug(
             "delivered",
             handler=self.handler.name,
@@ -157,6 +185,8 @@ class Pusher(Lineup, ABC):
             trio.current_time(), gone=outcome.gone
         ):
             self._log.error(f"{self.kind}_paused", handler=self.handler.name, error=error)
+        if self._circuit.paused:
+            self._outbox.pause(feed, error, self.target)
         wait = self._backoff.wait(job.attempt)
         if self._circuit.open:
             wait = min(wait, LONGEST_PAUSE)  # the circuit sets the pace
@@ -187,6 +217,11 @@ class Pusher(Lineup, ABC):
             if not self._make_due(seq):
                 self._through(seq, job.key, success=False)
 
+    def _up(self) -> None:
+        if self._circuit.succeeded():
+            self._outbox.resume(self.feed)
+            self._log.info(f"{self.kind}_up", handler=self.handler.name)
+
     def _refused(self, job: Job, outcome: Outcome, error: str) -> None:
         """This event is not wanted, by a receiver that is there to say so."""
         self._log.warning(
@@ -197,7 +232,6 @@ class Pusher(Lineup, ABC):
             status=outcome.status,
             error=error,
         )
-        if self._circuit.succeeded():
-            self._log.info(f"{self.kind}_up", handler=self.handler.name)
+        self._up()
         self._outbox.set_aside(self.feed, (job.delivery.seq,), job.attempt, error)
         self._through(job.delivery.seq, job.key, success=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from typing import ClassVar
 
@@ -40,7 +41,13 @@ class Webhook(Pusher):
         rng: random.Random | None = None,
     ) -> None:
         super().__init__(handler, feed, outbox, metrics, clock, rng=rng)
+        self._url = handler.webhook or ""
         self._poster = Poster(handler, clock, resolver=resolver, transport=transport)
+
+    @property
+    def target(self) -> str:
+        """The address, of which nothing is told."""
+        return hashlib.sha256(self._url.encode()).hexdigest()[:16]
 
     async def deliver(self, delivery: Delivery, attempt: int) -> Outcome:
         """Posts an event."""

@@ -59,6 +59,7 @@ class Feed:
     ``acked``: everything up to here is done; ``done``: what is done beyond; ``position``: handed out up to here.
     Events that were put back to be delivered once more are behind all that: who serves a handler tries them as what
     failed before (``on_replay`` is told of them), a subscription is handed them before what is new.
+    ``on_resume`` has a receiver that is down or paused tried at once, and returns whether it is.
     """
 
     def __init__(self, outbox: Outbox, info: StreamInfo, acked: int, done: Iterable[int], last: int) -> None:
@@ -76,6 +77,7 @@ class Feed:
         self._again: dict[int, None] = {}  # put back, in their order
         self._handed: set[int] = set()  # of these what was handed out, and is not done
         self.on_replay: Callable[[Sequence[int]], None] | None = None
+        self.on_resume: Callable[[], bool] | None = None
         self.dead = 0
 
     @property

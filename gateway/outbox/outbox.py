@@ -19,6 +19,7 @@ from gateway.settings import Settings
 from gateway.store import queries
 from gateway.store.events import AckOp, CloseStreamOp, OpenStreamOp, RetryOp
 from gateway.store.hot import Row
+from gateway.store.pauses import Pause, PauseOp, pauses
 from gateway.store.replay import REPLAYED, ReplayOp, replayed
 from gateway.store.store import Store
 from gateway.store.streams import HANDLER, SUBSCRIPTION, Kind, StreamInfo
@@ -43,6 +44,7 @@ class Outbox:
         self._settings = settings
         self.retries: dict[int, dict[int, tuple[int, int | None, str]]] = {}
         self._replayed: dict[int, dict[int, int]] = {}  # of the retries: when they were put back (ms)
+        self.pauses: dict[int, Pause] = store.read_now(pauses)
         cursors = store.read_now(queries.cursors)
         for info in store.streams.by_id.values():
             acked, done = cursors.get(info.id, (0, []))
@@ -164,6 +166,17 @@ class Outbox:
 
     def _put_retries(self, put: list[Row], done: list[tuple[int, int]]) -> None:
         self.store.writer.put(RetryOp(put, done))
+
+    def pause(self, feed: Feed, error: str, target: str) -> None:
+        """The receiver of a handler wants no more, or still wants none: a restart will know."""
+        now, before = self.store.clock.now_ms(), self.pauses.get(feed.info.id)
+        pause = self.pauses[feed.info.id] = Pause(before.at if before is not None else now, now, error, target)
+        self.store.writer.put(PauseOp(feed.info.id, pause))
+
+    def resume(self, feed: Feed) -> None:
+        """It takes events again, or is another one."""
+        if self.pauses.pop(feed.info.id, None) is not None:
+            self.store.writer.put(PauseOp(feed.info.id, None))
 
     # --- replay -------------------------------------------------------------------------------------------------------
 

@@ -366,6 +366,17 @@ sticky = Table(
     sqlite_with_rowid=False,
 )
 
+# Handlers whose receivers want no more events: since when, the last try, what they said, which address that was.
+handler_pause = Table(
+    "handler_pause",
+    metadata,
+    Column("stream", Integer, primary_key=True),
+    Column("at", Big, nullable=False),
+    Column("tried", Big, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("target", Text, nullable=False),
+)
+
 # What is remembered of a carrier over a restart: that an operator paused it, the form of its message ids ...
 carrier_state = Table(
     "carrier_state",

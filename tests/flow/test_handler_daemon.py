@@ -83,6 +83,26 @@ async def test_a_pause_is_seen_and_a_reload_tries_at_once(autojump_clock: MockCl
         assert [b'"a"' in d.payload for d in receiver.got[tried:]] == [True, False]
 
 
+async def test_an_operator_has_it_tried_at_once(autojump_clock: MockClock, receiver: Receiver) -> None:
+    async with gateway(extra=CRM) as g:
+        app = await g.connect()
+        handled(g)
+        await app.call("reload")
+        assert await app.call("resume", handler="crm") == {"handler": "crm", "tried": False}
+        receiver.outcome = GONE
+        await tell(g, "a")
+        (crm,) = (await app.call("status"))["handlers"]
+        assert crm["paused_since"] is not None
+        receiver.outcome = TAKEN
+        assert await app.call("resume", handler="crm") == {"handler": "crm", "tried": True}
+        await trio.sleep(1)
+        assert len(receiver.got) == 2
+        (crm,) = (await app.call("status"))["handlers"]
+        assert (crm["paused"], crm["paused_since"], crm["backlog"]) == (False, None, 0)
+        refused = await app.refused("resume", handler="nobody")
+        assert (refused.reason, refused.field) == ("not_found", "handler")
+
+
 async def test_dead_letters_are_listed_and_replayed(autojump_clock: MockClock, receiver: Receiver) -> None:
     async with gateway(extra=CRM) as g:
         app = await g.connect()

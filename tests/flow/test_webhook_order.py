@@ -219,6 +219,70 @@ async def test_a_probe_that_is_asked_for_comes_at_once(autojump_clock, nursery):
     assert len(s.posts.log) == 2
 
 
+async def test_a_probe_that_is_asked_for_does_not_wait_for_the_backoff(autojump_clock, nursery):
+    s = await ordered(nursery, [(503, {"Retry-After": "3600"})] * TRIP)
+    for n in range(TRIP):
+        await s.events.arrive("x", peer=f"+491510000{n:04}")
+    await s.events.until(lambda: s.webhook.down)
+    assert s.webhook.probe()
+    await s.events.until(lambda: len(s.posts.log) > TRIP, 2)
+    assert not s.webhook.down
+    assert not s.webhook.probe()
+
+
+async def test_a_pause_outlives_a_restart_and_its_probes_keep_their_pace(autojump_clock, nursery):
+    s = await ordered(nursery, default=410)
+    await s.events.arrive("a")
+    await s.events.until(lambda: s.webhook.paused)
+    since = s.events.clock.now_ms()
+    await s.events.arrive("b", peer=BOB)
+    for _ in range(5):
+        await trio.sleep(50)
+        await s.restart()
+        assert s.webhook.paused
+        assert s.webhook.last_error == "status 410"
+    assert len(s.posts.log) == 1
+    await trio.sleep(PAUSED_PROBE - 250 + 1)
+    assert len(s.posts.log) == 2
+    await s.restart()
+    await trio.sleep(PAUSED_PROBE - 5)
+    assert len(s.posts.log) == 2
+    assert s.webhook.paused_since == pytest.approx(since, abs=100)
+    s.posts.default = 200
+    await s.events.until(lambda: not s.feed.backlog and not s.webhook.waiting)
+    assert s.webhook.paused_since is None
+    s.posts.default = forever
+    await s.restart()
+    assert not s.webhook.paused
+    assert s.webhook.last_error is None
+
+
+async def test_a_pause_is_of_an_address(autojump_clock, nursery):
+    s = await ordered(nursery, [410])
+    await s.events.arrive("a")
+    await s.events.until(lambda: s.webhook.paused)
+    await trio.sleep(61)  # what failed is due
+    s.settings = handler("http://receiver.example/other", order="thread")
+    await s.restart()
+    await s.events.until(lambda: not s.webhook.waiting)
+    assert len(s.posts.log) == 2
+    await s.stop()
+    assert s.events.restart().pauses == {}
+
+
+async def test_a_clock_that_was_set_back_delays_no_probe(autojump_clock, nursery):
+    s = await ordered(nursery, [410])
+    await s.events.arrive("a")
+    await s.events.until(lambda: s.webhook.paused)
+    await s.stop()
+    behind = s.events.clock.now_ms() - 10**9
+    s.events.store.clock = s.events.clock = trio_clock(behind)
+    await s.restart()
+    await s.events.arrive("b", peer=BOB)
+    await trio.sleep(PAUSED_PROBE + 1)
+    assert [at for at, _, _ in s.posts.log][:2] == [0, pytest.approx(PAUSED_PROBE, abs=0.1)]
+
+
 async def test_events_of_a_paused_handler_are_kept_until_their_age(autojump_clock, nursery):
     events = await Events(trio_clock()).start(nursery)
     feed = await events.feed()

@@ -26,6 +26,14 @@ CREATE TABLE event (
 	PRIMARY KEY (stream, seq)
 )
  WITHOUT ROWID;
+CREATE TABLE handler_pause (
+	stream INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	tried INTEGER NOT NULL,
+	error TEXT NOT NULL,
+	target TEXT NOT NULL,
+	PRIMARY KEY (stream)
+);
 CREATE TABLE inbound (
 	id INTEGER NOT NULL,
 	carrier TEXT NOT NULL,

@@ -130,7 +130,17 @@ STATUS = {
         }
     ],
     "not_configured": {"old": 3},
-    "handlers": [{"name": "crm", "paused": True, "backlog": 4, "dead": 1, "failures": 9, "last_error": "HTTP 500"}],
+    "handlers": [
+        {
+            "name": "crm",
+            "paused": True,
+            "paused_since": "2026-03-01T09:30:00.000Z",
+            "backlog": 4,
+            "dead": 1,
+            "failures": 9,
+            "last_error": "HTTP 500",
+        }
+    ],
     "subscriptions": [{"app": "local", "name": "default", "connected": True, "backlog": 0}],
     "counts": {"scheduled": 0, "queued": 12, "submitting": 3, "in_doubt": 1},
     "parked_receipts": 2,
@@ -378,6 +388,7 @@ def test_status_for_people(smsgw: Run, daemon: Daemon) -> None:
     )
     assert any(line.startswith("acme: ALARM credentials since ") and r"\x1brefused" in line for line in lines)
     assert "old: not configured any more, and 3 segments are queued for it" in lines
+    assert any(line.startswith("crm: paused since 2026-03-01 ") and "smsgw events resume crm" in line for line in lines)
     assert any(line[:1] == ["acme/1"] and "3/50" in line for line in words)
     assert ["crm", "paused", "4", "1", "9", "HTTP", "500"] in words
     assert ["local", "default", "yes", "0"] in words

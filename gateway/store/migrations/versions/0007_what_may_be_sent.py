@@ -45,9 +45,18 @@ def upgrade() -> None:
         sa.Column("text", sa.Text()),
     )
     op.create_index("optout_change_peer", "optout_change", ["peer", "id"])
+    op.create_table(
+        "handler_pause",
+        sa.Column("stream", sa.Integer(), primary_key=True),
+        sa.Column("at", BIG, nullable=False),
+        sa.Column("tried", BIG, nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("handler_pause")
     op.drop_index("optout_change_peer", "optout_change")
     op.drop_table("optout_change")
     op.drop_table("optout")
