@@ -174,7 +174,7 @@ REASONS: Final[dict[str, str]] = {
     "invalid_params": "a parameter is missing, unknown or of the wrong type; `field` names it",
     "invalid_to": "`to` is not a possible phone number or short code",
     "invalid_from": "`from` is not a number or sender that can be used",
-    "no_sender": "no `from` was given and the app has not exactly one number",
+    "no_sender": "no `from` was given, and none of the app's numbers fits; `detail` says what is missing",
     "not_allowed": "the app has no right to this",
     "number_held": "the number that it is from was given up, and is only held for a time",
     "number_released": "the number that it is from is not ours any more",

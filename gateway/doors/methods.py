@@ -119,7 +119,9 @@ class Methods:
     async def preview(self, connection: Connection, params: Submit) -> object:
         """What would be sent, and why so. Takes what ``submit`` takes, and stores nothing."""
         now_ms = self.store.clock.now_ms()
-        prepared, shown = self.outbound.intake.preparer.preview(connection.app, params, now_ms)
+        intake = self.outbound.intake
+        known = await intake.known(connection.app, params)
+        prepared, shown = intake.preparer.preview(connection.app, params, now_ms, known)
         return {
             **described(prepared.plan, prepared.outgoing.bodies[0].data_coding, shown),
             "from": prepared.row.number,
@@ -130,7 +132,7 @@ class Methods:
 
     async def route(self, connection: Connection, params: Asked) -> object:
         """Which carrier a message would go to, and why. Nothing is sent."""
-        return self.outbound.explain(connection.app, params)
+        return await self.outbound.explain(connection.app, params)
 
     # --- events -------------------------------------------------------------------------------------------------------
 

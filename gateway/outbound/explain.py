@@ -16,6 +16,7 @@ from gateway.settings import Settings
 from gateway.settings.routes import CONDITIONS, MessageClass
 from gateway.sms.address import AddressError, normalise
 from gateway.store.ends import rfc3339
+from gateway.store.known import Known
 
 
 class Asked(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,14 +48,14 @@ class Explainer:
         self._preparer = preparer
         self._stands = stands
 
-    def explain(self, asking: App, asked: Asked, now_ms: int) -> dict[str, Any]:
+    def explain(self, asking: App, asked: Asked, now_ms: int, known: Known | None = None) -> dict[str, Any]:
         """The routes that were looked at, the carriers of the one that matches, and the choice. Raises Refusal."""
-        app = self._app(asking, asked.app)
+        app = self.app(asking, asked.app)
         try:
             peer = normalise(asked.to, self._settings.default_region).value
         except AddressError as error:
             raise Refusal("invalid_to", error.detail, field="to") from None
-        number, warning = self._preparer.origin(app, asked.from_, asked.class_, peer, now_ms)
+        number, warning = self._preparer.origin(app, asked.from_, asked.class_, peer, now_ms, known)
         facts = Facts(number, app.name, asked.class_, peer)
         routing = self._choice.routing
         looks = routing.looks(facts) if routing is not None else []
@@ -73,7 +74,8 @@ class Explainer:
             return found | self._own(number, asking)
         return found | self._by_route(ranking, facts, asking, now_ms)
 
-    def _app(self, asking: App, name: str | None) -> App:
+    def app(self, asking: App, name: str | None) -> App:
+        """Whose message it would be: of who asks, or of an app that an operator names. Raises Refusal."""
         if name is None or name == asking.name:
             return asking
         if not asking.admin:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import trio
@@ -13,11 +14,14 @@ import trio
 from gateway.carrier.outgoing import SegmentOut
 from gateway.log import logger
 from gateway.model import State
+from gateway.outbound.ahead import Ahead
 from gateway.outbound.prepare import Prepared, Preparer
 from gateway.outbound.queue import CarrierQueue
 from gateway.outbound.request import Accepted, App, Refusal, Submit
 from gateway.settings import Settings
+from gateway.sms.address import AddressError, normalise
 from gateway.store import queries
+from gateway.store.known import Known, ask
 from gateway.store.sticky import StickyRow
 from gateway.store.submits import SubmitOp
 from gateway.store.writer import StoreUnavailableError
@@ -34,13 +38,16 @@ Done = Callable[[list[Outcome]], None]
 class Batch:
     """Requests that came together, and who is told of their outcome, in their order."""
 
-    __slots__ = ("app", "done", "outcomes", "prepared")
+    __slots__ = ("app", "done", "door", "open", "outcomes", "prepared", "repeated")
 
-    def __init__(self, app: App, done: Done) -> None:
+    def __init__(self, app: App, requests: int, done: Done, door: str) -> None:
         self.app = app
         self.done = done
-        self.outcomes: list[Outcome | None] = []
-        self.prepared: list[tuple[int, Prepared]] = []
+        self.door = door
+        self.open = 0  # operations of its requests that are not done yet
+        self.outcomes: list[Outcome | None] = [None] * requests
+        self.prepared: list[tuple[int, Prepared]] = []  # what is stored, or was, in all of them
+        self.repeated = False  # the refs of some were used before
 
 
 class Intake:
@@ -51,6 +58,7 @@ class Intake:
         self._store = outbound.store
         self._writer = outbound.writer
         self.preparer = Preparer(settings, outbound.store.ids, rng, outbound.choice)
+        self.ahead = Ahead(outbound.writer, self.preparer)
         self._limit = settings.limits.queued
         self._repeated: deque[Batch] = deque()
         self._repeats = trio.Event()
@@ -65,23 +73,61 @@ class Intake:
 
         ``door`` says which way they came in, for the history of the messages.
         """
-        batch = Batch(app, done)
         try:
             self._ready_to_take()
         except Refusal as refusal:
             done([refusal] * len(requests))
             return
+        batch = Batch(app, len(requests), done, door)
+        if self.ahead.idle:
+            self._plan(batch, zip(range(len(requests)), requests, repeat(None)))
+        else:
+            straight, waiting = self.ahead.split(app, requests)
+            if waiting:
+                batch.open += 1
+                self.ahead.ask(waiting, partial(self._facts_known, batch), partial(self._facts_not_known, batch))
+            self._plan(batch, straight)
+        self._settle(batch)
+
+    async def known(self, app: App, request: Submit) -> Known | None:
+        """What is to be known before a request is prepared that is not to be stored: a preview say."""
+        if not self.preparer.asks or not self.preparer.may_need(request):
+            return None
+        try:
+            peer = normalise(request.to, self.preparer.region).value
+        except AddressError:  # said by whoever prepares it
+            return None
+        need = self.preparer.need(app, request, peer)
+        if not need:
+            return None
+        return (await self._store.reader.read(partial(ask, wanted=[(peer, need)])))[peer]
+
+    def _facts_known(self, batch: Batch, requests: list[tuple[int, Submit, Known | None]]) -> None:
+        batch.open -= 1
+        self._plan(batch, requests)
+        self._settle(batch)
+
+    def _facts_not_known(self, batch: Batch, indexes: list[int], error: Exception) -> None:
+        batch.open -= 1
+        for i in indexes:
+            batch.outcomes[i] = _not_stored(error)
+        self._settle(batch)
+
+    def _plan(self, batch: Batch, requests: Iterable[tuple[int, Submit, Known | None]]) -> None:
+        """Makes messages of requests, and has them stored in one operation."""
         now_ms = self._store.clock.now_ms()
+        app, door = batch.app, batch.door
         prepare = self.preparer.prepare
         moved: list[StickyRow] = []
-        for i, request in enumerate(requests):
+        planned: list[tuple[int, Prepared]] = []
+        for i, request, known in requests:
             try:
-                prepared = prepare(app, request, now_ms)
+                prepared = prepare(app, request, now_ms, known)
                 queue = self._outbound.queue(prepared.row.carrier)
                 if queue.stored.get(app.name, 0) >= self._limit:
                     raise Refusal("queue_full", retry_after=10)
             except Refusal as refusal:
-                batch.outcomes.append(refusal)
+                batch.outcomes[i] = refusal
                 continue
             if prepared.row.state == State.QUEUED:
                 self._try_direct(prepared, queue)
@@ -92,14 +138,25 @@ class Intake:
             prepared.row.door = door
             if prepared.moved:
                 moved.append((prepared.row.number, prepared.row.peer, prepared.row.carrier, now_ms))
-            batch.outcomes.append(None)
-            batch.prepared.append((i, prepared))
-        if not batch.prepared:
-            self._tell(batch)
+            planned.append((i, prepared))
+        if not planned:
             return
         if moved:
             self._writer.put(self._outbound.choice.hold_all(moved))
-        self._writer.put(SubmitOp([p.row for _, p in batch.prepared], batch), self._submitted, self._not_submitted)
+        batch.open += 1
+        batch.prepared += planned
+        op = SubmitOp([p.row for _, p in planned], (batch, planned))
+        self._writer.put(op, self._submitted, self._not_submitted)
+
+    def _settle(self, batch: Batch) -> None:
+        """Has a batch answered when all of it is done; in the order of its requests, whenever each was done."""
+        if batch.open:
+            return
+        if batch.repeated:
+            self._repeated.append(batch)
+            self._repeats.set()
+        else:
+            self._tell(batch)
 
     def _ready_to_take(self) -> None:
         if self._outbound.stopping:
@@ -121,11 +178,13 @@ class Intake:
         queue.hold_pair(outgoing)
 
     def _submitted(self, op: SubmitOp) -> None:
-        batch: Batch = op.context
+        batch: Batch
+        planned: list[tuple[int, Prepared]]
+        batch, planned = op.context
+        batch.open -= 1
         text = self._store.id_text.format
         direct: dict[str, list[SegmentOut]] = {}
-        duplicates = False
-        for i, p in batch.prepared:
+        for i, p in planned:
             row, outgoing = p.row, p.outgoing
             queue = self._outbound.queues[row.carrier]
             if row.state == State.QUEUED:
@@ -135,7 +194,7 @@ class Intake:
                 if row.conflict:
                     batch.outcomes[i] = Refusal("ref_conflict", field="ref")
                 else:
-                    duplicates = True
+                    batch.repeated = True
                 continue
             if row.state == State.SUBMITTING:
                 parts = outgoing.waiting
@@ -164,26 +223,24 @@ class Intake:
             )
         for name, segments in direct.items():
             self._outbound.push(name, segments)
-        for name in {p.row.carrier for _, p in batch.prepared if p.row.state == State.QUEUED or p.row.duplicate_of}:
+        for name in {p.row.carrier for _, p in planned if p.row.state == State.QUEUED or p.row.duplicate_of}:
             self._outbound.refill(name)
         self._outbound.loader.nudge()
-        if duplicates:
-            self._repeated.append(batch)
-            self._repeats.set()
-        else:
-            self._tell(batch)
+        self._settle(batch)
 
     def _not_submitted(self, op: SubmitOp, error: Exception) -> None:
-        batch: Batch = op.context
-        reason_ = error.reason if isinstance(error, StoreUnavailableError) else "store_unavailable"
-        for i, p in batch.prepared:
+        batch: Batch
+        planned: list[tuple[int, Prepared]]
+        batch, planned = op.context
+        batch.open -= 1
+        for i, p in planned:
             if p.row.state == State.QUEUED:
                 self._outbound.queues[p.row.carrier].coming[p.row.lane] -= 1
             self._taken_back(p)
-            batch.outcomes[i] = Refusal(reason_, retry_after=1)
-        for name in {p.row.carrier for _, p in batch.prepared}:
+            batch.outcomes[i] = _not_stored(error)
+        for name in {p.row.carrier for _, p in planned}:
             self._outbound.refill(name)
-        self._tell(batch)
+        self._settle(batch)
 
     def _taken_back(self, prepared: Prepared) -> None:
         """A message that was not stored leaves no trace in its queue."""
@@ -242,3 +299,7 @@ class Intake:
                     [],
                 )
             self._tell(batch)
+
+
+def _not_stored(error: Exception) -> Refusal:
+    return Refusal(error.reason if isinstance(error, StoreUnavailableError) else "store_unavailable", retry_after=1)

@@ -28,7 +28,7 @@ from gateway.outbound.explain import Asked, Explainer, Standing
 from gateway.outbound.intake import Intake
 from gateway.outbound.loader import Loader
 from gateway.outbound.queue import CarrierQueue
-from gateway.outbound.request import App
+from gateway.outbound.request import App, Submit
 from gateway.outbound.reroute import Rerouter
 from gateway.settings import Settings
 from gateway.smpp.session import Session
@@ -109,10 +109,12 @@ class Outbound:
         """A carrier that is no longer there; what is queued for it waits."""
         self.carriers.pop(name, None)
 
-    def explain(self, app: App, asked: Asked) -> dict[str, Any]:
+    async def explain(self, asking: App, asked: Asked) -> dict[str, Any]:
         """Which carrier a message would go to, and why (`gateway.outbound.explain`). Raises Refusal."""
         explainer = Explainer(self._settings, self.choice, self.intake.preparer, self._stands)
-        return explainer.explain(app, asked, self.clock.now_ms())
+        app = explainer.app(asking, asked.app)
+        known = await self.intake.known(app, Submit(asked.to, from_=asked.from_, class_=asked.class_))
+        return explainer.explain(asking, asked, self.clock.now_ms(), known)
 
     def _stands(self, name: str) -> Standing:
         carrier = self.carriers.get(name)

@@ -18,6 +18,7 @@ from gateway.outbound.options import USUAL, Options, is_usual, octets_of, restor
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.policy.numbers import Sending
 from gateway.policy.routing import Facts
+from gateway.policy.sender import Senders
 from gateway.settings import Carrier, Settings
 from gateway.settings.routes import MessageClass
 from gateway.smpp.pdu import Tlv
@@ -28,6 +29,7 @@ from gateway.sms.preview import Preview, preview
 from gateway.sms.segment import SegmentBody, SegmentPlan, TooLongError, UnencodableError, render
 from gateway.sms.transliterate import Change
 from gateway.sms.udh import UdhError
+from gateway.store.known import NOTHING, Known, Need
 from gateway.store.queries import Row
 from gateway.store.submits import NewMessage
 
@@ -67,7 +69,7 @@ class Preparer:
     def configure(self, settings: Settings) -> None:
         """Takes over new settings."""
         self._settings = settings
-        self._region = settings.default_region
+        self.region = settings.default_region
         self._max_segments = settings.limits.max_segments
         self._validity = settings.limits.default_validity
         sole = settings.carriers[0].name if len(settings.carriers) == 1 else None
@@ -77,6 +79,9 @@ class Preparer:
         }
         self.sending = Sending(settings)
         self._limited, self._deaf = self.sending.limited, self.sending.deaf
+        self.senders = Senders(settings, self.sending)
+        self._all = frozenset(self._carrier_of)
+        self.asks = len(self._all) > 1
         self._usual: dict[str, Options] = {
             carrier.name: USUAL if carrier.default_alphabet == "gsm7" else Options(alphabet=carrier.default_alphabet)
             for carrier in settings.carriers
@@ -93,13 +98,32 @@ class Preparer:
         }
         self._senders: dict[str, str] = {}
 
-    def prepare(self, app: App, request: Submit, now_ms: int) -> Prepared:
-        """The message of a request. Raises Refusal."""
+    def may_need(self, request: Submit) -> bool:
+        """Whether a request may need facts of the database, as far as it tells without its peer; where `asks` is set.
+
+        ``asks``: whether any request may, by the settings.
+        """
+        return request.from_ is None
+
+    def need(self, app: App, request: Submit, peer: str) -> int:
+        """The kinds of facts that are to be known of the peer before this is prepared (`gateway.store.known.Need`)."""
+        if request.from_ is None:
+            allowed = self._allowed(app)
+            if len(allowed) > 1 and len(self.senders.fit(allowed, request.class_, peer).fit) > 1:
+                return Need.THREADS
+        return 0
+
+    def prepare(self, app: App, request: Submit, now_ms: int, known: Known | None = None) -> Prepared:
+        """The message of a request. ``known`` is what `need` asked for. Raises Refusal."""
         try:
-            peer = normalise(request.to, self._region).value
+            peer = normalise(request.to, self.region).value
         except AddressError as error:
             raise Refusal("invalid_to", error.detail, field="to") from None
-        number, warning = self._sender(app, request.from_), None
+        if request.from_ is None:
+            number = self._chosen(app, request.class_, peer, known or NOTHING)
+        else:
+            number = self._named(app, request.from_)
+        warning = None
         if number in self._limited or peer in self._deaf:
             number, warning = self._may(app, number, request.class_, peer, now_ms)
         carrier = self._carrier_of[number]
@@ -191,19 +215,20 @@ class Preparer:
         """A concatenation reference that was not used for a while."""
         return next(self._refs) & 0xFFFF
 
-    def preview(self, app: App, request: Submit, now_ms: int) -> tuple[Prepared, Preview]:
+    def preview(self, app: App, request: Submit, now_ms: int, known: Known | None = None) -> tuple[Prepared, Preview]:
         """What would be sent of a request, and why so. Raises Refusal as `prepare` does."""
-        prepared = self.prepare(app, request, now_ms)
+        prepared = self.prepare(app, request, now_ms, known)
         carrier = self._settings.carriers_by_name[prepared.row.carrier]
         options = self._options(app, request, carrier)
         way = self._way(request, carrier, options)
         return prepared, preview(_content(app, request), way, transliterated=_transliterates(request, carrier))
 
     def origin(
-        self, app: App, wanted: str | None, klass: MessageClass, peer: str, now_ms: int
+        self, app: App, wanted: str | None, klass: MessageClass, peer: str, now_ms: int, known: Known | None = None
     ) -> tuple[str, str | None]:
         """The number that a message goes out from, and a warning where it is not the one named. Raises Refusal."""
-        return self._may(app, self._sender(app, wanted), klass, peer, now_ms)
+        chosen = self._chosen(app, klass, peer, known or NOTHING) if wanted is None else self._named(app, wanted)
+        return self._may(app, chosen, klass, peer, now_ms)
 
     def _may(self, app: App, number: str, klass: MessageClass, peer: str, now_ms: int) -> tuple[str, str | None]:
         warning = None
@@ -216,17 +241,27 @@ class Preparer:
             raise Refusal("no_sms_capability", why, field="to")
         return number, warning
 
-    def _sender(self, app: App, wanted: str | None) -> str:
-        """The number that an app names, or its only one. Raises Refusal."""
-        if wanted is None:
-            allowed = app.numbers if app.numbers is not None else self._carrier_of.keys()
-            if len(allowed) != 1:
-                raise Refusal("no_sender", field="from")
-            return next(iter(allowed))
+    def _allowed(self, app: App) -> frozenset[str]:
+        return self._all if app.numbers is None else app.numbers
+
+    def _chosen(self, app: App, klass: MessageClass, peer: str, known: Known) -> str:
+        """The number that sends where none is named: an app's only one, or one that fits. Raises Refusal."""
+        allowed = self._allowed(app)
+        if len(allowed) == 1:
+            (number,) = allowed
+            if number in self._all:
+                return number
+        fit = self.senders.fit(allowed, klass, peer)
+        if not fit.fit:
+            raise Refusal("no_sender", fit.missing, field="from")
+        return self.senders.choose(fit, peer, known.threads).number
+
+    def _named(self, app: App, wanted: str) -> str:
+        """The number that an app names. Raises Refusal."""
         number = self._senders.get(wanted)
         if number is None:
             try:
-                number = normalise_sender(wanted, self._region).value
+                number = normalise_sender(wanted, self.region).value
             except AddressError as error:
                 raise Refusal("invalid_from", error.detail, field="from") from None
             if number not in self._carrier_of:

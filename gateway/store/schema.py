@@ -268,6 +268,7 @@ thread = Table(
     Column("attention", Big),  # id of the inbound message for which it needs attention
     Column("assigned", Text),  # to whom by hand; null: the number's owner
     PrimaryKeyConstraint("number", "peer"),
+    Index("thread_peer", "peer", "first_at"),  # which numbers of ours a peer wrote to
     sqlite_with_rowid=False,
 )
 

@@ -163,8 +163,9 @@ async def test_who_may_ask(autojump_clock: MockClock) -> None:
     async with stage(apps=APPS, extra=routes(given='apps = ["shop"]'), numbers=2) as s:
         root = await s.running.connect()
         with pytest.raises(RpcError) as caught:
-            await root.call("route", to=PEER)
+            await root.call("route", to="+447700900123")
         assert caught.value.data["reason"] == "no_sender"
+        assert caught.value.data["detail"] == "needs a +44 number (GB): none of your 2"
         found = await root.call("route", to=PEER, app="shop")
         assert (found["from"], found["app"], found["route"]) == ("+15551230001", "shop", "all")
         assert "queued" in found["carriers"][0]

@@ -250,4 +250,5 @@ CREATE INDEX segment_held ON segment (message_id, due_at) WHERE state = 3 AND re
 CREATE INDEX segment_queued ON segment (carrier, lane, app, rank, message_id, state) WHERE state = 1;
 CREATE INDEX segment_submitting ON segment (carrier, epoch) WHERE state = 2;
 CREATE UNIQUE INDEX stream_name ON stream (kind, app, name);
+CREATE INDEX thread_peer ON thread (peer, first_at);
 INSERT INTO alembic_version VALUES ('0008');

@@ -45,9 +45,12 @@ def upgrade() -> None:
         sa.Column("text", sa.Text()),
     )
     op.create_index("optout_change_peer", "optout_change", ["peer", "id"])
+    # Which numbers of ours a peer wrote to, so that it goes on hearing from the same one.
+    op.create_index("thread_peer", "thread", ["peer", "first_at"])
     op.create_table(
         "handler_pause",
         sa.Column("stream", sa.Integer(), primary_key=True),
+    op.drop_index("thread_peer", "thread")
         sa.Column("at", BIG, nullable=False),
         sa.Column("tried", BIG, nullable=False),
         sa.Column("error", sa.Text(), nullable=False),

@@ -1,0 +1,106 @@
+"""What is asked of the database before a message can be planned: facts about its peer, of many peers at once.
+
+Each kind of fact is one statement for a burst, whoever asks; nothing is written. What is asked rides in the writer's
+burst and is read after all else in it, so that it knows of what was put before it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from enum import IntFlag
+from typing import Any, ClassVar, Final
+
+from gateway.store.hot import Values
+from gateway.store.tx import Op, Tx
+
+MOST_THREADS: Final = 16
+"""Threads of one peer that are looked at, the newest ones: a phone may write to any number of ours."""
+
+
+class Need(IntFlag):
+    """Kinds of facts; those of a request are added up."""
+
+    THREADS = 1
+
+
+class Known:
+    """What is known of a peer; what was not asked for is empty.
+
+    ``threads`` are the numbers of ours that it wrote to, the one that it wrote to last first.
+    """
+
+    __slots__ = ("threads",)
+
+    def __init__(self) -> None:
+        self.threads: tuple[str, ...] = ()
+
+
+NOTHING: Final = Known()
+"""Of who was not asked about. Nothing is to be noted in it."""
+
+# Each with the id of the last message that came in it.
+THREADS_OF: Final = Values(
+    "WITH v(peer) AS (VALUES {values}) SELECT t.peer, t.number, t.first_at,"
+    " (SELECT max(i.id) FROM inbound i WHERE i.peer = t.peer AND i.number = t.number) FROM v"
+    " CROSS JOIN thread t ON t.peer = v.peer AND t.first_at >= coalesce((SELECT n.first_at FROM thread n"
+    f" WHERE n.peer = v.peer ORDER BY n.first_at DESC LIMIT 1 OFFSET {MOST_THREADS - 1}), 0)",
+    1,
+)
+
+
+def _threads(con: sqlite3.Connection, peers: list[str], known: dict[str, Known]) -> None:
+    found: dict[str, list[tuple[int, int, str]]] = {}
+    for peer, number, first_at, last in THREADS_OF.fetch(con, [(peer,) for peer in peers]):
+        # Without messages, as when they were purged: after those that have some, the one made last first.
+        found.setdefault(peer, []).append((last or 0, first_at, number))
+    for peer, threads in found.items():
+        threads.sort(reverse=True)
+        known[peer].threads = tuple([number for _, _, number in threads])
+
+
+Read = Callable[[sqlite3.Connection, list[str], dict[str, Known]], None]
+"""Writes one kind of fact of these peers, each of which has its place in the dict."""
+
+READS: Final[dict[Need, Read]] = {Need.THREADS: _threads}
+
+
+def ask(con: sqlite3.Connection, wanted: Iterable[tuple[str, int]]) -> dict[str, Known]:
+    """What is known of peers, by peer: of each the kinds of facts that are wanted of it."""
+    needs: dict[str, int] = {}
+    for peer, need in wanted:
+        needs[peer] = needs.get(peer, 0) | need
+    known = {peer: Known() for peer in needs}
+    for kind, read in READS.items():
+        peers = [peer for peer, need in needs.items() if need & kind]
+        if peers:
+            read(con, peers, known)
+    return known
+
+
+class AskOp(Op):
+    """Asks for facts: ``wanted`` are peers with the kinds of what is wanted (`Need`), ``known`` is the answer.
+
+    All of one burst share what is known of a peer, so that one who plans a message may note it for the next.
+    """
+
+    __slots__ = ("context", "known", "octets", "wanted")
+    order: ClassVar[int] = 99  # after what the same burst brings, which counts
+    name: ClassVar[str] = "ask"
+
+    def __init__(self, wanted: list[tuple[str, int]], octets: int, context: Any = None) -> None:
+        super().__init__()
+        self.wanted = wanted
+        self.octets = octets
+        self.context = context
+        self.known: dict[str, Known] = {}
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return len(self.wanted), self.octets
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        known = ask(tx.con, [one for op in ops for one in op.wanted])
+        for op in ops:
+            op.known = known
