@@ -11,6 +11,7 @@ from gateway.doors.acts import operator
 from gateway.doors.lookup import MAX_PAGE, Lookup, page_limit
 from gateway.outbound.request import Refusal
 from gateway.plain import inert
+from gateway.policy.known import FIELDS
 from gateway.store.addressbook import Change, MergeOp, PeersOp, Record, known_addresses, record_of, record_page
 from gateway.store.ends import rfc3339
 from gateway.store.store import Store
@@ -153,12 +154,19 @@ def _change(given: PeerSetParams, address: str | None) -> Change:
         raise Refusal("invalid_params", "not a phone number or short code, and nobody who wrote", field="peer")
     if isinstance(given.name, str):
         _plain(given.name, LONGEST_NAME, "name")
+    fields: dict[str, str | None] = {}
     for name, value in given.fields.items():
         _plain(name, LONGEST_WORD, "fields")
         if name in COLUMNS:
             raise Refusal("invalid_params", f'no field can be called "{name}"', field="fields")
-        if value is not None:
-            _plain(value, LONGEST_VALUE, "fields")
+        if value is None:
+            fields[name] = None
+            continue
+        _plain(value, LONGEST_VALUE, "fields")
+        try:
+            fields[name] = FIELDS[name](value) if name in FIELDS else value
+        except ValueError as error:
+            raise Refusal("invalid_params", f"{name} is {error}", field="fields") from None
     for field, names in (("lists", given.lists or ()), ("join", given.join), ("leave", given.leave)):
         for name in names:
             _plain(name, LONGEST_WORD, field)
@@ -167,7 +175,7 @@ def _change(given: PeerSetParams, address: str | None) -> Change:
     return Change(
         address=address,
         name=given.name,
-        fields=given.fields,
+        fields=fields,
         lists=tuple(given.lists) if given.lists is not None else None,
         join=tuple(given.join),
         leave=tuple(given.leave),

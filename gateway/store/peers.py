@@ -7,11 +7,13 @@ costs one look-up, and writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
 import msgspec
 
+from gateway.policy.known import language, zone
 from gateway.store.ends import rfc3339
 from gateway.store.hot import Values
 from gateway.store.tx import Tx
@@ -35,6 +37,14 @@ INSERT_PEER: Final = Values(
 WRITTEN_TO: Final = Values(
     "WITH v(address) AS (VALUES {values}) SELECT v.address FROM v"
     " WHERE EXISTS (SELECT 1 FROM message m WHERE m.peer = v.address)",
+    1,
+)
+
+
+# The record of a person with several phones is at one of them.
+FIELDS: Final = Values(
+    "WITH v(address) AS (VALUES {values}) SELECT v.address, p.fields FROM v CROSS JOIN peer o ON o.address = v.address"
+    " CROSS JOIN peer p ON p.address = coalesce(o.same_as, o.address) WHERE p.fields IS NOT NULL",
     1,
 )
 
@@ -86,3 +96,48 @@ def announce(tx: Tx, peer: str, number: str, message_id: int) -> None:
         if about is not None:
             event.number_meta, event.owner, event.group = about.number_meta, about.owner, about.group
         tx.emit(streams, CREATED, message_id, _encoder.encode(event))
+
+
+# --- what is known of them --------------------------------------------------------------------------------------------
+
+
+class Known(NamedTuple):
+    """The IANA name of a peer's time zone and the tag of its language (RFC 5646), where they are known."""
+
+    zone: str | None
+    language: str | None
+
+
+class _Fields(msgspec.Struct):
+    zone: str | None = None
+    language: str | None = None
+
+
+_decoder: Final = msgspec.json.Decoder(_Fields)
+
+
+def known_fields(con: sqlite3.Connection, peers: Iterable[str]) -> dict[str, Known]:
+    """Zone and language of those of whom one is known, by their addresses; one statement for all of a burst.
+
+    Both are good: what was noted by another version, or is in no database of zones any more, is as if it were not.
+    """
+    found: dict[str, Known] = {}
+    for address, fields in FIELDS.fetch(con, [(peer,) for peer in dict.fromkeys(peers)]):
+        given = _decoder.decode(fields)
+        if given.zone is not None or given.language is not None:
+            known = Known(_good(zone, given.zone), _good(language, given.language))
+            if known != _NOTHING:
+                found[address] = known
+    return found
+
+
+_NOTHING: Final = Known(None, None)
+
+
+def _good(check: Callable[[str], str], text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return check(text)
+    except ValueError:
+        return None

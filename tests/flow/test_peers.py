@@ -69,6 +69,8 @@ async def test_what_is_wrong_is_named(autojump_clock: MockClock) -> None:
             ("peer_set", {"peer": ANN, "fields": {"": "x"}}, "invalid_params", "fields"),
             ("peer_set", {"peer": ANN, "fields": {"name": "x"}}, "invalid_params", "fields"),
             ("peer_set", {"peer": ANN, "fields": {"k": "x" * 1001}}, "invalid_params", "fields"),
+            ("peer_set", {"peer": ANN, "fields": {"zone": "Europe/Mars"}}, "invalid_params", "fields"),
+            ("peer_set", {"peer": ANN, "fields": {"language": "german"}}, "invalid_params", "fields"),
             ("peer_set", {"peer": ANN, "fields": {str(i): "x" for i in range(51)}}, "invalid_params", "fields"),
             ("peer_set", {"peer": ANN, "join": ["a;b"]}, "invalid_params", "join"),
             ("peer_merge", {"peer": ANN, "into": BOB}, "invalid_params", "into"),
@@ -79,6 +81,9 @@ async def test_what_is_wrong_is_named(autojump_clock: MockClock) -> None:
             assert (error.reason, error.field) == (reason, field), (method, given)
         ann = await app.call("peer", peer=ANN)
         assert (ann["name"], ann["fields"], ann["lists"]) == (None, {}, [])
+        kept = await app.call("peer_set", peer=ANN, fields={"zone": "Europe/Paris", "language": "PT_br", "x": None})
+        assert kept["fields"] == {"zone": "Europe/Paris", "language": "pt-BR"}
+        assert (await app.call("peer_set", peer=ANN, fields={"zone": None}))["fields"] == {"language": "pt-BR"}
         # A name may need marks of direction.
         assert (await app.call("peer_set", peer=ANN, name="\u05d0\u200e1"))["name"] == "\u05d0\u200e1"
 

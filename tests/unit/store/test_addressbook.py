@@ -10,6 +10,7 @@ from gateway.store import addressbook
 from gateway.store.addressbook import Change, MergeOp, PeersOp, Record, known_addresses, record_of, record_page
 from gateway.store.conversation import thread_of
 from gateway.store.inbound import InboundOp
+from gateway.store.peers import FIELDS, Known, known_fields
 from tests.support.inbound import single
 from tests.support.stores import NUMBER, START, Desk
 
@@ -144,6 +145,29 @@ async def test_a_conversation_shows_the_name_of_the_person(desk: Desk) -> None:
     await note(desk, BOB, name="Ann B.")
     await merge(desk, ANN, BOB)
     assert name() == "Ann B."
+
+
+async def test_zone_and_language_of_a_burst(desk: Desk) -> None:
+    await note(desk, ANN, fields={"zone": "Europe/Paris", "language": "fr", "city": "Lyon"})
+    await note(desk, BOB, fields={"language": "de"})
+    await note(desk, COY, fields={"city": "Ulm"})
+    await desk.do(InboundOp([single("Hi", peer=DAN)]))
+    await merge(desk, DAN, ANN)
+    strange = "+12125550109"
+    asked = [ANN, BOB, ANN, COY, DAN, strange]
+    french = Known("Europe/Paris", "fr")
+    statements: list[str] = []
+    desk.con.set_trace_callback(statements.append)
+    assert known_fields(desk.con, asked[:4]) == {ANN: french, BOB: Known(None, "de")}
+    desk.con.set_trace_callback(None)
+    assert len(statements) == 2, "of three peers, two and one"
+    assert known_fields(desk.con, asked) == {ANN: french, BOB: Known(None, "de"), DAN: french}
+    # As another version may have noted it.
+    await note(desk, BOB, fields={"zone": "Europe/Mars"})
+    await note(desk, COY, fields={"zone": "nowhere", "language": "?"})
+    assert known_fields(desk.con, [BOB, COY]) == {BOB: Known(None, "de")}
+    steps = [row[3] for row in desk.rows("EXPLAIN QUERY PLAN " + FIELDS.sql(2), ANN, BOB)]
+    assert not any(step.startswith(("SCAN o", "SCAN p")) for step in steps)
 
 
 async def test_pages_have_each_record_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
