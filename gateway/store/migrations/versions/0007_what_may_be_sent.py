@@ -3,7 +3,7 @@
 Revision ID: 0007
 Revises: 0006
 
-New tables only, so that no row is written anew.
+New tables and indexes only, so that no row is written anew.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ def upgrade() -> None:
         sa.Column("text", sa.Text()),
     )
     op.create_index("optout_change_peer", "optout_change", ["peer", "id"])
-    # Which numbers of ours a peer wrote to, so that it goes on hearing from the same one.
-    op.create_index("thread_peer", "thread", ["peer", "first_at"])
     op.create_table(
         "handler_pause",
         sa.Column("stream", sa.Integer(), primary_key=True),
-    op.drop_index("thread_peer", "thread")
         sa.Column("at", BIG, nullable=False),
         sa.Column("tried", BIG, nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
     )
+    # Which numbers of ours a peer wrote to, so that it goes on hearing from the same one.
+    op.create_index("thread_peer", "thread", ["peer", "first_at"])
 
 
 def downgrade() -> None:
+    op.drop_index("thread_peer", "thread")
     op.drop_table("handler_pause")
     op.drop_index("optout_change_peer", "optout_change")
     op.drop_table("optout_change")
