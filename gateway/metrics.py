@@ -432,6 +432,7 @@ REFUSALS: Final = (
     "no_route",
     "unencodable",
     "too_long",
+    "public_shortener",
     "empty",
     "ref_conflict",
     "queue_full",
@@ -452,6 +453,7 @@ INBOUND_OUTCOMES: Final = (
 HELD_BACK: Final = (
     ("forward", "own_number"),
     ("forward", "to_sender"),
+    ("forward", "had"),
     ("forward", "rate"),
     ("reply", "own_number"),
     ("reply", "interval"),
@@ -459,6 +461,7 @@ HELD_BACK: Final = (
     ("reply", "short_code"),
     ("reply", "alphanumeric"),
     ("reply", "automatic"),
+    ("reply", "empty"),
 )
 """Actions of rules that guards hold back, and why."""
 PARTIAL_CAUSES: Final = ("age", "peer_limit", "total_limit", "reference_reused")

@@ -23,9 +23,15 @@ from gateway.outbound.intake import Outcome as Taken
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.outbox import Delivery, Feed, Outbox
 from gateway.settings.own import OWN_APP, OwnHandler
+from gateway.store.last import FORWARD
 from gateway.store.ruled import OwnMessage
 
 _log = logger(component="rules")
+
+CUT: Final = " ..."
+"""The end of a forward that is longer than a message may be."""
+SHORTEST: Final = 160
+"""Characters below which none is cut: it is refused for something else."""
 
 OURS: Final = App(OWN_APP, None, replies=True)
 
@@ -56,7 +62,15 @@ class Own(Pusher):
             message = self._decoder.decode(delivery.payload)
         except msgspec.DecodeError as error:
             return Outcome(None, f"the event is damaged: {error}", final=True)
-        taken = await self._submit(request(message, delivery), delivery.kind)
+        asked = request(message, delivery)
+        taken = await self._submit(asked, delivery.kind)
+        while isinstance(taken, Refusal) and taken.reason == "too_long" and delivery.kind == FORWARD:
+            # What came in fits into the most segments, and what stands before it does not: most of it says enough.
+            shorter = cut(asked.text or "")
+            if shorter is None:
+                break
+            asked = msgspec.structs.replace(asked, text=shorter)
+            taken = await self._submit(asked, delivery.kind)
         if not isinstance(taken, Refusal):
             return Outcome(None, None)
         if taken.reason == "stopping":
@@ -87,13 +101,20 @@ class Own(Pusher):
         """There is nothing to close."""
 
 
+def cut(text: str) -> str | None:
+    """A text without its last tenth, and with a sign of that; None where there is little left of it."""
+    kept = text.removesuffix(CUT)
+    kept = kept[: len(kept) * 9 // 10].rstrip()
+    return kept + CUT if len(kept) >= SHORTEST else None
+
+
 def request(message: OwnMessage, delivery: Delivery) -> Submit:
     """The request that an event makes, the same every time; its `meta` says what it follows from."""
     return Submit(
         to=message.to,
         text=message.text,
         from_=message.number,
-        class_="direct" if delivery.kind == "forward" else "transactional",
+        class_="direct" if delivery.kind == FORWARD else "transactional",
         ref=delivery.id,
         validity=message.validity,
         meta={"inbound": message.id, "rule": message.rule, "peer": message.peer},

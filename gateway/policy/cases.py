@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from gateway.model import id_ms
 from gateway.policy.decision import Facts, Last
 from gateway.policy.explained import explained
 from gateway.policy.rules import RuleBook
@@ -79,6 +80,7 @@ class Result(NamedTuple):
 
 
 _MOST: Final = 10_000
+_LAST_MS: Final = id_ms((1 << 63) - 1)  # what an id can say; no message comes later
 
 
 def read(data: Mapping[str, Any]) -> Cases:
@@ -128,7 +130,7 @@ def _facts(settings: Settings, book: RuleBook, cases: Cases, case: Case) -> Fact
             at = at.replace(tzinfo=zone_of(cases.zone))
         except ValueError:
             raise ValueError(f"at: {cases.zone} at the top of the file is no zone") from None
-    at_ms = int(at.astimezone(UTC).timestamp() * 1000)
+    at_ms = min(max(0, int(at.timestamp() * 1000)), _LAST_MS)
     last = case.last
     number = _address("number", raw, settings.default_region)
     return Facts(

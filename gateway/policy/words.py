@@ -12,18 +12,28 @@ from typing import Final
 _BETWEEN: Final = re.compile(r"[\W_]+")
 # A capital I with its dot is folded to an i and a dot of its own, and the small one without stays apart; who types
 # on a Turkish keyboard means the letter of the keyword all the same.
+# What phones write in the place of the plain apostrophe and quote: who configures a word writes those.
+_QUOTES: Final = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032\u00b4"), "'") | dict.fromkeys(
+    map(ord, "\u201c\u201d\u201e\u201f\u2033"), '"'
+)
+# Code points that show nothing (Unicode, Default_Ignorable_Code_Point) and are of no format category.
+_NOTHING: Final = dict.fromkeys(
+    (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10),
+     *range(0xE0100, 0xE01F0)),
+)  # fmt: skip
 _DOTS: Final = (("\N{LATIN SMALL LETTER DOTLESS I}", "i"), ("i\N{COMBINING DOT ABOVE}", "i"))
+_SHOWN: Final = {**_QUOTES, **_NOTHING}
 
 
 def fold(text: str) -> str:
     """A text without its case, in compatibility form (Unicode NFKC), and without what shows nothing.
 
     So full-width, ligature and mathematical letters are as plain ones, and soft hyphens, zero-width characters and
-    variation selectors do not hide a word.
+    variation selectors do not hide a word. Typographic quotes are plain ones.
     """
     if text.isascii():
         return text.lower()
-    text = "".join(char for char in text if unicodedata.category(char) != "Cf" and not "\ufe00" <= char <= "\ufe0f")
+    text = "".join(char for char in text.translate(_SHOWN) if unicodedata.category(char) != "Cf")
     # Folding can bring forms that are not composed, and composing none that are not folded (Unicode §3.13, D146).
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     for written, meant in _DOTS:

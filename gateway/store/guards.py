@@ -92,17 +92,23 @@ class Change:
     # --- forwards -----------------------------------------------------------------------------------------------------
 
     def targets(
-        self, action: Forward, number: str, peer: str, now: int, ours: Collection[str], most: int
+        self, action: Forward, number: str, peer: str, now: int, ours: Collection[str], most: int, had: Collection[str]
     ) -> tuple[list[Target], list[str]]:
         """Whom a forward goes to by its mode, and the causes by which it does not go to others.
 
-        ``ours`` are our own numbers, ``most`` is how many forwards from a number to a target there may be in an hour.
+        ``ours`` are our own numbers, ``most`` is how many forwards from a number to a target there may be in an hour,
+        ``had`` are the phones that an earlier rule sends the same message to.
         """
         if peer in ours:
             return [], ["own_number"]
         chosen: list[Target] = []
         causes: list[str] = []
         for target in self._order(action):
+            if target.phone in had:
+                causes.append("had")
+                if action.mode == "first":
+                    break  # whom it is for has it
+                continue
             cause = self._stopped(number, target.phone, peer, now, ours, most)
             if cause is not None:
                 causes.append(cause)

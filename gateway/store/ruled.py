@@ -48,12 +48,14 @@ SELECT_COUNT: Final = Values(
 _WORDS: Final = {
     "own_number": "the sender or the target is one of our own numbers",
     "to_sender": "it would go back to the sender",
+    "had": "an earlier rule sends it to the same phone",
     "rate": "too many in an hour from this number to this target",
     "interval": "the sender was answered a short while ago",
     "flood": "too many messages of this sender",
     "short_code": "the sender is a short code",
     "alphanumeric": "the sender has no number",
     "automatic": "nobody wrote it",
+    "empty": "there is nothing in it",
 }
 _NO_LISTS: Final[frozenset[str]] = frozenset()
 _AUTOMATIC: Final = frozenset({"delivery_ack", "user_ack", "conversation_abort", "message_waiting"})
@@ -214,13 +216,15 @@ def held_back_now(
     change = Change(Guards())
     pair = (facts.number, facts.peer)
     said: dict[str, None] = {}
+    had: set[str] = set()
     for action in book.decide(facts).actions:
         if isinstance(action, Forward):
-            _, causes = change.targets(action, *pair, facts.at_ms, ours, MOST_COUNTED)
+            targets, causes = change.targets(action, *pair, facts.at_ms, ours, MOST_COUNTED, had)
+            had.update(target.phone for target in targets)
             said |= {_in_words(FORWARD, action.rule, cause): None for cause in causes}
         elif isinstance(action, Reply):
             held = not_now(con, [pair], id_floor(facts.at_ms - reply_interval))
-            if (cause := change.answer(*pair, ours, held)) is not None:
+            if (cause := _unanswerable(action) or change.answer(*pair, ours, held)) is not None:
                 said[_in_words(REPLY, action.rule, cause)] = None
     return list(said)
 
@@ -315,7 +319,8 @@ def _guard(tx: Tx, ruling: Ruling, messages: Sequence[Message], found: Mapping[i
             if isinstance(action, Forward):
                 _forward(tx, ruling, change, ruled, m, action)
             elif isinstance(action, Reply):
-                cause = "automatic" if _is_automatic(m) else change.answer(m.number, m.peer, ruling.ours, held)
+                cause = "automatic" if _is_automatic(m) else _unanswerable(action)
+                cause = cause or change.answer(m.number, m.peer, ruling.ours, held)
                 if cause is None:
                     ruled.replied = True
                     ruled.sends.append((REPLY, action.rule, Target(m.peer), action.text))
@@ -323,12 +328,18 @@ def _guard(tx: Tx, ruling: Ruling, messages: Sequence[Message], found: Mapping[i
                     _held(tx, ruled, REPLY, action.rule, cause)
 
 
+def _unanswerable(action: Reply) -> str | None:
+    """Why an answer is none: all that it was made of had no value."""
+    return None if action.text.strip() else "empty"
+
+
 def _is_automatic(m: Message) -> bool:
     return m.extra is not None and not _AUTOMATIC.isdisjoint(m.extra.flags)
 
 
 def _forward(tx: Tx, ruling: Ruling, change: Change, ruled: Ruled, m: Message, action: Forward) -> None:
-    targets, causes = change.targets(action, m.number, m.peer, tx.now, ruling.ours, ruling.forwards_per_hour)
+    had = {target.phone for kind, _, target, _ in ruled.sends if kind == FORWARD}
+    targets, causes = change.targets(action, m.number, m.peer, tx.now, ruling.ours, ruling.forwards_per_hour, had)
     for target in targets:
         values = {
             "peer": m.peer,

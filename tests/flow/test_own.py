@@ -33,15 +33,18 @@ class Intake:
 
     def __init__(self, answer: Taken | None) -> None:
         self.answer = answer
+        self.longest = 10_000
         self.asked: list[tuple[App, Submit, str]] = []
 
     def submit(self, app: App, requests: list[Submit], done: Callable[[list[Taken]], None], door: str) -> None:
         self.asked += [(app, request, door) for request in requests]
-        if self.answer is not None:
+        if len(requests[0].text or "") > self.longest:
+            done([Refusal("too_long", "9 segments")])
+        elif self.answer is not None:
             done([self.answer])
 
 
-async def own(nursery: trio.Nursery, answer: Taken | None) -> tuple[Own, Intake]:
+async def own(nursery: trio.Nursery, answer: Taken | None) -> tuple[Own, Any]:
     events = await Events().start(nursery)
     feed = await events.outbox.open(HANDLER, "", FORWARDS)
     intake: Any = Intake(answer)
@@ -88,6 +91,25 @@ async def test_what_is_asked_for(nursery: trio.Nursery, kind: str, klass: Any, v
 async def test_what_an_answer_means(nursery: trio.Nursery, answer: Taken, outcome: Outcome) -> None:
     sender, _ = await own(nursery, answer)
     assert await sender.deliver(delivery(), 1) == outcome
+
+
+async def test_a_forward_that_is_too_long_is_cut(nursery: trio.Nursery) -> None:
+    """It reaches whom it is for, with most of what it says; an answer of the configuration does not change."""
+    sender, intake = await own(nursery, ACCEPTED)
+    intake.longest = 500
+    text = "x" * 300 + " " + "y" * 400
+    assert await sender.deliver(delivery(msgspec.structs.replace(MESSAGE, text=text)), 1) == Outcome(None, None)
+    (first, *_, last) = [request for _, request, _ in intake.asked]
+    assert first.text == text
+    assert 450 <= len(last.text) <= 500
+    assert (last.text[:-4], last.text[-4:]) == (text[: len(last.text) - 4], " ...")
+    assert {request.ref for _, request, _ in intake.asked} == {"7-1"}
+    intake.longest = 100
+    outcome = await sender.deliver(delivery(msgspec.structs.replace(MESSAGE, text=text)), 1)
+    assert (outcome.final, (outcome.error or "")[:8]) == (True, "too_long")
+    intake.asked.clear()
+    outcome = await sender.deliver(delivery(msgspec.structs.replace(MESSAGE, text=text), "reply"), 1)
+    assert (outcome.final, len(intake.asked)) == (True, 1)
 
 
 async def test_an_event_that_cannot_be_read_is_asked_for_nothing(nursery: trio.Nursery) -> None:

@@ -185,6 +185,12 @@ def test_facts_are_not_said_to_the_daemon(smsgw: Run, config: str) -> None:
         assert "--new, --last-..., --list and --count go with --offline" in ran.err
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_time_that_no_message_has(smsgw: Run, config: str, at: str) -> None:
+    (found,) = explain(smsgw, config, "--text", "x", "--at", at, "--json").lines
+    assert "again" not in found["matched"]
+
+
 def test_lists_that_the_peer_is_on(smsgw: Run, config: str) -> None:
     more = '[[rules]]\nname = "vip"\npeer_lists = ["vip", "press"]\ntags = ["vip"]\nthen = "continue"\n[[rules]]'
     Path(config).write_text(CONFIG.replace("[[rules]]", more, 1))

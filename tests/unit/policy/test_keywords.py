@@ -27,6 +27,10 @@ EXACT = [
     ("JO\N{SOFT HYPHEN}IN", ("JOIN", "")),
     ("\N{ZERO WIDTH SPACE}JOIN\N{ZERO WIDTH SPACE}", ("JOIN", "")),
     ("JOIN\N{VARIATION SELECTOR-16}", ("JOIN", "")),
+    ("JO\N{COMBINING GRAPHEME JOINER}IN", ("JOIN", "")),
+    ("\N{HANGUL FILLER}JOIN\N{VARIATION SELECTOR-17} us", ("JOIN", "us")),
+    ("Don\N{RIGHT SINGLE QUOTATION MARK}t call", ("don't", "call")),
+    ("DON'T", ("don't", "")),
     ("JO\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}N", ("JOIN", "")),  # a Turkish keyboard
     ("jo\N{LATIN SMALL LETTER DOTLESS I}n", ("JOIN", "")),
     ("JOIN\N{NO-BREAK SPACE}me", ("JOIN", "me")),
@@ -51,7 +55,7 @@ EXACT = [
 
 @pytest.mark.parametrize(("text", "hit"), EXACT)
 def test_a_keyword_is_the_first_word(text: str, hit: tuple[str, str] | None) -> None:
-    words = Keywords(("JOIN", "STRASSE", "Café", "ПОМОЩЬ", "हिन्दी"), "exact")
+    words = Keywords(("JOIN", "don't", "STRASSE", "Café", "ПОМОЩЬ", "हिन्दी"), "exact")
     assert words.find(first_word(text)) == hit
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gateway.policy.decision import Decision, Facts, Needs, ToHandlers
+from gateway.policy.decision import Decision, Facts, Needs, Reply, ToHandlers
 from gateway.store.addressbook import Change, MergeOp, PeersOp
 from gateway.store.inbound import Arrival, Extra, InboundOp
-from gateway.store.ruled import MOST_COUNTED, facts_now
+from gateway.store.ruled import MOST_COUNTED, facts_now, held_back_now
 from gateway.store.streams import HANDLER
 from tests.support.inbound import part, single
 from tests.support.rulings import ANN, BOB, CID, REPLY, Book, always, forward, rule
@@ -26,6 +26,10 @@ async def receive(desk: Desk, *arrivals: Arrival) -> None:
 
 def sent(desk: Desk, kind: str = "forward") -> list[tuple[str, str]]:
     return [(e["to"], e["text"]) for e in desk.told(kind)]
+
+
+def desk_facts(desk: Desk) -> Facts:
+    return Facts(NUMBER, PEER, "x", desk.now)
 
 
 def kept(desk: Desk) -> list[dict[str, Any]]:
@@ -280,6 +284,35 @@ async def test_a_forward_that_would_loop_is_held_back(
     assert len(event["held_back"]) == 1
     assert event["held_back"][0].startswith("rule: forward: ")
     assert kept(desk)[0]["held_back"] == event["held_back"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "second"), [("all", [CID.phone]), ("first", []), ("turn", [CID.phone])], ids=["all", "first", "turn"]
+)
+async def test_nobody_gets_a_message_twice(desk: Desk, mode: Any, second: list[str]) -> None:
+    """Two rules that match send it to somebody once; for the first of several it is enough that they have it."""
+    await desk.open()
+    actions = (forward(ANN, BOB, note="urgent: {text}"), forward(BOB, ANN, CID, mode=mode))
+    book = await rule(desk, always(*actions))
+    said = held_back_now(desk.con, book, desk_facts(desk), {NUMBER}, 600_000)
+    await receive(desk, single("x"))
+    assert [to for to, _ in sent(desk)] == [ANN.phone, BOB.phone, *second]
+    (event,) = desk.told("inbound")
+    # Who had none of them has the next turn by itself.
+    words = [] if mode == "turn" else ["rule: forward: an earlier rule sends it to the same phone"]
+    assert event.get("held_back", []) == words
+    assert mode == "turn" or said == words
+    await receive(desk, single("y"))
+    assert len(sent(desk)) == 2 * (2 + len(second))
+
+
+async def test_an_answer_with_nothing_in_it_is_none(desk: Desk) -> None:
+    await desk.open()
+    book = await rule(desk, always(Reply("rule", " \n"), Reply("other", "Hi")))
+    said = held_back_now(desk.con, book, desk_facts(desk), {NUMBER}, 600_000)
+    await receive(desk, single("x"))
+    assert [text for _, text in sent(desk, "reply")] == ["Hi"]
+    assert desk.told("inbound")[0]["held_back"] == said == ["rule: reply: there is nothing in it"]
 
 
 async def test_a_number_forwards_so_many_to_a_target_in_an_hour(filed: Desk) -> None:
