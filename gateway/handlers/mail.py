@@ -92,9 +92,17 @@ def _remarks(event: dict[str, Any]) -> Iterator[str]:
         yield "Urgent."
     if event.get("owner"):
         yield f"Owner of the number: {inert(str(event['owner']))}"
+    if event.get("group"):
+        yield f"Group of the number: {inert(str(event['group']))}"
+    for name, value in (event.get("number_meta") or {}).items():
+        yield f"Number, {inert(f'{name}: {value}')}"
     for title, member in (("Tags", "tags"), ("Rules", "rules"), ("Flags", "flags")):
         if event.get(member):
             yield f"{title}: {inert(', '.join(map(str, event[member])))}"
+    if event.get("replied"):
+        yield "It gets an automatic reply."
+    for said in event.get("held_back", ()):
+        yield f"Not done: {inert(str(said))}"
 
 
 def _members(kind: str, event: dict[str, Any]) -> str:

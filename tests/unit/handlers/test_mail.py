@@ -126,6 +126,11 @@ REMARKS = [
     ({"data": "00ff"}, "What came is attached octet for octet, 2 in all."),
     ({"urgent": True}, "Urgent."),
     ({"owner": "Anna\nBell"}, "Owner of the number: Anna\\nBell"),
+    ({"group": "sales"}, "Group of the number: sales"),
+    ({"number_meta": {"team": "north\nBcc: x"}}, "Number, team: north\\nBcc: x"),
+    ({"number_meta": {}}, None),
+    ({"replied": True}, "It gets an automatic reply."),
+    ({"held_back": ["a reply: answered\u202e before"]}, "Not done: a reply: answered\\u202e before"),
     ({"tags": ["sales", "vip"]}, "Tags: sales, vip"),
     ({"rules": ["night"]}, "Rules: night"),
     ({"flags": ["partial"]}, "Flags: partial"),
@@ -133,9 +138,9 @@ REMARKS = [
 
 
 @pytest.mark.parametrize(("members", "line"), REMARKS)
-def test_what_a_person_should_know_is_below(members: dict[str, Any], line: str) -> None:
+def test_what_a_person_should_know_is_below(members: dict[str, Any], line: str | None) -> None:
     below = text_of(read(octets(**members))).split("\n-- \n")[1].splitlines()
-    assert below == ["From +15557654321 to +15551230001, 2026-03-01 09:30:00 UTC", line]
+    assert below == ["From +15557654321 to +15551230001, 2026-03-01 09:30:00 UTC", *([line] if line else [])]
 
 
 def test_an_urgent_message_is_marked_and_others_are_not() -> None:
