@@ -13,10 +13,16 @@ MOST_MEMBERS = 50
 """Members of a group; a message that is forwarded to a group may go to each of them."""
 
 
+def _plain(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise fail("plain", "text without control characters, and without spaces around it")
+    return value
+
+
 class Member(Section):
     """Somebody of a group."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_plain)] = Field(
         description="Name, by which rules forward to this person alone and texts call them."
     )
     phone: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(

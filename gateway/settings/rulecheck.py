@@ -10,6 +10,7 @@ from gateway.settings.groups import Group
 from gateway.settings.numbers import Number
 from gateway.settings.references import Finding
 from gateway.settings.rules import CONDITIONS, Rule
+from gateway.settings.rulesense import senseless
 from gateway.settings.schedules import Schedule
 from gateway.sms.address import AddressError, normalise, normalise_sender
 from gateway.sms.numbering import region_exists
@@ -104,6 +105,9 @@ def _groups(
                 continue
             if name in groups:
                 yield Finding((*path, "name"), "expected another name than that of a group", show(name))
+            elif phone_of(name, region) is not None:
+                # A rule that names it would mean another phone than it says.
+                yield Finding((*path, "name"), "expected a name that is no phone", show(name))
             elif name in here:
                 yield Finding((*path, "name"), "expected each member once", show(name))
             elif phones.setdefault(name, phone) != phone:
@@ -201,6 +205,7 @@ def rule_warnings(
                 yield f'{where}: numbers "{one}" cannot send, and so neither forward nor answer'
         if rule.then == "continue" and place == len(rules) - 1:
             yield f'{where}: then = "continue", and no rule is behind it'
+    yield from senseless(rules, groups, schedules, numbers)
     used = {name for rule in rules for name in (*rule.schedules, *rule.not_schedules)}
     used |= {member.schedule for group in groups.values() for member in group.members if member.schedule is not None}
     yield from (f'schedules "{name}": neither a rule nor a member names it' for name in schedules if name not in used)

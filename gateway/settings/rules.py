@@ -91,6 +91,12 @@ def _braced(text: str, known: tuple[str, ...]) -> str:
     return text
 
 
+def _said(text: str) -> str:
+    if not text.strip():
+        raise fail("said", "text that is not blank")
+    return text
+
+
 def _reply(value: str) -> str:
     return _braced(value, REPLY_PLACEHOLDERS)
 
@@ -99,7 +105,7 @@ def _forward(value: str) -> str:
     return _braced(value, FORWARD_PLACEHOLDERS)
 
 
-MessageText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+MessageText = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(_said)]
 UrgencyWord = Annotated[str, StringConstraints(min_length=2, max_length=64), AfterValidator(_lettered), Form("word")]
 Keyword = Annotated[str, StringConstraints(max_length=40), AfterValidator(_keyword), Form("word")]
 Pattern = Annotated[

@@ -104,11 +104,11 @@ def _date(value: Any) -> date:
 def _calendar(value: str) -> str:
     import holidays  # only where a configuration has some: it takes its time
 
-    country, _, part = value.partition("-")
+    country, dash, part = value.partition("-")
     parts = holidays.list_supported_countries().get(country)
     if parts is None:
         raise fail("holidays", 'a country of ISO 3166 whose holidays are known, such as "GB" or "US"')
-    if part and part not in parts:
+    if dash and part not in parts:
         raise fail(
             "holidays", f"{country} alone, or with one of its parts: {', '.join(sorted(parts)) or 'it has none'}"
         )

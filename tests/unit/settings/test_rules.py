@@ -87,6 +87,10 @@ def rule(*lines: str, name: str = "one") -> str:
         ('forward_text = "{peers}"', "forward_text: expected text in which only {peer}, {number}, {keyword}"),
         ('reply = "{text}"', "reply: expected text in which only {peer}, {number}, {keyword}, {argument} stand"),
         ('reply = "{ok then} {}"', "reply: expected text in which only"),
+        ('reply = " "', "reply: expected text that is not blank"),
+        ('peer_lists = ["a;b"]', "peer_lists[0]: expected the name of a list of peers, which has no semicolon"),
+        ('peer_lists = [" vip"]', "peer_lists[0]: expected a word that can be printed"),
+        ('peer_lists = ["Very important", "vip"]', None),
         ('tags = [" a"]', "tags[0]: expected a word that can be printed"),
         ('then = "go on"', 'then: expected "stop" or "continue"'),
         ('then = "continue"', ": expected an action"),
@@ -131,6 +135,15 @@ def test_bad_rules(problems: Failing, config: Loader, text: str, said: str | Non
             '[groups.x]\nmembers = [{ name = "Ann", phone = "+15552340003" }]',
             "groups.x.members[0].name: expected a name of one person; another group has another phone",
         ),
+        (
+            '[groups.x]\nmembers = [{ name = "+1 555 234 0009", phone = "+15552340003" }]',
+            "groups.x.members[0].name: expected a name that is no phone",
+        ),
+        (
+            '[groups.x]\nmembers = [{ name = "C\\u0007", phone = "+15552340003" }]',
+            "groups.x.members[0].name: expected text without control characters",
+        ),
+        ('[schedules.x]\nzone = "UTC"\ntimes = []\nholidays = ["US-"]', "schedules.x.holidays[0]: expected US alone"),
         (
             '[groups.x]\nmembers = [{ name = "oncall", phone = "+15552340003" }]',
             "groups.x.members[0].name: expected another name than that of a group",
@@ -192,6 +205,71 @@ def test_handlers_are_something_for_the_rest(config: Loader) -> None:
 )
 def test_what_is_probably_not_meant(config: Loader, text: str, said: str) -> None:
     assert any(warning.startswith(said) for warning in config(BASE + text).warnings())
+
+
+MORE = """
+[[numbers]]
+number = "54321"
+state = "held"
+inbound_when_held = "none"
+[[numbers]]
+number = "54322"
+capabilities = ["sms_out"]
+[[numbers]]
+number = "54323"
+[schedules.never]
+zone = "UTC"
+times = []
+holidays = ["US"]
+[groups.one]
+members = [{ name = "Eve", phone = "+15552340005" }]
+"""
+SENSELESS = [
+    (
+        rule('schedules = ["office"]', 'not_schedules = ["office", "never"]'),
+        "never matches: schedules and not_schedules",
+    ),
+    (rule('schedules = ["office", "never"]', 'not_schedules = ["office"]'), None),
+    (rule('peers = ["+15552349999"]', 'prefixes = ["+44", "+1666"]'), "never matches: none of peers begins with"),
+    (rule('peers = ["+15552349999"]', 'prefixes = ["+44", "+1555"]'), None),
+    (rule('numbers = ["54322"]'), 'never matches: numbers "54322" gets no texts'),
+    (rule('numbers = ["54321"]'), 'never matches: nobody is told of what comes in to numbers "54321"'),
+    (rule('numbers = ["54321", "54322", "54323"]'), None),
+    (rule('numbers = ["+1 555 123 0001"]'), None),
+    (rule('peers = ["12345"]', 'reply = "x"'), "all its peers are numbers of ours"),
+    (rule('peers = ["12345", "+15552349999"]', 'reply = "x"'), None),
+    (rule('groups = ["one"]', 'forward = ["Eve"]'), "forwards to nobody but the sender"),
+    (rule('peers = ["+15552340005"]', 'forward = ["one", "+15552340005"]'), "forwards to nobody but the sender"),
+    (rule('groups = ["oncall"]', 'forward = ["oncall"]'), None),
+    (rule('peers = ["98765", "ACME"]', 'reply = "x"'), "answers only short codes and names"),
+    (rule('peers = ["98765", "ACME"]', 'forward = ["Eve"]'), None),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), SENSELESS)
+def test_what_contradicts_itself(config: Loader, text: str, said: str | None) -> None:
+    found = [line for line in config(BASE + MORE + text).warnings() if line.startswith('rules "one": ')]
+    if said is None:
+        assert found == []
+    else:
+        assert [line.removeprefix('rules "one": ')[: len(said)] for line in found] == [said]
+
+
+def test_a_schedule_without_times(config: Loader) -> None:
+    use = rule('not_schedules = ["never", "office"]')
+    said = 'schedules "never": it has no times at all'
+    assert said in config(BASE + MORE + use).warnings()
+    for times in ('holiday_times = ["10:00-11:00"]', 'exceptions = [{ date = 2027-01-04, times = ["10:00-11:00"] }]'):
+        more = MORE.replace('holidays = ["US"]', f'holidays = ["US"]\n{times}')
+        assert said not in config(BASE + more + use).warnings()
+
+
+def test_keywords_for_all_numbers_and_nothing_for_the_rest(config: Loader) -> None:
+    keyword = rule('keywords = ["INFO"]', 'reply = "x"')
+    (said,) = [line for line in config(BASE + MORE + keyword).warnings() if "subscriptions alone" in line]
+    assert said.startswith('numbers "54323": no handlers, and rules "one" asks for keywords')
+    for rest in (rule(name="rest"), rule('numbers = ["54323"]', name="rest")):
+        assert "subscriptions alone" not in "".join(config(BASE + MORE + keyword + rest).warnings())
 
 
 @pytest.mark.parametrize(
