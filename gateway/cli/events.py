@@ -54,7 +54,7 @@ def list_events(
     app: AppOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """List events: of each handler and subscription in turn, the newest first."""
+    """List events of handlers and subscriptions, the newest first."""
     params = _wanted(handler, subscription, of_app, dead, since, until)
     shown = table("event", "at", "to", "kind", "status", "tries", "number", "peer", "error", right=("tries",))
     with connect(socket, config, app) as client:

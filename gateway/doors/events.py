@@ -83,7 +83,7 @@ class Events:
     # --- looking ------------------------------------------------------------------------------------------------------
 
     async def events(self, connection: Connection, params: EventsParams) -> object:
-        """A page of events, stream by stream, the newest first."""
+        """A page of events of all that the app may see, the newest first."""
         page_limit(params.limit)
         feeds = self._feeds(connection.app, params.handler, params.subscription, params.app)
         wanted = Wanted(

@@ -7,7 +7,11 @@ event before; its age counts from then.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
@@ -93,7 +97,7 @@ def events_at(con: sqlite3.Connection, stream: int, seqs: Iterable[int]) -> dict
 
 
 class Wanted(NamedTuple):
-    """Which events: of these streams, in turn; told from ``since`` to before ``until`` (ms since 1970).
+    """Which events: of these streams; told from ``since`` to before ``until`` (ms since 1970).
 
     ``dead``: dead letters only. ``start``: the stream and sequence number to go on from, that one not included.
     """
@@ -146,29 +150,63 @@ _FROM: Final = {
 
 
 def find(con: sqlite3.Connection, wanted: Wanted, *, oldest_first: bool = False) -> list[Told]:
-    """At most ``limit`` events, stream by stream, in each of them from the newest to the oldest or the other way."""
-    found: list[Told] = []
-    streams = wanted.streams
+    """At most ``limit`` events of all these streams together, from the newest to the oldest or the other way.
+
+    Those of the same moment are in the order of their streams.
+    """
+    sign = 1 if oldest_first else -1
+    lines: list[Iterator[tuple[tuple[int, int, int], int, Row]]] = []
+    with ExitStack() as stack:
+        for stream, one in _each(con, wanted, oldest_first=oldest_first):
+            rows = stack.enter_context(closing(_rows(con, stream, one, oldest_first=oldest_first)))
+            lines.append(_keyed(stream, rows, sign))
+        found = [(stream, row) for _, stream, row in islice(merge(*lines, key=itemgetter(0)), wanted.limit)]
+    cursors = {stream: _cursor(con, stream) for stream in {stream for stream, _ in found}}
+    return [_told(stream, row, *cursors[stream]) for stream, row in found]
+
+
+def _keyed(stream: int, rows: Iterable[Row], sign: int) -> Iterator[tuple[tuple[int, int, int], int, Row]]:
+    return (((sign * row[1], stream, sign * row[0]), stream, row) for row in rows)
+
+
+def _each(con: sqlite3.Connection, wanted: Wanted, *, oldest_first: bool) -> Iterator[tuple[int, Wanted]]:
+    """What is wanted of each stream: of others than that of ``start`` what comes behind it by time."""
     start = wanted.start
-    if start is not None:
-        streams = streams[streams.index(start[0]) :] if start[0] in streams else ()
+    at = _at(con, *start) if start is not None else None
+    for stream in wanted.streams:
+        if start is None or at is None or stream == start[0]:
+            yield stream, wanted
+        elif oldest_first:
+            yield stream, wanted._replace(start=None, since=max(wanted.since or 0, at + (stream < start[0])))
+        else:
+            behind = at + (stream > start[0])
+            yield stream, wanted._replace(start=None, until=min(behind, wanted.until or behind))
+
+
+def _at(con: sqlite3.Connection, stream: int, seq: int) -> int | None:
+    """When an event was told; of one that is gone, the next one of its stream, or the one before."""
+    row = (
+        con.execute("SELECT at FROM event WHERE stream = ? AND seq >= ? ORDER BY seq LIMIT 1", (stream, seq)).fetchone()
+        or con.execute(
+            "SELECT at FROM event WHERE stream = ? AND seq < ? ORDER BY seq DESC LIMIT 1", (stream, seq)
+        ).fetchone()
+    )
+    return row[0] if row is not None else None
+
+
+def _rows(con: sqlite3.Connection, stream: int, wanted: Wanted, *, oldest_first: bool) -> sqlite3.Cursor:
+    """Rows of one stream in their order, read one by one as they are asked for."""
     side = "r" if wanted.dead else "e"
     order, beyond, edge = ("", ">", -1) if oldest_first else ("DESC", "<", _LAST_SEQ)
-    for stream in streams:
-        low = 0 if wanted.since is None else first_since(con, stream, wanted.since)
-        from_seq = start[1] if start is not None and start[0] == stream else edge
-        high = _LAST_SEQ if wanted.until is None else first_since(con, stream, wanted.until)
-        until = wanted.until if wanted.until is not None else _LAST_SEQ
-        rows = con.execute(
-            f"SELECT {_COLUMNS} FROM {_FROM[wanted.dead]} AND {side}.seq BETWEEN ? AND ? AND {side}.seq {beyond} ?"
-            f" AND e.at >= ? AND e.at < ? ORDER BY {side}.seq {order} LIMIT ?",
-            (stream, low, high, from_seq, wanted.since or 0, until, wanted.limit - len(found)),
-        ).fetchall()
-        acked, done = _cursor(con, stream)
-        found += [_told(stream, row, acked, done) for row in rows]
-        if len(found) >= wanted.limit:
-            break
-    return found
+    low = 0 if wanted.since is None else first_since(con, stream, wanted.since)
+    high = _LAST_SEQ if wanted.until is None else first_since(con, stream, wanted.until)
+    until = wanted.until if wanted.until is not None else _LAST_SEQ
+    from_seq = wanted.start[1] if wanted.start is not None and wanted.start[0] == stream else edge
+    return con.execute(
+        f"SELECT {_COLUMNS} FROM {_FROM[wanted.dead]} AND {side}.seq BETWEEN ? AND ? AND {side}.seq {beyond} ?"
+        f" AND e.at >= ? AND e.at < ? ORDER BY {side}.seq {order} LIMIT ?",
+        (stream, low, high, from_seq, wanted.since or 0, until, wanted.limit),
+    )
 
 
 def event(con: sqlite3.Connection, stream: int, seq: int) -> Told | None:

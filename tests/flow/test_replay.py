@@ -212,23 +212,24 @@ async def test_what_is_put_back_takes_no_room_of_what_is_new(autojump_clock: Moc
         assert (await boss.call("status"))["subscriptions"][0]["backlog"] == 0
 
 
-async def test_pages_go_from_stream_to_stream(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("limit", [1, 2, 5])
+async def test_pages_go_by_time_over_all_streams(autojump_clock: MockClock, limit: int) -> None:
     async with gateway() as g:
         app = await subscribed(g, name="one")
         await app.call("subscribe", name="two")
-        await g.tell(*"abc")
+        for text in "abc":
+            await g.tell(text)
+            await trio.sleep(1)
         await app.notified(6)
         seen: list[tuple[str, str]] = []
         before: dict[str, str] = {}
         while True:
-            page = await app.call("events", limit=2, **before)
+            page = await app.call("events", limit=limit, **before)
             seen += [(e["name"], e["event_id"]) for e in page["events"]]
             if page["next"] is None:
                 break
             before = {"before": page["next"]}
-        assert [name for name, _ in seen] == ["one"] * 3 + ["two"] * 3
-        assert len(set(seen)) == 6
-        assert [int(i.split("-")[1]) for _, i in seen] == [3, 2, 1, 3, 2, 1]
+        assert [(name, int(i.split("-")[1])) for name, i in seen] == [(n, i) for i in (3, 2, 1) for n in ("one", "two")]
 
 
 async def test_times_bound_what_is_found(autojump_clock: MockClock) -> None:
