@@ -201,6 +201,7 @@ def _length_max(rule: Rule, world: World) -> Condition:
 
 
 def _scripts(rule: Rule, world: World) -> Condition:
+    latin = "Latin" in rule.scripts  # the only one with letters of ASCII
     wanted = pattern_of("[" + "".join(f"\\p{{{script}}}" for script in rule.scripts) + "]+")
 
     def count(m: Message) -> tuple[int, int]:
@@ -208,6 +209,8 @@ def _scripts(rule: Rule, world: World) -> Condition:
         return sum(map(str.isalpha, of_them)), sum(map(str.isalpha, m.text))
 
     def holds(m: Message) -> bool:
+        if not latin and m.text.isascii():
+            return False
         of_them, all_of_them = count(m)
         return of_them > 0 and of_them * 2 >= all_of_them
 

@@ -43,11 +43,16 @@ class Opening:
                 self._other[day] = _of_a_day(one.times)
                 day += _DAY
         self._ready: dict[date, tuple[tuple[int, int], ...]] = {}
+        self._asked: tuple[int | None, bool] = (None, False)  # all messages of a burst come at the same moment
 
     def open(self, at_ms: int) -> bool:
         """Whether a moment (Unix ms) is within one of the spans."""
-        day = self._local(at_ms).date()
-        return any(start <= at_ms < end for start, end in (*self._spans(day), *self._spans(day - _DAY)))
+        at, answer = self._asked
+        if at != at_ms:
+            day = self._local(at_ms).date()
+            answer = any(start <= at_ms < end for start, end in (*self._spans(day), *self._spans(day - _DAY)))
+            self._asked = (at_ms, answer)
+        return answer
 
     def why(self, at_ms: int) -> str:
         """The moment as the schedule sees it: weekday and time of its clock, the holiday or the exception it is on."""

@@ -67,17 +67,19 @@ class WordList:
                 self._phrases.setdefault(first, []).append((text, phrase))
             elif first:
                 self._words.setdefault(first, phrase)
+        self._firsts = frozenset((*self._words, *self._phrases))
 
     def find(self, folded: str) -> str | None:
         """One of its entries, as it is written, that is in a folded text; None: none is."""
         text = spaced(folded)
-        words = dict.fromkeys(text.split())
-        for word in words:
-            if (found := self._words.get(word)) is not None:
-                return found
-            for phrase, written in self._phrases.get(word, ()):
-                if phrase in text:
-                    return written
+        words = text.split()
+        if not self._firsts.isdisjoint(words):
+            for word in dict.fromkeys(words):
+                if (found := self._words.get(word)) is not None:
+                    return found
+                for phrase, written in self._phrases.get(word, ()):
+                    if phrase in text:
+                        return written
         if not folded.isascii():
             for word, written in self._within.items():
                 if word in folded:
