@@ -14,7 +14,14 @@ from typing import Final
 import msgspec
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
-__all__ = ["main_region", "only_region", "possible_as_is", "reads_as_international", "region_exists"]
+__all__ = [
+    "main_region",
+    "only_region",
+    "possible_as_is",
+    "reads_as_international",
+    "region_exists",
+    "regions_and_digits",
+]
 
 _NON_GEOGRAPHIC: Final = "001"
 
@@ -110,6 +117,16 @@ def main_region(value: str) -> str | None:
     """The main region (ISO 3166) of the calling code of "+" and digits, None where there is none."""
     regions = _REGIONS.get(_calling_code(value[1:]) or "", ())
     return regions[0] if regions and regions[0] != _NON_GEOGRAPHIC else None
+
+
+def regions_and_digits(value: str) -> tuple[tuple[str, ...], str]:
+    """The regions that share the calling code of "+" and digits, the main one first, and the digits behind the code.
+
+    No regions: it is of none, or no calling code.
+    """
+    code = _calling_code(value[1:]) or ""
+    regions = _REGIONS.get(code, ())
+    return () if regions[:1] == (_NON_GEOGRAPHIC,) else regions, value[1 + len(code) :]
 
 
 def region_exists(region: str) -> bool:
