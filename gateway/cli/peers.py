@@ -7,12 +7,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
+from gateway.cli.csvfile import Rows, opened
 from gateway.cli.errors import FAILED, USAGE, Failure
 from gateway.cli.output import cell, console, emit, inert, note, printed, sheet, table
 from gateway.cli.paging import LIMIT, PAGE, Pages, of_the_list
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _OCTETS: Final = 200_000
 """Of cells in a request: a line of the socket has its bound, and names of columns and quotes come to it."""
 _COLUMNS: Final = ("peer", "name", "lists", "phones", "created_at")
-"""Columns of a file that are no fields; of these, the last two are not read."""
+"""Columns of a file that are no fields; of these, the last one is not read."""
 
 peers = typer.Typer(help="Names, fields and lists of peers; import and export as CSV. For operators.")
 
@@ -217,17 +217,20 @@ def read_file(
 ) -> int:
     """Take peers from a CSV file.
 
-    Its columns are peer, and as they are there name, lists (with ; between them), and fields by any other name. Empty
-    cells change nothing. phones and created_at are not read. A line that cannot be taken is named, and the others are.
+    Its columns are peer, and as they are there name, lists and further phones (with ; between them), and fields by any
+    other name. Empty cells change nothing. created_at is not read. A line that cannot be taken is named, and the others
+    are.
     """
     taken = made = failed = 0
-    with _reading(file) as rows, connect(socket, config, app) as client:
-        for page in _pages(rows, file, join):
+    with opened(file) as stream, connect(socket, config, app) as client:
+        rows = Rows(stream, file, "peer", _COLUMNS)
+        for page in _pages(rows, join):
             done = client.call("peers_import", peers=[peer for _, peer in page])
             taken, made, failed = taken + done["taken"], made + done["made"], failed + len(done["refused"])
             for one in done["refused"]:
                 column = one["field"] if one["field"] != "join" else "lists"
                 note(f"{file}:{page[one['place']][0]}: {column}: {one['detail']}")
+        failed += rows.failed
     if as_json:
         emit({"taken": taken, "made": made, "refused": failed})
     else:
@@ -236,63 +239,29 @@ def read_file(
     return FAILED if failed else 0
 
 
-@contextmanager
-def _reading(file: str) -> Iterator[Any]:
-    if file == "-":
-        yield csv.reader(sys.stdin)
-        return
-    try:
-        stream = Path(file).open(encoding="utf-8-sig", newline="")  # noqa: SIM115
-    except OSError as error:
-        raise Failure(f"{file} cannot be read: {error.strerror}", USAGE) from None
-    with stream:
-        yield csv.reader(stream)
-
-
-def _pages(rows: Any, file: str, join: str | None) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+def _pages(rows: Rows, join: str | None) -> Iterator[list[tuple[int, dict[str, Any]]]]:
     """The peers of a file with their lines, so many at a time as one request takes."""
-    try:
-        header = _header(next(rows, []), file)
-        page: list[tuple[int, dict[str, Any]]] = []
-        octets = 0
-        for row in rows:
-            if not any(row):
-                continue
-            if len(row) > len(header):
-                raise Failure(f"{file}:{rows.line_num}: more cells than the header has columns", USAGE)
-            page.append((rows.line_num, _peer(dict(zip(header, row, strict=False)), join)))
-            octets += sum(len(text.encode()) for text in row)
-            if len(page) == PAGE or octets > _OCTETS:
-                yield page
-                page, octets = [], 0
-        if page:
+    page: list[tuple[int, dict[str, Any]]] = []
+    octets = 0
+    for line, cells in rows:
+        page.append((line, _peer(cells, join)))
+        octets += sum(len(text.encode()) for text in cells.values())
+        if len(page) == PAGE or octets > _OCTETS:
             yield page
-    except UnicodeDecodeError:
-        raise Failure(f"{file}:{rows.line_num + 1}: not UTF-8", USAGE) from None
-    except csv.Error as error:
-        raise Failure(f"{file}:{rows.line_num}: not CSV: {error}", USAGE) from None
-
-
-def _header(row: list[str], file: str) -> list[str]:
-    from gateway.plain import uncell
-
-    header = [uncell(name).strip() for name in row]
-    if "peer" not in header:
-        raise Failure(f'{file}: the first line has no column "peer"', USAGE)
-    if "" in header or len(set(header)) < len(header):
-        raise Failure(f"{file}: each column of the first line needs a name of its own", USAGE)
-    return header
+            page, octets = [], 0
+    if page:
+        yield page
 
 
 def _peer(cells: dict[str, str], join: str | None) -> dict[str, Any]:
-    from gateway.plain import uncell
+    peer: dict[str, Any] = {"peer": cells.get("peer", "")}
+    if "name" in cells:
+        peer["name"] = cells["name"]
+    lists = [*_several(cells, "lists"), *([join] if join is not None else [])]
+    given: dict[str, Any] = {"join": lists, "phones": _several(cells, "phones")}
+    given["fields"] = {name: text for name, text in cells.items() if name not in _COLUMNS}
+    return peer | {name: value for name, value in given.items() if value}
 
-    values = {name: text for name, written in cells.items() if (text := uncell(written).strip())}
-    lists = [name.strip() for name in values.get("lists", "").split(";") if name.strip()]
-    peer: dict[str, Any] = {"peer": values.get("peer", "")}
-    if "name" in values:
-        peer["name"] = values["name"]
-    if lists or join is not None:
-        peer["join"] = [*lists, *([join] if join is not None else [])]
-    fields = {name: value for name, value in values.items() if name not in _COLUMNS}
-    return peer | ({"fields": fields} if fields else {})
+
+def _several(cells: dict[str, str], column: str) -> list[str]:
+    return [one.strip() for one in cells.get(column, "").split(";") if one.strip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ import msgspec
 from gateway.doors.acts import operator
 from gateway.doors.lookup import MAX_PAGE, Lookup, page_limit
 from gateway.outbound.request import Refusal
-from gateway.plain import inert
+from gateway.plain import inert, one_line
 from gateway.policy.known import FIELDS
 from gateway.store.addressbook import Change, MergeOp, PeersOp, Record, known_addresses, record_of, record_page
 from gateway.store.ends import rfc3339
@@ -51,6 +52,7 @@ class PeerSetParams(msgspec.Struct, forbid_unknown_fields=True):
     lists: list[str] | None = None
     join: list[str] = []
     leave: list[str] = []
+    phones: list[str] = []  # further ones of the same person
 
 
 class PeersImportParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,11 +92,11 @@ class Peers:
     async def peer_set(self, connection: Connection, params: PeerSetParams) -> object:
         """Notes what is known of a peer; makes it where it is none yet."""
         operator(connection.app)
-        (address,) = await self._addresses([params])
-        change = _change(params, address)
+        change = _change(params, await self._addresses([params]))
         op = await self._store.writer.do(PeersOp([change]))
         if op.refused:
-            raise Refusal("invalid_params", op.refused[0], field="fields")
+            field, detail = op.refused[0]
+            raise Refusal("invalid_params", detail, field=field)
         return await self._record(change.address)
 
     async def peers_import(self, connection: Connection, params: PeersImportParams) -> object:
@@ -106,9 +108,9 @@ class Peers:
         places: list[int] = []
         changes: list[Change] = []
         found = await self._addresses(params.peers)
-        for place, (one, address) in enumerate(zip(params.peers, found, strict=True)):
+        for place, one in enumerate(params.peers):
             try:
-                change = _change(one, address)
+                change = _change(one, found)
             except Refusal as refusal:
                 refused.append({"place": place, "field": refusal.field, "detail": refusal.detail})
             else:
@@ -118,7 +120,8 @@ class Peers:
         if changes:
             op = await self._store.writer.do(PeersOp(changes))
             made = op.made
-            refused += [{"place": places[at], "field": "fields", "detail": detail} for at, detail in op.refused.items()]
+            for at, (field, detail) in op.refused.items():
+                refused.append({"place": places[at], "field": field, "detail": detail})
         refused.sort(key=lambda one: one["place"])
         return {"taken": len(params.peers) - len(refused), "made": made, "refused": refused}
 
@@ -137,21 +140,22 @@ class Peers:
             raise Refusal("not_found", "no such peer", field="peer")
         return _shown(record)
 
-    async def _addresses(self, given: list[PeerSetParams]) -> list[str | None]:
-        """For each its address: of a phone number or a short code, or as it is where it wrote already; else None."""
-        addresses = [self._lookup.phone(one.peer) for one in given]
-        others = [one.peer for one, address in zip(given, addresses, strict=True) if address is None]
+    async def _addresses(self, given: list[PeerSetParams]) -> dict[str, str]:
+        """Addresses of all that is named: of phone numbers and short codes, or as it is of who wrote already."""
+        named = dict.fromkeys([text for one in given for text in (one.peer, *one.phones)])
+        addresses = {text: address for text in named if (address := self._lookup.phone(text)) is not None}
+        others = [text for text in named if text not in addresses]
         known = await self._store.reader.read(partial(known_addresses, addresses=others)) if others else set()
-        return [
-            one.peer if address is None and one.peer in known else address
-            for one, address in zip(given, addresses, strict=True)
-        ]
+        return addresses | {text: text for text in known}
 
 
-def _change(given: PeerSetParams, address: str | None) -> Change:
+def _change(given: PeerSetParams, addresses: Mapping[str, str]) -> Change:
     """The change that is asked for. Raises Refusal naming what cannot be taken."""
-    if address is None:
-        raise Refusal("invalid_params", "not a phone number or short code, and nobody who wrote", field="peer")
+    for field, texts in (("peer", [given.peer]), ("phones", given.phones)):
+        for text in texts:
+            if text not in addresses:
+                detail = f'"{one_line(text, 40)}" is no phone number or short code, and nobody who wrote'
+                raise Refusal("invalid_params", detail, field=field)
     if isinstance(given.name, str):
         _plain(given.name, LONGEST_NAME, "name")
     fields: dict[str, str | None] = {}
@@ -173,12 +177,13 @@ def _change(given: PeerSetParams, address: str | None) -> Change:
             if ";" in name:
                 raise Refusal("invalid_params", "the name of a list has no semicolon", field=field)
     return Change(
-        address=address,
+        address=addresses[given.peer],
         name=given.name,
         fields=fields,
         lists=tuple(given.lists) if given.lists is not None else None,
         join=tuple(given.join),
         leave=tuple(given.leave),
+        phones=tuple([addresses[text] for text in given.phones]),
     )
 
 

@@ -1,12 +1,13 @@
 """What is known of peers: names, fields and lists; several phones of one person share a record.
 
-A person with several phones has the record at one of them; the others say by ``same_as`` where it is.
+A person with several phones has the record at one of them; the others say by ``same_as`` where it is. What was known
+of such a phone before stays in its row, which nobody reads until it is somebody's own again.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
@@ -27,7 +28,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be known of a peer; what is not given stays. Who is none is made.
 
     ``name``: null takes it away. ``fields``: by name, null takes one away. ``lists`` are all of them; ``join`` and
-    ``leave`` add to them and take away.
+    ``leave`` add to them and take away. ``phones`` are further ones of the same person: such as nothing else is known
+    of.
     """
 
     address: str
@@ -36,6 +38,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     lists: tuple[str, ...] | None = None
     join: tuple[str, ...] = ()
     leave: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
 
 
 class Record(msgspec.Struct):
@@ -57,8 +60,14 @@ _FIND: Final = Values(
 )
 _PUT: Final = Values(
     "INSERT INTO peer (address, created_at, name, fields, lists) VALUES {values} ON CONFLICT (address)"
-    " DO UPDATE SET name = excluded.name, fields = excluded.fields, lists = excluded.lists",
+    " DO UPDATE SET created_at = min(peer.created_at, excluded.created_at), name = excluded.name,"
+    " fields = excluded.fields, lists = excluded.lists",
     5,
+)
+_JOIN: Final = Values(
+    "INSERT INTO peer (address, created_at, same_as) VALUES {values} ON CONFLICT (address)"
+    " DO UPDATE SET same_as = excluded.same_as",
+    3,
 )
 _LISTS: Final = Values(
     "WITH v(address) AS (VALUES {values}) SELECT v.address, p.lists FROM v CROSS JOIN peer o ON o.address = v.address"
@@ -106,7 +115,8 @@ def _full(record: Record) -> str | None:
 
 
 class PeersOp(Op):
-    """Changes to peers, in their order. ``refused`` says afterwards by place which were not made, and why."""
+    """Changes to peers, in their order. ``refused`` says afterwards by place which were not made: which member of a
+    change it is for, and why."""
 
     __slots__ = ("changes", "made", "refused")
     order: ClassVar[int] = 73
@@ -115,34 +125,50 @@ class PeersOp(Op):
     def __init__(self, changes: list[Change]) -> None:
         super().__init__()
         self.changes = changes
-        self.refused: dict[int, str] = {}
+        self.refused: dict[int, tuple[str, str]] = {}
         self.made = 0  # peers that were none before
 
     @property
     def weight(self) -> tuple[int, int]:
-        return len(self.changes), sum(300 + 2 * sum(map(len, c.fields)) for c in self.changes)
+        rows = sum(1 + len(change.phones) for change in self.changes)
+        return rows, sum(300 + 2 * sum(map(len, c.fields)) for c in self.changes)
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        wanted = {change.address: None for op in ops for change in op.changes}
+        wanted = {address: None for op in ops for c in op.changes for address in (c.address, *c.phones)}
         found = {row[0]: _record(row[1:]) for row in _FIND.fetch(tx.con, [(address,) for address in wanted])}
         # Several phones of one person are one record here too.
         records = {record.address: record for record in found.values()}
         book = {address: records[record.address] for address, record in found.items()}
+        if any(change.phones for op in ops for change in op.changes):
+            for address, phone in _PHONES.fetch(tx.con, [(address,) for address in records]):
+                records[address].phones.append(phone)
+        joined: dict[str, tuple[Record, int]] = {}
         for op in ops:
             op.refused, op.made = {}, 0
             for place, change in enumerate(op.changes):
                 known = book.get(change.address)
                 record = _changed(known or Record(change.address, tx.now, None, {}, [], [change.address]), change)
+                more = [phone for phone in dict.fromkeys(change.phones) if phone not in record.phones]
                 if (problem := _full(record)) is not None:
-                    op.refused[place] = problem
+                    op.refused[place] = "fields", problem
+                    continue
+                if (problem := _taken(record, more, book)) is not None:
+                    op.refused[place] = "phones", problem
                     continue
                 if known is None:
-                    book[change.address] = record
+                    book[change.address] = known = record
                     op.made += 1
                 else:
                     known.name, known.fields, known.lists = record.name, record.fields, record.lists
+                for phone in more:
+                    since = book[phone].created_at if phone in book else tx.now
+                    joined[phone] = known, since
+                    known.created_at = min(known.created_at, since)
+                    known.phones.append(phone)
+                    book[phone] = known
         _PUT.run(tx.con, list({record.address: _row(record) for record in book.values()}.values()))
+        _JOIN.run(tx.con, [(phone, since, record.address) for phone, (record, since) in joined.items()])
 
 
 def _changed(record: Record, change: Change) -> Record:
@@ -158,10 +184,25 @@ def _changed(record: Record, change: Change) -> Record:
     )
 
 
+def _taken(record: Record, more: list[str], book: Mapping[str, Record]) -> str | None:
+    """Why phones cannot be further ones of a record: another's, or too many; None where they can.
+
+    Only two whom somebody names are made one: what a column of a file repeats in each line is of nobody.
+    """
+    for phone in more:
+        other = book.get(phone)
+        if other is not None and (other.name or other.fields or other.lists or len(other.phones) > 1):
+            return f"something is known of {phone} by itself; if it is the same person, merge the two"
+    if len(record.phones) + len(more) > MOST_PHONES:
+        return f"more than {MOST_PHONES} phones"
+    return None
+
+
 class MergeOp(Op):
     """Makes the person of one phone the person of another: the second has the record of both.
 
-    What both have is taken from the second. ``into`` None gives the phone a record of its own again, an empty one.
+    What both have is taken from the second. ``into`` None gives the phone a record of its own again: the one that it
+    had.
     ``problem`` says afterwards why it was not done.
     """
 
@@ -212,10 +253,9 @@ class MergeOp(Op):
         _PUT.run(con, [_row(merged)])
         marks = ",".join("?" * len(first.phones))
         con.execute(
-            f"UPDATE peer SET same_as = ?, name = NULL, fields = NULL, lists = NULL WHERE address IN ({marks})",
+            f"UPDATE peer SET same_as = ? WHERE address IN ({marks})",
             (second.address, *first.phones),
         )
-        con.execute("UPDATE peer SET created_at = ? WHERE address = ?", (merged.created_at, second.address))
         return None
 
 

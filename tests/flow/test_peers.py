@@ -73,6 +73,7 @@ async def test_what_is_wrong_is_named(autojump_clock: MockClock) -> None:
             ("peer_set", {"peer": ANN, "fields": {"language": "german"}}, "invalid_params", "fields"),
             ("peer_set", {"peer": ANN, "fields": {str(i): "x" for i in range(51)}}, "invalid_params", "fields"),
             ("peer_set", {"peer": ANN, "join": ["a;b"]}, "invalid_params", "join"),
+            ("peer_set", {"peer": ANN, "phones": ["n/a"]}, "invalid_params", "phones"),
             ("peer_merge", {"peer": ANN, "into": BOB}, "invalid_params", "into"),
             ("peer_merge", {"peer": ANN, "into": None}, "invalid_params", "peer"),
             ("peers_import", {"peers": [{"peer": ANN}] * 501}, "invalid_params", "peers"),
@@ -101,10 +102,16 @@ async def test_of_several_the_good_ones_are_taken(autojump_clock: MockClock) -> 
                 {"peer": "Bank", "name": "The bank"},
                 {"peer": BOB, "name": "a\nb"},
                 {"peer": COY, "fields": {str(i): "x" for i in range(51)}},
+                {"peer": BOB, "phones": ["+1 (212) 555-0099", "Bank"]},
+                {"peer": ANN, "phones": ["+1 (212) 555-0098"]},
             ],
         )
-        assert (done["taken"], done["made"]) == (2, 1)
-        assert [(r["place"], r["field"]) for r in done["refused"]] == [(0, "peer"), (3, "name"), (4, "fields")]
+        assert (done["taken"], done["made"]) == (3, 1)
+        wrong = [(0, "peer"), (3, "name"), (4, "fields"), (5, "phones")]
+        assert [(r["place"], r["field"]) for r in done["refused"]] == wrong
         found = (await app.call("peers"))["peers"]
-        assert [(p["peer"], p["name"]) for p in found] == [(ANN, "Ann"), ("Bank", "The bank")]
+        assert [(p["peer"], p["name"], p["phones"][1:]) for p in found] == [
+            (ANN, "Ann", ["+12125550098"]),
+            ("Bank", "The bank", []),
+        ]
         assert await app.call("peers_import", peers=[]) == {"taken": 0, "made": 0, "refused": []}

@@ -87,7 +87,13 @@ def test_exported_cells_do_not_calculate_and_come_back(ask: Any, tmp_path: Path)
     ran = ask(book, "import", str(file), "--json")
     assert (ran.code, ran.lines) == (0, [{"taken": 2, "made": 1, "refused": 0}])
     assert book.imported == [
-        {"peer": ANN, "name": RECORDS[0]["name"], "join": ["@vip", "north"], "fields": RECORDS[0]["fields"]},
+        {
+            "peer": ANN,
+            "name": RECORDS[0]["name"],
+            "join": ["@vip", "north"],
+            "phones": [BOB],
+            "fields": RECORDS[0]["fields"],
+        },
         {"peer": "Bank", "fields": {"city": "'quoted"}},
     ]
 
@@ -150,9 +156,9 @@ def test_a_long_file_goes_in_several_requests(ask: Any, tmp_path: Path, monkeypa
         (b"", 'no column "peer"'),
         (b"peer,peer\n", "a name of its own"),
         (b"peer,\nx,y\n", "a name of its own"),
-        (b"peer\nx,y\n", ":2: more cells"),
-        (b"peer,name\n+1,\xff\n", "not UTF-8"),
-        (b'peer\n"' + b"x" * 140_000 + b'"\n', "not CSV"),
+        (b"peer,caf\xe9\n", "not UTF-8"),
+        ("\ufeffpeer\n".encode("utf-16"), "not UTF-8"),
+        (b'peer,"' + b"x" * 140_000 + b'"\n', "not CSV"),
     ],
 )
 def test_a_file_that_is_none_is_refused(ask: Any, tmp_path: Path, content: bytes, what: str) -> None:
@@ -162,6 +168,34 @@ def test_a_file_that_is_none_is_refused(ask: Any, tmp_path: Path, content: bytes
     ran = ask(book, "import", str(file))
     assert (ran.code, what in ran.err, book.imported) == (2, True, []), ran.err
     assert ask(book, "import", str(tmp_path / "none")).code == 2
+
+
+def test_lines_that_cannot_be_read_are_named_and_the_others_taken(ask: Any, tmp_path: Path) -> None:
+    file = tmp_path / "peers.csv"
+    lines = b"peer,name\r\n1,A\r\n2,B,C\r\n3,D,,\r\n4,caf\xe9\r\n5\r\n" + b'6,"' + b"x" * 140_000 + b'"\r\n7,G\r\n'
+    file.write_bytes(lines)
+    book = Book([])
+    ran = ask(book, "import", str(file))
+    assert (ran.code, ran.out) == (1, "3 taken, 1 of them new; 3 could not be taken\n")
+    assert book.imported == [{"peer": "1", "name": "A"}, {"peer": "3", "name": "D"}, {"peer": "5"}]
+    assert [line.removeprefix(str(file)) for line in ran.err.splitlines()] == [
+        ":3: more cells than the header has columns",
+        ":5: not UTF-8",
+        ":7: not CSV: field larger than field limit (131072); it is not read any further",
+    ]
+
+
+@pytest.mark.parametrize("between", [",", ";", "\t"])
+def test_files_of_spreadsheets_of_all_countries_are_read(ask: Any, tmp_path: Path, between: str) -> None:
+    file = tmp_path / "peers.csv"
+    rows = [["Name", "city", "Lists", "PEER"], ["Ann", "Ulm, old; town", "a;b", "'+4973112345"]]
+    with file.open("w", encoding="utf-8-sig", newline="") as stream:
+        csv.writer(stream, delimiter=between).writerows(rows)
+    book = Book([])
+    assert ask(book, "import", str(file)).code == 0
+    assert book.imported == [
+        {"peer": "+4973112345", "name": "Ann", "join": ["a", "b"], "fields": {"city": "Ulm, old; town"}}
+    ]
 
 
 def test_a_list_is_paged_and_harmless(ask: Any) -> None:

@@ -14,6 +14,7 @@ from gateway.store.peers import FIELDS, Known, known_fields
 from tests.support.inbound import single
 from tests.support.stores import NUMBER, START, Desk
 
+MERGE_THEM = "something is known of {} by itself; if it is the same person, merge the two"
 ANN, BOB, COY, DAN = (f"+1212555010{i}" for i in range(4))
 
 
@@ -85,7 +86,7 @@ async def test_a_record_has_bounds(desk: Desk, given: dict[str, Any], problem: s
     await note(desk, ANN, name="Ann", fields={"k": "v"})
     op = PeersOp([Change(address=ANN, **given), Change(address=BOB, name="Bob"), Change(address=COY, **given)])
     await desk.do(op)
-    assert op.refused == {0: problem, 2: problem}
+    assert op.refused == {0: ("fields", problem), 2: ("fields", problem)}
     assert op.made == 1
     assert record(desk, ANN).fields == {"k": "v"}
     assert page(desk) == ([ANN, BOB], None)
@@ -114,9 +115,41 @@ async def test_further_phones_follow_and_can_be_taken_out(desk: Desk) -> None:
     assert await merge(desk, ANN, COY) is None, "all three"
     assert record(desk, DAN) == Record(COY, START, None, {}, [ANN, BOB, COY, DAN], [COY, ANN, BOB, DAN])
     assert await merge(desk, BOB, None) is None
-    assert record(desk, BOB) == Record(BOB, START, None, {}, [], [BOB])
-    assert record(desk, COY).phones == [COY, ANN, DAN]
+    assert record(desk, BOB) == Record(BOB, START, None, {}, [ANN, BOB, DAN], [BOB]), "as it was before it was merged"
+    assert await merge(desk, ANN, None) is None
+    assert record(desk, ANN) == Record(ANN, START, None, {}, [ANN], [ANN])
+    assert record(desk, COY) == Record(COY, START, None, {}, [ANN, BOB, COY, DAN], [COY, DAN])
     assert await merge(desk, COY, None) == f"{COY} is no further phone of somebody"
+
+
+async def test_phones_of_which_nothing_is_known_are_joined(desk: Desk) -> None:
+    await desk.do(InboundOp([single("Hi", peer=BOB)]))
+    desk.now += 1000
+    op = await note(desk, ANN, name="Ann", phones=(BOB, COY, BOB, ANN))
+    assert (op.made, op.refused) == (1, {})
+    ann = Record(ANN, START, "Ann", {}, [], [ANN, BOB, COY])
+    assert record(desk, ANN) == record(desk, BOB) == record(desk, COY) == ann
+    assert (await note(desk, ANN, phones=(COY, BOB))).refused == {}, "again"
+    assert (await note(desk, BOB, name="A", phones=(ANN,))).refused == {}, "by another of them"
+    assert record(desk, ANN) == Record(ANN, START, "A", {}, [], [ANN, BOB, COY])
+    await desk.open(events=frozenset({"peer.created"}))
+    await desk.do(InboundOp([single("Hi", peer=COY)]))
+    assert desk.told("peer.created") == []
+
+
+async def test_a_phone_of_another_person_is_not_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await note(desk, BOB, name="Bob", phones=(COY,))
+    for phone in (BOB, COY):
+        op = PeersOp([Change(address=ANN, name="x", phones=(phone,)), Change(address=DAN)])
+        await desk.do(op)
+        assert (op.refused, op.made) == ({0: ("phones", MERGE_THEM.format(phone))}, int(phone == BOB))
+    # The same phone in each line of a file.
+    op = PeersOp([Change(address=ANN, phones=("+1",)), Change(address=DAN, phones=("+1",))])
+    await desk.do(op)
+    assert (op.refused, record(desk, "+1").phones) == ({1: ("phones", MERGE_THEM.format("+1"))}, [ANN, "+1"])
+    monkeypatch.setattr(addressbook, "MOST_PHONES", 3)
+    assert (await note(desk, BOB, phones=("+2", "+3"))).refused == {0: ("phones", "more than 3 phones")}
+    assert record(desk, BOB).phones == [BOB, COY]
 
 
 async def test_what_cannot_be_merged_stays_as_it_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
