@@ -184,6 +184,45 @@ def run_inbound(settings: Settings, name: str) -> dict[str, Any]:
     }
 
 
+def run_away(settings: Settings, name: str) -> dict[str, Any]:
+    """`--backlog` messages for an app that is away: memory after ten thousand and after all; then it comes back.
+
+    Between the two the daemon is killed and starts again.
+    """
+    count, first = settings.backlog, min(10_000, settings.backlog)
+    log_path = settings.directory / f"{name}.log"
+    lines = trace.load("inbound")
+    more = f"\n[limits]\nsubscription_backlog = {count + 1}\n"
+    result: dict[str, Any] = {"about": "strangers write, and an app that subscribed is away", "messages": count}
+    with (
+        SinkProcess(log=log_path, inbound_window=settings.window) as sink,
+        started(settings, settings.directory / name, sink.port, more=more) as daemon,
+    ):
+        sink.wait_for(lambda stats: stats["binds"] >= settings.binds)
+        options = LoadOptions(str(daemon.socket), lines, 0)
+        with Load(options):
+            pass  # it subscribes, and goes away
+        before, began = daemon.usage(), time.monotonic()
+        for part in (first, count - first):
+            sink.command("inbound", count=part)
+            stats = sink.wait_for(_idle, timeout=60.0 + part / 1000)
+            result.setdefault("resident_mib_at_first", daemon.usage().resident)
+        result["acknowledged_segments_per_second"] = per_second(stats["mo_acked"], began, time.monotonic())
+        result |= cost(before, daemon.usage(), count)
+        daemon.kill()
+        result["restart_seconds"] = daemon.start()
+        with Load(options) as load:
+            began = time.monotonic()
+            _listen(load, count)
+            result["told_per_second"] = per_second(
+                len(load.inbound), began, load.inbound[-1][0] if load.inbound else began
+            )
+        result["highest_mib_when_it_was_back"] = daemon.usage().highest
+        result["stop_seconds"] = daemon.stop()
+    events = [event for _, event in load.inbound]
+    return {**result, "reconciliation": inbound(lines, count, SinkLog.load(log_path), events)}
+
+
 def _known() -> list[Line]:
     """Lines by `KNOWN` phones, each always the same, to ten numbers."""
     return [replace(line, to=TEN[i % len(TEN)], vary=False) for i, line in enumerate(trace.load(f"inbound:{KNOWN}:5"))]

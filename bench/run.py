@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import keys, profiler, trace
-from bench.arriving import WAYS, run_inbound
+from bench.arriving import WAYS, run_away, run_inbound
 from bench.blast import blast, soak
 from bench.daemon import DaemonError
 from bench.figures import Percentiles, machine
@@ -26,7 +26,7 @@ from bench.reconcile import Reconciliation, outbound
 from bench.sinklog import SinkLog
 from bench.sinkprocess import SinkError, SinkProcess
 
-RUNS = ("sink", "outbound", "latency", "unicode", *WAYS, "backlog")
+RUNS = ("sink", "outbound", "latency", "unicode", *WAYS, "backlog", "away")
 _DEFAULT = ("sink", "outbound", "latency", "unicode", "inbound", "subscribed")
 
 
@@ -158,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
     add("--window", type=int, default=200, help="of each bind, both ways (%(default)s)")
     add("--binds", type=int, default=1)
     add("--latency-ms", type=float, default=0.0, help="of the sink's answers")
-    add("--backlog", type=int, default=1_000_000, help="messages of the backlog run")
+    add("--backlog", type=int, default=1_000_000, help="messages of the backlog and away runs")
     add("--synchronous", choices=("full", "normal"), default="full", help="of the store")
     add("--profile", action="store_true", help="sample the daemon with py-spy, if it is installed")
     add("--directory", type=Path, help="where stores and logs go, and stay; default: a temporary one")
@@ -195,6 +195,7 @@ def _main(settings: Settings, runs: Sequence[str], as_json: bool) -> int:
         "unicode": lambda: run_outbound(settings, "unicode", "unicode", max(settings.messages // 5, 1), settings.rate),
         **{name: partial(run_inbound, settings, name) for name in WAYS},
         "backlog": lambda: run_backlog(settings),
+        "away": lambda: run_away(settings, "away"),
     }
     about = machine(settings.directory)
     results: dict[str, Any] = {"machine": about}
