@@ -79,7 +79,8 @@ def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
         "routes": [described(route) for route in settings.routes],
         "rules": [rules.described(rule) for rule in settings.rules],
         "handlers": [
-            {"name": handler.name, "webhook": handler.webhook, "email": handler.email} for handler in settings.handlers
+            {"name": handler.name, "webhook": _address(handler.webhook), "email": handler.email}
+            for handler in settings.handlers
         ],
         "smtp": None if settings.smtp is None else _smtp(settings.smtp),
         "apps": [
@@ -193,6 +194,12 @@ def _state(one: dict[str, Any]) -> str:
     if "sms_in" not in one["capabilities"]:
         said.append("gets no texts")
     return ", ".join(said)
+
+
+def _address(webhook: str | None) -> str | None:
+    """A web address without what is in its query, which often is a key."""
+    address, query, _ = (webhook or "").partition("?")
+    return f"{address}?..." if query else address or None
 
 
 def _goals(one: dict[str, Any], webhooks: dict[str, str]) -> str:

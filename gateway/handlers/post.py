@@ -195,7 +195,8 @@ def _explain(error: BaseException) -> str:
         if isinstance(cause, socket.gaierror):
             return "host lookup failed" if cause.errno == socket.EAI_AGAIN else "host not found"
         if isinstance(cause, OSError) and cause.errno:
-            return f"cannot connect: {os.strerror(cause.errno)}"
+            begun = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+            return f"{'the connection broke' if begun else 'cannot connect'}: {os.strerror(cause.errno)}"
     for kind, words in _WORDS:
         if isinstance(error, kind):
             return words

@@ -105,6 +105,7 @@ FAILURES = {
     "header fields without end": (httpd.endless_head, "no proper HTTP answer"),
     "half a head": (httpd.half_a_head, "no answer within 0.3 s"),
     "hangs": (httpd.hang, "no answer within 0.3 s"),
+    "resets": (httpd.reset, "the connection broke: Connection reset by peer"),
 }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
+import struct
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +63,13 @@ async def close(server: Server, request: Request, stream: trio.SocketStream) -> 
 async def garbage(server: Server, request: Request, stream: trio.SocketStream) -> bool:
     """Something that is not HTTP."""
     await stream.send_all(b"\x00\x00\x00\x10\x80\x00\x00\x00\r\n\r\n")
+    return False
+
+
+async def reset(server: Server, request: Request, stream: trio.SocketStream) -> bool:
+    """Part of a head, and a reset of the connection."""
+    await stream.send_all(b"HTTP/1.1 200 OK\r\nX: y")
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return False
 
 

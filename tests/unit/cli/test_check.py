@@ -13,6 +13,7 @@ from .conftest import Run
 
 PASSWORD = "s3cr3t-pw"
 KEY = "a-webhook-key-of-some-length"
+QUERY = "marked-query"
 
 
 def config(directory: Path, extra: str = "") -> Path:
@@ -41,7 +42,7 @@ def config(directory: Path, extra: str = "") -> Path:
         throughput = 0.5
         [[handlers]]
         name = "crm"
-        webhook = "https://crm.example/sms"
+        webhook = "https://crm.example/sms?key={QUERY}"
         secret = "{KEY}"
         {extra}
         """
@@ -105,7 +106,7 @@ def test_a_good_configuration_for_people(smsgw: Run, tmp_path: Path) -> None:
         "national tables",
         "udh8",
         "+12015550123",
-        "crm (https://crm.example/sms)",
+        "crm (https://crm.example/sms?...)",
         "local",
     ):
         assert shown in ran.out
@@ -150,7 +151,7 @@ def test_numbers_are_listed_with_what_they_are(smsgw: Run, tmp_path: Path) -> No
 @pytest.mark.parametrize("extra", ["", "[[carriers]]\npassword = 'also-s3cr3t'\nwindw = 1"])
 def test_no_secret_is_shown(smsgw: Run, tmp_path: Path, options: tuple[str, ...], extra: str) -> None:
     ran = smsgw("check", *options, "-c", str(config(tmp_path, extra)))
-    for secret in (PASSWORD, KEY, "also-s3cr3t"):
+    for secret in (PASSWORD, KEY, QUERY, "also-s3cr3t"):
         assert secret not in ran.out + ran.err
 
 
