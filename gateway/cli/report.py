@@ -1,4 +1,4 @@
-"""`smsgw report replies`: what people answered to what we sent, by app, class or a member of `meta`."""
+"""`smsgw report replies`: what people answered to what we sent, by app, class, number, campaign or member of `meta`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def _report() -> None:
 
 @report.command()
 def replies(
-    by: Annotated[str, typer.Option(metavar="KEY", help="app, class, or meta.NAME, such as meta.campaign.")] = "app",
+    by: Annotated[
+        str, typer.Option(metavar="KEY", help="app, class, number, campaign, template, or meta.NAME.")
+    ] = "app",
     since: Annotated[str, typer.Option(metavar="TIME", help="RFC 3339, local time, or 7d (ago).")] = "7d",
     until: Annotated[str | None, typer.Option(metavar="TIME", help="The same; else now.")] = None,
     number: Annotated[str | None, typer.Option(help="Of this number of ours.")] = None,

@@ -6,6 +6,7 @@ What looks messages up is in `lookup`, what acts on them and on carriers in `act
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -55,6 +56,11 @@ class NoParams(msgspec.Struct, forbid_unknown_fields=True):
 Method = Callable[["Connection", Any], Awaitable[object]]
 
 
+def _campaign_of(settings: Callable[[], Settings], number: str) -> str | None:
+    known = settings().numbers_by_value.get(number)
+    return known.campaign_id if known is not None else None
+
+
 class Methods:
     """What the methods do; one for all connections."""
 
@@ -83,7 +89,7 @@ class Methods:
         carriers = CarrierActs(store, outbound)
         threads = Threads(store, lookup, owner_of)
         peers = Peers(store, lookup)
-        report = ReplyReport(store, lookup, replies_within)
+        report = ReplyReport(store, lookup, replies_within, partial(_campaign_of, settings))
         told = Events(outbox)
         ruled = Rules(store, settings)
         self.table: dict[str, tuple[type[msgspec.Struct], Method]] = {

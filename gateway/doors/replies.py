@@ -1,4 +1,4 @@
-"""The method for the report of replies: what was answered, by app, by class or by a member of `meta`."""
+"""The method for the report of replies: what was answered, by app, class, number, campaign or a member of `meta`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,14 @@ class RepliesParams(msgspec.Struct, forbid_unknown_fields=True):
 class ReplyReport:
     """Reads who answered what."""
 
-    def __init__(self, store: Store, lookup: Lookup, within: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        lookup: Lookup,
+        within: Callable[[], float],
+        campaign_of: Callable[[str], str | None],
+    ) -> None:
+        self._campaign_of = campaign_of
         self._store = store
         self._lookup = lookup
         self._within = within
@@ -42,7 +49,7 @@ class ReplyReport:
         """A page of the report; an app sees the replies to its own messages."""
         app = connection.app
         try:
-            key = key_of(params.by)
+            key = key_of(params.by, self._campaign_of)
         except ValueError as error:
             raise Refusal("invalid_params", str(error), field="by") from None
         within = self._within() if params.within is None else params.within

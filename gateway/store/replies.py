@@ -27,8 +27,8 @@ MOST_VALUES: Final = 1000
 LONGEST_VALUE: Final = 200
 _GONE_OUT: Final = ", ".join(str(int(s)) for s in (State.IN_DOUBT, State.DELIVERED, State.UNDELIVERED))
 
-Key = Callable[[str, int, str | None], str | None]
-"""What a message counts under, by its app, class and meta; None where it has no such value."""
+Key = Callable[[str, int, str | None, str], str | None]
+"""What a message counts under, by its app, class, meta and number; None where it has no such value."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,16 +65,31 @@ class Replies(NamedTuple):
     next: int | None
 
 
-def key_of(by: str) -> Key:
-    """``app``, ``class``, or ``meta.NAME``. Raises ValueError for another."""
-    if by == "app":
-        return lambda app, klass, meta: app
-    if by == "class":
-        return lambda app, klass, meta: CLASSES[klass]
+def key_of(by: str, campaign_of: Callable[[str], str | None]) -> Key:
+    """What ``by`` names: ``app``, ``class``, ``number``, ``campaign``, ``template`` or ``meta.NAME``.
+
+    A campaign is the member of `meta` of that name, else that of the number (``campaign_of``). Raises ValueError for
+    another.
+    """
+    match by:
+        case "app":
+            return lambda app, klass, meta, number: app
+        case "class":
+            return lambda app, klass, meta, number: CLASSES[klass]
+        case "number":
+            return lambda app, klass, meta, number: number
+        case "campaign":
+            return lambda app, klass, meta, number: _or(_member(meta, "campaign"), campaign_of, number)
+        case "template":
+            return lambda app, klass, meta, number: _member(meta, "template")
     name = by.removeprefix("meta.")
     if name == by or not name:
-        raise ValueError("by is app, class or meta.NAME")
-    return lambda app, klass, meta: _member(meta, name)
+        raise ValueError("by is app, class, number, campaign, template or meta.NAME")
+    return lambda app, klass, meta, number: _member(meta, name)
+
+
+def _or(value: str | None, other: Callable[[str], str | None], given: str) -> str | None:
+    return value if value is not None else other(given)
 
 
 def _member(meta: str | None, name: str) -> str | None:
@@ -124,7 +139,7 @@ def replies(con: sqlite3.Connection, asked: Asked, key: Key) -> Replies:
         if end is not None and mid > end:
             break
         if sent is not None and door not in (FORWARD, REPLY) and _of(asked, number) and asked.app in (None, app):
-            tally.of((app, klass, meta)).sent += 1
+            tally.of((app, klass, meta, number)).sent += 1
     unasked = 0
     for mid, number, peer in came:
         if (end is not None and mid > end) or not _of(asked, number):
@@ -134,7 +149,7 @@ def replies(con: sqlite3.Connection, asked: Asked, key: Key) -> Replies:
         if found is None or at - found[3] > asked.within:
             unasked += 1
         elif asked.app in (None, found[0]):
-            count = tally.of(found[:3])
+            count = tally.of((*found[:3], number))
             count.replies += 1
             count.waited += at - found[3]
     return Replies(tally.counts, tally.others, unasked, end)
@@ -154,7 +169,7 @@ class _Tally:
         self._known: dict[Row, Count] = {}
 
     def of(self, message: tuple[Any, ...]) -> Count:
-        """The count of a message's value (app, class, meta)."""
+        """The count of a message's value (app, class, meta, number)."""
         known = self._known.get(message)
         if known is None:
             value = self._key(*message)

@@ -26,7 +26,7 @@ READS: dict[str, Read] = {
     "of a peer, some numbers": lambda con: thread_page(con, Wanted(peer=PEER, numbers=frozenset({NUMBER})), 10),
     "its messages": lambda con: turns(con, NUMBER, PEER, app=None, before=None, limit=10),
     "its older messages": lambda con: turns(con, NUMBER, PEER, app="app", before=1 << 62, limit=10),
-    "a page of replies": lambda con: replies(con, Asked(since=0, until=(1 << 42) - 1, within=1000), key_of("app")),
+    "a page of replies": lambda con: replies(con, Asked(since=0, until=(1 << 42) - 1, within=1000), key_of("app", str)),
     "a page of peers": lambda con: record_page(con, "", None, 10),
 }
 KEYS = (

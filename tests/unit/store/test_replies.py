@@ -33,7 +33,7 @@ async def come(desk: Desk, *, after: int = 1000, **given: Any) -> None:
 
 def report(desk: Desk, by: str = "app", **given: Any) -> Replies:
     fields = {"since": START - HOUR, "until": desk.now + 1, "within": WITHIN} | given
-    return desk.store.read_now(lambda con: replies(con, Asked(**fields), key_of(by)))
+    return desk.store.read_now(lambda con: replies(con, Asked(**fields), key_of(by, {SECOND: "C1"}.get)))
 
 
 def counts(found: Replies) -> dict[str | None, tuple[int, int, int]]:
@@ -106,6 +106,16 @@ async def test_what_rules_sent_is_no_question(desk: Desk) -> None:
     assert counts(report(desk)) == {"crm": (1, 1, 1000)}
 
 
+async def test_a_campaign_is_that_of_the_message_else_of_the_number(desk: Desk) -> None:
+    for place, (number, meta) in enumerate(((NUMBER, '{"campaign":"spring","template":"hi"}'), (NUMBER, None),
+                                            (SECOND, None), (SECOND, '{"campaign":"spring"}'))):  # fmt: skip
+        await send(desk, number=number, meta=meta, peer=f"+1212555020{place}")
+        await come(desk, number=number, peer=f"+1212555020{place}")
+    assert counts(report(desk, "campaign")) == {"spring": (2, 2, 2000), "C1": (1, 1, 1000), None: (1, 1, 1000)}
+    assert counts(report(desk, "number")) == {NUMBER: (2, 2, 2000), SECOND: (2, 2, 2000)}
+    assert counts(report(desk, "template")) == {"hi": (1, 1, 1000), None: (3, 3, 3000)}
+
+
 async def test_by_class_and_by_members_of_meta(desk: Desk) -> None:
     metas = ['{"campaign":"spring"}', '{"campaign":7}', '{"campaign":null}', "{}", None, '{"campaign":"spring"}']
     for place, meta in enumerate(metas):
@@ -122,7 +132,7 @@ async def test_by_class_and_by_members_of_meta(desk: Desk) -> None:
 @pytest.mark.parametrize("by", ["", "meta.", "meta", "peer"])
 def test_by_what_there_is_not(by: str) -> None:
     with pytest.raises(ValueError, match="by is app"):
-        key_of(by)
+        key_of(by, str)
 
 
 async def test_an_app_has_its_own_figures(desk: Desk) -> None:
