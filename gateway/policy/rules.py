@@ -124,7 +124,7 @@ class _Rules:
 class _Ready:
     """A rule, ready to be asked."""
 
-    __slots__ = ("_conditions", "_holds", "_keywords", "_persons", "last", "rule", "words")
+    __slots__ = ("_conditions", "_holds", "_keywords", "_persons", "acts", "last", "rule", "words")
 
     def __init__(self, rule: Rule, world: World, persons: Mapping[str, tuple[_Person, ...]]) -> None:
         self.rule = rule
@@ -140,6 +140,7 @@ class _Ready:
             for person in persons.get(name) or (_Person(Target(name), None),)
         }
         self._persons = tuple(once.values())
+        self.acts = bool(once) or rule.handlers is not None or rule.reply is not None
 
     def matches(self, message: Message) -> bool:
         for holds in self._holds:  # noqa: SIM110 - a generator costs as much as most conditions
@@ -183,19 +184,24 @@ def _decision(matched: list[_Ready], message: Message) -> Decision:
     handlers: dict[str, None] | None = None
     tags: dict[str, None] = {}
     hit: Hit | None = None
+    urgent = False
     for one in matched:
+        if one.rule.tags:
+            tags |= dict.fromkeys(one.rule.tags)
+        urgent = urgent or one.rule.urgent
         own = one.hit(message)
         hit = hit or own
+        if not one.acts:
+            continue
         for action in one.actions(message, own or hit):
             actions.append(action)
             if isinstance(action, ToHandlers):
                 handlers = (handlers or {}) | dict.fromkeys(action.names)
-        tags |= dict.fromkeys(one.rule.tags)
     return Decision(
         actions=tuple(actions),
-        matched=tuple(one.rule.name for one in matched),
+        matched=tuple([one.rule.name for one in matched]),
         tags=tuple(tags),
-        urgent=any(one.rule.urgent for one in matched),
+        urgent=urgent,
         handlers=tuple(handlers) if handlers is not None else None,
         keyword=hit.keyword if hit is not None else None,
         argument=hit.argument if hit is not None else None,
