@@ -33,7 +33,7 @@ from gateway.outbox import Outbox
 from gateway.sdnotify import Notifier
 from gateway.settings import Carrier as CarrierSettings
 from gateway.settings import ConfigError, Settings, load
-from gateway.settings.own import OWN_APP
+from gateway.settings.own import MAILS, OWN_APP
 from gateway.status import Status
 from gateway.store.about import numbers_of
 from gateway.store.database import FileLock, StoreError
@@ -303,10 +303,18 @@ class Daemon:
         """What sends it; also what was left when there are no rules any more."""
         for name, terms in self.settings.own_handlers.items():
             info = self.store.streams.find(HANDLER, "", name)
-            if info is not None and name not in self.handlers:
-                feed, clock = self.outbox.feeds[info.id], self.store.clock
+            if info is None or name in self.handlers:
+                continue
+            feed, clock = self.outbox.feeds[info.id], self.store.clock
+            own: Pusher
+            if name == MAILS:
+                from gateway.handlers.email import RuleMail  # slow to import, for those who mail
+
+                assert self.settings.smtp is not None  # the settings see to that
+                own = RuleMail(terms, self.settings.smtp, feed, self.outbox, self.metrics, clock, rng=self._rng)
+            else:
                 own = Own(terms, feed, self.outbox, self.metrics, clock, self.outbound.intake, rng=self._rng)
-                await self._serve_stream(own)
+            await self._serve_stream(own)
 
     # --- stopping -----------------------------------------------------------------------------------------------------
 
@@ -418,7 +426,8 @@ class Daemon:
                 self._handler_scopes.pop(handler.name).cancel()
                 self.handlers.pop(handler.name, None)
         for name, terms in old.own_handlers.items():
-            if new.own_handlers[name] != terms and name in self.handlers:
+            by_mail = name == MAILS and new.smtp != old.smtp
+            if (new.own_handlers.get(name) != terms or by_mail) and name in self.handlers:
                 self._handler_scopes.pop(name).cancel()
                 self.handlers.pop(name)
         for handler in new.handlers:

@@ -209,6 +209,9 @@ def _outcome(found: dict[str, Any]) -> list[str]:
         how = {"all": ", ", "first": ", else ", "turn": ", in turn "}[one["mode"]]
         said.append(f"forward ({one['rule']}): {how.join(names)}")
         said.append(f"  {one['to'][0]['text']}")
+    for one in found["email"]:
+        people = [f"{to['name']} {to['email']}" if to["name"] else to["email"] for to in one["to"]]
+        said.append(f"email ({one['rule']}): {', '.join(people)}")
     said += [f"reply ({one['rule']}): {one['text']}" for one in found["reply"]]
     said += [f"held back: {one}" for one in found.get("held_back", [])]
     if found["keyword"] is not None:
@@ -245,7 +248,7 @@ def described(rule: Rule) -> dict[str, Any]:
     from gateway.policy.explained import conditions_of
 
     actions: dict[str, Any] = {}
-    for key in ("handlers", "forward", "reply", "tags", "urgent"):
+    for key in ("handlers", "forward", "email", "reply", "tags", "urgent"):
         if (value := getattr(rule, key)) not in (None, (), False) or (key == "handlers" and value == ()):
             actions[key] = list(value) if isinstance(value, tuple) else value
     if rule.forward:

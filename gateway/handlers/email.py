@@ -1,4 +1,4 @@
-"""The e-mail handler: each event of a feed is a mail, handed to the server of ``[smtp]`` by the terms of `Pusher`."""
+"""Mails of handlers and rules: each event of a feed is one, for the server of ``[smtp]``, by the terms of `Pusher`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import random
 import smtplib
 import socket
 import ssl
+from abc import abstractmethod
 from functools import partial
 from typing import ClassVar, Final
 
+import msgspec
 import trio
 
 from gateway.handlers.lineup import MOST_WAITING
@@ -16,6 +18,7 @@ from gateway.handlers.mail import compose
 from gateway.handlers.outcome import Outcome
 from gateway.handlers.pusher import Pusher
 from gateway.handlers.smtp import LONGEST_REASON, Line, NotTakenError, Replies, Taken
+from gateway.handlers.terms import Terms
 from gateway.handlers.trust import trusted
 from gateway.metrics import Metrics
 from gateway.model import Clock
@@ -33,15 +36,14 @@ _SIZE: Final = (452, 552)
 us: any mail would have them."""
 
 
-class Email(Pusher):
-    """Mails the events of one feed. ``rng`` is for tests."""
+class Mailer(Pusher):
+    """Mails the events of one feed to whom it says. ``rng`` is for tests."""
 
     kind: ClassVar[str] = "email"
-    handler: Handler
 
     def __init__(
         self,
-        handler: Handler,
+        handler: Terms,
         smtp: Smtp,
         feed: Feed,
         outbox: Outbox,
@@ -52,13 +54,16 @@ class Email(Pusher):
     ) -> None:
         super().__init__(handler, feed, outbox, metrics, clock, rng=rng)
         self._smtp = smtp
-        self._to = handler.email
         self._context: ssl.SSLContext | None = None
         self._kept: list[tuple[float, Line]] = []  # idle connections, the one used last at the end
         self._keeping = trio.Event()
         self._limiter = trio.CapacityLimiter(handler.at_once)
         # Who has the mail of an event that others are still to get; after a restart they may get it twice.
         self._had: dict[str, tuple[str, ...]] = {}
+
+    @abstractmethod
+    def recipients(self, delivery: Delivery) -> tuple[str, ...]:
+        """The addresses that an event is mailed to, at least one; the same every time."""
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """As of every handler; beside it, connections that nobody uses are closed."""
@@ -69,8 +74,9 @@ class Email(Pusher):
     async def deliver(self, delivery: Delivery, attempt: int) -> Outcome:
         """Hands the mail about an event to the server, for those who do not have it yet."""
         had = self._had.get(delivery.id, ())
-        left = tuple(one for one in self._to if one not in had)
-        outcome, accepted = await self._hand_over(delivery, left)
+        to = self.recipients(delivery)
+        left = tuple(one for one in to if one not in had)
+        outcome, accepted = await self._hand_over(delivery, to, left)
         had += accepted
         if outcome.error is None or outcome.final or not had:
             self._had.pop(delivery.id, None)
@@ -87,7 +93,9 @@ class Email(Pusher):
 
     # --- one mail -----------------------------------------------------------------------------------------------------
 
-    async def _hand_over(self, delivery: Delivery, to: tuple[str, ...]) -> tuple[Outcome, tuple[str, ...]]:
+    async def _hand_over(
+        self, delivery: Delivery, to: tuple[str, ...], left: tuple[str, ...]
+    ) -> tuple[Outcome, tuple[str, ...]]:
         if self._context is None and self._smtp.tls != "none":
             try:
                 self._context = trusted(self._smtp.tls_ca)
@@ -100,7 +108,7 @@ class Email(Pusher):
             with trio.move_on_after(self._smtp.timeout):
                 try:
                     taken = await trio.to_thread.run_sync(
-                        partial(self._send, line, delivery, to),
+                        partial(self._send, line, delivery, to, left),
                         abandon_on_cancel=True,
                         limiter=self._limiter,
                     )
@@ -111,7 +119,7 @@ class Email(Pusher):
                 line.cut()  # its thread ends by itself, and closes
         if taken is not None:
             self._keep(line)
-            return _outcome(taken.refused, len(self._to)), taken.accepted
+            return _outcome(taken.refused, len(to)), taken.accepted
         if trouble is None:
             return Outcome(None, f"no answer within {self._smtp.timeout:g} s ({line.step})", down=True), ()
         if isinstance(trouble, NotTakenError):
@@ -122,9 +130,9 @@ class Email(Pusher):
             return Outcome(trouble.code, str(trouble), down=not about_the_mail, final=final), ()
         return Outcome(None, f"{line.step}: {_words(trouble)}", down=True), ()
 
-    def _send(self, line: Line, delivery: Delivery, to: tuple[str, ...]) -> Taken:
+    def _send(self, line: Line, delivery: Delivery, to: tuple[str, ...], left: tuple[str, ...]) -> Taken:
         """In a thread. There the mail is made as well: that takes longer than all else of a delivery."""
-        return line.send(self._smtp.sender, to, bytes(compose(delivery, self._smtp.sender, self._to)))
+        return line.send(self._smtp.sender, left, bytes(compose(delivery, self._smtp.sender, to)))
 
     # --- connections --------------------------------------------------------------------------------------------------
 
@@ -155,6 +163,26 @@ class Email(Pusher):
         finally:
             if not left:
                 line.cut()
+
+
+class Email(Mailer):
+    """A handler of the configuration: all it gets goes to the same people."""
+
+    handler: Handler
+
+    def recipients(self, delivery: Delivery) -> tuple[str, ...]:
+        return self.handler.email
+
+
+class RuleMail(Mailer):
+    """Mails of rules: each event says whom it is for."""
+
+    def recipients(self, delivery: Delivery) -> tuple[str, ...]:
+        return msgspec.json.decode(delivery.payload, type=_MailTo).mail_to
+
+
+class _MailTo(msgspec.Struct):
+    mail_to: tuple[str, ...]
 
 
 def _outcome(refused: Replies, recipients: int) -> Outcome:

@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from gateway.model import id_ms
 from gateway.policy.decision import Facts, Last
 from gateway.policy.explained import explained
 from gateway.policy.rules import RuleBook
@@ -37,6 +36,7 @@ class Expected(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     matched: list[str] | msgspec.UnsetType = msgspec.UNSET
     handlers: list[str] | msgspec.UnsetType = msgspec.UNSET
     forward: list[str] | msgspec.UnsetType = msgspec.UNSET
+    email: list[str] | msgspec.UnsetType = msgspec.UNSET
     reply: list[str] | str | msgspec.UnsetType = msgspec.UNSET
     tags: list[str] | msgspec.UnsetType = msgspec.UNSET
     urgent: bool | msgspec.UnsetType = msgspec.UNSET
@@ -80,7 +80,7 @@ class Result(NamedTuple):
 
 
 _MOST: Final = 10_000
-_LAST_MS: Final = id_ms((1 << 63) - 1)  # what an id can say; no message comes later
+_LAST_MS: Final = (1 << 42) - 1  # an id has 42 bits of milliseconds: no message comes later
 
 
 def read(data: Mapping[str, Any]) -> Cases:
@@ -167,8 +167,11 @@ def _differences(expect: Expected, found: Mapping[str, Any]) -> dict[str, tuple[
         if value is msgspec.UNSET:
             continue
         if key == "forward":
-            if not _same_people(value, found["forward"]):
-                differences[key] = (value, [one["name"] or one["phone"] for one in _people(found["forward"])])
+            if not _same_people(value, people := _people(found["forward"]), "phone"):
+                differences[key] = (value, [one["name"] or one["phone"] for one in people])
+        elif key == "email":
+            if not _same_people(value, people := [one for mail in found["email"] for one in mail["to"]], "email"):
+                differences[key] = (value, [one["name"] or one["email"] for one in people])
         else:
             wanted = [value] if key == "reply" and isinstance(value, str) else value
             if wanted != is_there[key]:
@@ -180,9 +183,8 @@ def _people(forwards: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [one for forward in forwards for one in (forward["to"][:1] if forward["mode"] == "first" else forward["to"])]
 
 
-def _same_people(wanted: list[str], forwards: list[dict[str, Any]]) -> bool:
-    """Whether these are the people, in this order, each by name or by phone."""
-    people = _people(forwards)
+def _same_people(wanted: list[str], people: list[dict[str, Any]], by: str) -> bool:
+    """Whether these are the people, in this order, each by name or by phone or address."""
     return len(wanted) == len(people) and all(
-        name in (one["name"], one["phone"]) for name, one in zip(wanted, people, strict=True)
+        name in (one["name"], one[by]) for name, one in zip(wanted, people, strict=True)
     )

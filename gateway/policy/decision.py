@@ -79,6 +79,20 @@ class Forward(NamedTuple):
     note: str
 
 
+class Recipient(NamedTuple):
+    """Whom a message is mailed to: an address, and the name of the person that the groups give it."""
+
+    email: str
+    name: str | None = None
+
+
+class Mail(NamedTuple):
+    """Is mailed to people."""
+
+    rule: str
+    to: tuple[Recipient, ...]
+
+
 class Reply(NamedTuple):
     """Is answered with this text, filled already."""
 
@@ -86,7 +100,7 @@ class Reply(NamedTuple):
     text: str
 
 
-Action = ToHandlers | Forward | Reply
+Action = ToHandlers | Forward | Mail | Reply
 
 
 class Decision(NamedTuple):
@@ -94,7 +108,8 @@ class Decision(NamedTuple):
 
     ``handlers`` are those that rules name, each once, instead of the number's own; None: the number's own. They are in
     ``actions`` too, beside forwards and replies in the order of the rules. ``keyword`` is the one of the first matching
-    rule that asks for keywords, as that writes it, and ``argument`` what follows it in the text.
+    rule that asks for keywords, as that writes it, and ``argument`` what follows it in the text. ``mail_to`` are the
+    addresses of all mails, each once.
     """
 
     actions: tuple[Action, ...] = ()
@@ -104,6 +119,7 @@ class Decision(NamedTuple):
     handlers: tuple[str, ...] | None = None
     keyword: str | None = None
     argument: str | None = None
+    mail_to: tuple[str, ...] = ()
 
 
 UNDECIDED: Final = Decision()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gateway.policy.decision import Decision, Facts, Forward, Reply, fill
+from gateway.policy.decision import Decision, Facts, Forward, Mail, Reply, fill
 from gateway.policy.numbers import held_until_ms, unheard_since
 from gateway.policy.routing import country
 from gateway.policy.rules import RuleBook
@@ -61,6 +61,11 @@ def _done(decision: Decision, facts: Facts, number: Number) -> dict[str, Any]:
         "handlers": list(number.handlers if decision.handlers is None else decision.handlers),
         "handlers_of": "number" if decision.handlers is None else "rules",
         "forward": list(_forwards(decision, facts)),
+        "email": [
+            {"rule": action.rule, "to": [one._asdict() for one in action.to]}
+            for action in decision.actions
+            if isinstance(action, Mail)
+        ],
         "reply": [
             {"rule": action.rule, "text": action.text} for action in decision.actions if isinstance(action, Reply)
         ]

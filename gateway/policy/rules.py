@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from gateway.policy.conditions import Message, World, conditions
 from gateway.policy.decision import (
@@ -13,7 +13,9 @@ from gateway.policy.decision import (
     Decision,
     Facts,
     Forward,
+    Mail,
     Needs,
+    Recipient,
     Reply,
     Target,
     ToHandlers,
@@ -23,7 +25,7 @@ from gateway.policy.decision import (
 from gateway.policy.keywords import Hit, Keywords
 from gateway.policy.schedule import Opening, openings
 from gateway.policy.words import WordList, urgent_words
-from gateway.settings.groups import Group
+from gateway.settings.groups import Group, Member
 from gateway.settings.rules import Rule
 from gateway.settings.schedules import Schedule
 
@@ -44,10 +46,13 @@ class Ruled(Protocol):
     def urgency_words(self) -> tuple[str, ...]: ...
 
 
-class _Person(NamedTuple):
-    """Whom a rule forwards to, and when they are there (None: always)."""
+_Who = TypeVar("_Who", Target, Recipient)
 
-    target: Target
+
+class _Person(NamedTuple, Generic[_Who]):
+    """Whom a rule forwards or mails to, and when they are there (None: always)."""
+
+    target: _Who
     opening: Opening | None
 
 
@@ -56,10 +61,14 @@ class RuleBook:
 
     def __init__(self, settings: Ruled) -> None:
         ready = openings(settings.schedules)
-        phones = {name: frozenset(member.phone for member in group.members) for name, group in settings.groups.items()}
+        phones = {
+            name: frozenset(member.phone for member in group.members if member.phone is not None)
+            for name, group in settings.groups.items()
+        }
         world = World(phones, ready, WordList((*urgent_words(), *settings.urgency_words)))
-        persons = _persons(settings.groups, ready)
-        self.rules = tuple(_Ready(rule, world, persons) for rule in settings.rules)
+        phoned = _persons(settings.groups, ready, _phone)
+        mailed = _persons(settings.groups, ready, _email)
+        self.rules = tuple(_Ready(rule, world, phoned, mailed) for rule in settings.rules)
         self._anywhere = _Rules([rule for rule in self.rules if not rule.rule.numbers])
         self._by_number = {
             number: _Rules([one for one in self.rules if not one.rule.numbers or number in one.rule.numbers])
@@ -124,9 +133,15 @@ class _Rules:
 class _Ready:
     """A rule, ready to be asked."""
 
-    __slots__ = ("_conditions", "_holds", "_keywords", "_persons", "acts", "last", "rule", "words")
+    __slots__ = ("_conditions", "_holds", "_keywords", "_mailed", "_phoned", "acts", "last", "rule", "words")
 
-    def __init__(self, rule: Rule, world: World, persons: Mapping[str, tuple[_Person, ...]]) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        world: World,
+        phoned: Mapping[str, tuple[_Person[Target], ...]],
+        mailed: Mapping[str, tuple[_Person[Recipient], ...]],
+    ) -> None:
         self.rule = rule
         self.last = rule.then == "stop"
         self._conditions = conditions(rule, world)
@@ -134,13 +149,11 @@ class _Ready:
         self.words = self._keywords.exact if self._keywords is not None else None
         # Which number it is was looked up before.
         self._holds = tuple(one.holds for one in self._conditions if one.name != "numbers")
-        once = {
-            person.target.phone: person
-            for name in rule.forward
-            for person in persons.get(name) or (_Person(Target(name), None),)
-        }
-        self._persons = tuple(once.values())
-        self.acts = bool(once) or rule.handlers is not None or rule.reply is not None
+        forwarded = (one for name in rule.forward for one in phoned.get(name) or (_Person(Target(name), None),))
+        self._phoned = tuple({one.target.phone: one for one in forwarded}.values())
+        mails = (one for name in rule.email for one in mailed.get(name) or (_Person(Recipient(name), None),))
+        self._mailed = tuple({one.target.email: one for one in mails}.values())
+        self.acts = bool(self._phoned or self._mailed or rule.handlers is not None or rule.reply is not None)
 
     def matches(self, message: Message) -> bool:
         for holds in self._holds:  # noqa: SIM110 - a generator costs as much as most conditions
@@ -162,8 +175,10 @@ class _Ready:
         rule, facts = self.rule, message.facts
         if rule.handlers is not None:
             yield ToHandlers(rule.handlers)
-        if self._persons:
-            yield Forward(rule.name, self._targets(facts), rule.forward_mode, rule.forward_text)
+        if self._phoned:
+            yield Forward(rule.name, _there(self._phoned, facts.at_ms), rule.forward_mode, rule.forward_text)
+        if self._mailed:
+            yield Mail(rule.name, _there(self._mailed, facts.at_ms))
         if rule.reply is not None:
             values = {
                 "peer": facts.peer,
@@ -173,16 +188,18 @@ class _Ready:
             }
             yield Reply(rule.name, fill(rule.reply, values))
 
-    def _targets(self, facts: Facts) -> tuple[Target, ...]:
-        """Those who are there, or all where nobody is."""
-        there = tuple(p.target for p in self._persons if p.opening is None or p.opening.open(facts.at_ms))
-        return there or tuple(person.target for person in self._persons)
+
+def _there(persons: tuple[_Person[_Who], ...], at_ms: int) -> tuple[_Who, ...]:
+    """Those who are there, or all where nobody is."""
+    there = tuple(one.target for one in persons if one.opening is None or one.opening.open(at_ms))
+    return there or tuple(one.target for one in persons)
 
 
 def _decision(matched: list[_Ready], message: Message) -> Decision:
     actions: list[Action] = []
     handlers: dict[str, None] | None = None
     tags: dict[str, None] = {}
+    mail_to: dict[str, None] = {}
     hit: Hit | None = None
     urgent = False
     for one in matched:
@@ -197,6 +214,8 @@ def _decision(matched: list[_Ready], message: Message) -> Decision:
             actions.append(action)
             if isinstance(action, ToHandlers):
                 handlers = (handlers or {}) | dict.fromkeys(action.names)
+            elif isinstance(action, Mail):
+                mail_to |= dict.fromkeys([one.email for one in action.to])
     return Decision(
         actions=tuple(actions),
         matched=tuple([one.rule.name for one in matched]),
@@ -205,22 +224,33 @@ def _decision(matched: list[_Ready], message: Message) -> Decision:
         handlers=tuple(handlers) if handlers is not None else None,
         keyword=hit.keyword if hit is not None else None,
         argument=hit.argument if hit is not None else None,
+        mail_to=tuple(mail_to),
     )
 
 
-def _persons(groups: Mapping[str, Group], ready: Mapping[str, Opening]) -> dict[str, tuple[_Person, ...]]:
-    """Whom the names that a rule may forward to are: groups, and their members each by themselves."""
-    found: dict[str, tuple[_Person, ...]] = {}
+def _persons(
+    groups: Mapping[str, Group], ready: Mapping[str, Opening], reached: Callable[[Member], _Who | None]
+) -> dict[str, tuple[_Person[_Who], ...]]:
+    """Who can be reached by the names that a rule may have: groups, and their members each by themselves."""
+    found: dict[str, tuple[_Person[_Who], ...]] = {}
     for name, group in groups.items():
-        members = [
-            _Person(Target(one.phone, one.name), ready[one.schedule] if one.schedule is not None else None)
-            for one in group.members
-        ]
-        found[name] = tuple(members)
-        for person in members:
-            assert person.target.name is not None
-            found.setdefault(person.target.name, (person,))
+        members: dict[str, _Person[_Who]] = {}
+        for one in group.members:
+            target = reached(one)
+            if target is not None:
+                members[one.name] = _Person(target, ready[one.schedule] if one.schedule is not None else None)
+        found[name] = tuple(members.values())
+        for member, person in members.items():
+            found.setdefault(member, (person,))
     return found
+
+
+def _phone(member: Member) -> Target | None:
+    return Target(member.phone, member.name) if member.phone is not None else None
+
+
+def _email(member: Member) -> Recipient | None:
+    return Recipient(member.email, member.name) if member.email is not None else None
 
 
 def _needs(rules: list[_Ready]) -> Needs:

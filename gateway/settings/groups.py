@@ -1,12 +1,13 @@
-"""``[groups.NAME]``: people, by name and phone, whom messages are forwarded to."""
+"""``[groups.NAME]``: people, by name, phone and e-mail, whom messages are forwarded to."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from gateway.settings.base import Section
+from gateway.settings.mail import EmailAddress
 from gateway.settings.types import Name, fail
 
 MOST_MEMBERS = 50
@@ -25,12 +26,21 @@ class Member(Section):
     name: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_plain)] = Field(
         description="Name, by which rules forward to this person alone and texts call them."
     )
-    phone: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
-        description="Phone that messages are forwarded to; when it writes, the message is from the group."
+    phone: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = Field(
+        None,
+        description="Phone that messages are forwarded to; when it writes, the message is from the group. Without it "
+        "this person gets mails alone.",
     )
+    email: EmailAddress | None = Field(None, description="Address that rules with `email` mail messages to.")
     schedule: Name | None = Field(
         None, description="Name of one of `[schedules]`: when this person takes messages; without it always."
     )
+
+    @model_validator(mode="after")
+    def _reached(self) -> Member:
+        if self.phone is None and self.email is None:
+            raise fail("member", "phone or email, or both")
+        return self
 
 
 def _few(value: tuple[Member, ...]) -> tuple[Member, ...]:
@@ -44,5 +54,5 @@ class Group(Section):
     """People, whom messages are forwarded to; when one of them writes, the message is from the group."""
 
     members: Annotated[tuple[Member, ...], AfterValidator(_few)] = Field(
-        description="A list of tables `{ name, phone, schedule }`."
+        description="A list of tables `{ name, phone, email, schedule }`."
     )

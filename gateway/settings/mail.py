@@ -29,6 +29,14 @@ def _address(value: str) -> str:
     return value
 
 
+def is_address(value: str) -> bool:
+    """Whether mails can be sent to this."""
+    try:
+        return _address(value) == value
+    except ValueError:
+        return False
+
+
 EmailAddress = Annotated[str, AfterValidator(_address), Form("e-mail address")]
 
 

@@ -85,7 +85,7 @@ class Settings(Section):
     @cached_property
     def own_handlers(self) -> dict[str, OwnHandler]:
         """What sends the messages of ours that follow from inbound ones, by stream."""
-        return own_handlers(self.limits)
+        return own_handlers(self.limits, mails=any(rule.email for rule in self.rules))
 
     @cached_property
     def numbers_by_value(self) -> dict[str, Number]:
@@ -129,8 +129,8 @@ class Settings(Section):
     def _mail_warnings(self) -> list[str]:
         if self.smtp is None:
             return []
-        if not any(handler.email for handler in self.handlers):
-            return ["[smtp]: no handler has email"]
+        if not (any(handler.email for handler in self.handlers) or any(rule.email for rule in self.rules)):
+            return ["[smtp]: neither a handler nor a rule has email"]
         return _smtp_warnings(self.smtp)
 
     def _route_warnings(self) -> list[str]:

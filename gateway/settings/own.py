@@ -8,7 +8,8 @@ from gateway.settings.service import Limits
 
 FORWARDS: Final = "@forward"
 REPLIES: Final = "@reply"
-"""Names of the two streams; no handler of the configuration can have such a name."""
+MAILS: Final = "@email"
+"""Names of the streams; no handler of the configuration can have such a name."""
 OWN_APP: Final = "@rules"
 """Whose messages they are, where others have the name of an app."""
 
@@ -26,9 +27,12 @@ class OwnHandler(NamedTuple):
     order: Literal["thread", "none"] = "thread"
 
 
-def own_handlers(limits: Limits) -> dict[str, OwnHandler]:
-    """Both, by their names."""
-    return {
+def own_handlers(limits: Limits, *, mails: bool) -> dict[str, OwnHandler]:
+    """All, by their names. ``mails``: rules send some; one connection to the server is enough, as for handlers."""
+    found = {
         FORWARDS: OwnHandler(FORWARDS, limits.forward_age),
         REPLIES: OwnHandler(REPLIES, limits.reply_age),
     }
+    if mails:
+        found[MAILS] = OwnHandler(MAILS, limits.forward_age, retry_min=5.0, retry_max=3600.0, at_once=1)
+    return found

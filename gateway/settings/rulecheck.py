@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from gateway.settings.errors import Path, nearest, show
-from gateway.settings.groups import Group
+from gateway.settings.groups import Group, Member
+from gateway.settings.mail import is_address
 from gateway.settings.numbers import Number
 from gateway.settings.references import Finding
 from gateway.settings.rules import CONDITIONS, Rule
@@ -46,6 +47,9 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
                     yield Finding(("rules", index, key, place), "expected each of them once", show(name))
         yield from _addresses(index, rule, ours, region)
         yield from _forwards(index, rule, (*groups, *members), ours, region)
+        yield from _reached(index, rule, groups)
+        if _list(rule, "email") and data.get("smtp") is None:
+            yield Finding(("rules", index, "email"), "expected [smtp] too, the server that takes the mails")
     yield from _without_rest(data, rules, ours, region)
 
 
@@ -80,13 +84,39 @@ def _forwards(
                 yield Finding(path, expected, show(raw))
 
 
+def _reached(
+    index: int, rule: Mapping[str, Any], groups: Mapping[str, list[tuple[int, Mapping[str, Any]]]]
+) -> Iterator[Finding]:
+    """Names of groups and people who have no phone to forward to, or no address to mail to, and what is no name."""
+    named: dict[str, list[Mapping[str, Any]]] = {}
+    for name, members in groups.items():
+        named[name] = [member for _, member in members]
+        for _, member in members:
+            if isinstance(member.get("name"), str):
+                named.setdefault(member["name"], [member])
+    for key, has, what in (("forward", "phone", "a phone"), ("email", "email", "email")):
+        for place, raw in enumerate(_list(rule, key)):
+            path: Path = ("rules", index, key, place)
+            if raw in named and not any(isinstance(member.get(has), str) for member in named[raw]):
+                yield Finding(path, f"expected somebody with {what}", show(raw))
+    targets = _list(rule, "email")
+    for place, raw in enumerate(targets):
+        if not isinstance(raw, str) or not raw:
+            continue
+        if raw in targets[:place]:
+            yield Finding(("rules", index, "email", place), "expected each of them once", show(raw))
+        elif raw not in named and not is_address(raw):
+            expected = "expected an e-mail address, or the name of one of [groups] or of a member of theirs"
+            yield Finding(("rules", index, "email", place), expected, show(raw), nearest(raw, named))
+
+
 def _groups(
     groups: Mapping[str, list[tuple[int, Mapping[str, Any]]]],
     schedules: list[str],
     ours: Mapping[str, int],
     region: str | None,
 ) -> Iterator[Finding]:
-    phones: dict[str, str | None] = {}
+    persons: dict[str, tuple[str | None, Any]] = {}
     for group, members in groups.items():
         here: set[str] = set()
         for index, member in members:
@@ -110,10 +140,9 @@ def _groups(
                 yield Finding((*path, "name"), "expected a name that is no phone", show(name))
             elif name in here:
                 yield Finding((*path, "name"), "expected each member once", show(name))
-            elif phones.setdefault(name, phone) != phone:
-                yield Finding(
-                    (*path, "name"), "expected a name of one person; another group has another phone", show(name)
-                )
+            elif persons.setdefault(name, (phone, member.get("email"))) != (phone, member.get("email")):
+                expected = "expected a name of one person; another group has another phone or email"
+                yield Finding((*path, "name"), expected, show(name))
             here.add(name)
 
 
@@ -164,6 +193,9 @@ def normalised(
     def form(raw: str) -> str:
         return normalise_sender(raw, region).value
 
+    def person(member: Member) -> Member:
+        return member if member.phone is None else member.model_copy(update={"phone": form(member.phone)})
+
     names = {*groups, *(member.name for group in groups.values() for member in group.members)}
     return tuple(
         rule.model_copy(
@@ -174,14 +206,7 @@ def normalised(
             }
         )
         for rule in rules
-    ), {
-        name: group.model_copy(
-            update={
-                "members": tuple(member.model_copy(update={"phone": form(member.phone)}) for member in group.members)
-            }
-        )
-        for name, group in groups.items()
-    }
+    ), {name: group.model_copy(update={"members": tuple(map(person, group.members))}) for name, group in groups.items()}
 
 
 def rule_warnings(
@@ -209,7 +234,7 @@ def rule_warnings(
     used = {name for rule in rules for name in (*rule.schedules, *rule.not_schedules)}
     used |= {member.schedule for group in groups.values() for member in group.members if member.schedule is not None}
     yield from (f'schedules "{name}": neither a rule nor a member names it' for name in schedules if name not in used)
-    named = {name for rule in rules for name in (*rule.groups, *rule.forward)}
+    named = {name for rule in rules for name in (*rule.groups, *rule.forward, *rule.email)}
     named |= {number.group for number in numbers if number.group is not None}
     for name, group in groups.items():
         if name not in named and not any(member.name in named for member in group.members):

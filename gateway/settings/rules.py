@@ -23,6 +23,7 @@ FORWARD_TEXT: Final = "{peer} to {number}: {text}"
 REPLY_PLACEHOLDERS: Final = ("peer", "number", "keyword", "argument")
 FORWARD_PLACEHOLDERS: Final = (*REPLY_PLACEHOLDERS, "text", "name")
 
+Mailed = Annotated[str, StringConstraints(min_length=1, max_length=254)]
 Written = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -216,6 +217,11 @@ class Rule(Section):
         description="Text of what is sent on: `{peer}`, `{number}`, `{text}`, `{name}` (of whom it goes to), "
         "`{keyword}` and `{argument}` stand for what they say.",
     )
+    email: tuple[Mailed, ...] = Field(
+        (),
+        description="Whom it is mailed to by the server of `[smtp]`: names of `[groups]`, of their members, or "
+        "addresses; of those whose schedule has them there, and where it has nobody of all.",
+    )
     reply: Annotated[MessageText, AfterValidator(_reply)] | None = Field(
         None,
         description="Text of an answer to the peer, with `{peer}`, `{number}`, `{keyword}` and `{argument}`.",
@@ -240,9 +246,16 @@ class Rule(Section):
                 raise fail("rule", "last_before without last_apps, last_classes and last_meta: it may be that no is")
             if self.last_within is not None and self.last_within <= self.last_before:
                 raise fail("rule", "last_within above last_before")
-        acts = self.forward or self.reply is not None or self.tags or self.urgent or self.handlers is not None
+        acts = (
+            self.forward
+            or self.email
+            or self.reply is not None
+            or self.tags
+            or self.urgent
+            or self.handlers is not None
+        )
         if not acts and self.then == "continue":
-            raise fail("rule", 'an action (handlers, forward, reply, tags or urgent), or then = "stop"')
+            raise fail("rule", 'an action (handlers, forward, email, reply, tags or urgent), or then = "stop"')
         return self
 
 

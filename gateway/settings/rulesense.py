@@ -53,17 +53,18 @@ def _unheard(number: Number) -> bool:
 
 def _in_vain(rule: Rule, groups: Mapping[str, Group], ours: Mapping[str, Number]) -> Iterator[str]:
     """Actions that the guards always hold back, by who alone can be the sender."""
-    senders = set(rule.peers) or {one.phone for name in rule.groups for one in groups[name].members}
+    senders = set(rule.peers) or {one.phone for name in rule.groups for one in groups[name].members if one.phone}
     if not senders:
         return
     acts = rule.forward or rule.reply is not None
     if acts and senders <= ours.keys():
         yield "all its peers are numbers of ours, for which nothing is forwarded or answered"
         return
-    members = {one.name: one.phone for group in groups.values() for one in group.members}
-    targets: set[str] = set()
+    members = {one.name: one.phone for group in groups.values() for one in group.members if one.phone}
+    targets: set[str | None] = set()
     for name in rule.forward:
         targets.update((one.phone for one in groups[name].members) if name in groups else (members.get(name, name),))
+    targets.discard(None)
     if len(targets) == 1 and targets == senders:
         yield "forwards to nobody but the sender, which is never done"
     if rule.reply is not None and all(kind_of(sender) != "international" for sender in senders):

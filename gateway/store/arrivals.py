@@ -211,7 +211,7 @@ def keep(tx: Tx, messages: list[Message]) -> None:
             by_rules.emit(tx, m, mid, ruling.reply_age / 1000)
         handlers = by_rules.handlers if by_rules is not None else None
         streams = tx.streams.for_inbound(m.number, handlers)
-        if not streams:
+        if not streams and not (by_rules is not None and by_rules.decision.mail_to):
             if by_rules is None or not by_rules.decision.actions:
                 tx.count("inbound_unrouted")
             continue
@@ -245,6 +245,8 @@ def keep(tx: Tx, messages: list[Message]) -> None:
             event.number_meta = about.number_meta
             event.owner = about.owner
             event.group = about.group
+        if by_rules is not None and by_rules.decision.mail_to:
+            by_rules.emit_mails(tx, event, mid)
         if tx.streams.told_last and (told := tx.streams.with_last(streams)):
             more.append((told, mid, event))
             streams = tuple([s for s in streams if s not in told])

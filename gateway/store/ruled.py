@@ -16,7 +16,7 @@ import msgspec
 from gateway.log import logger
 from gateway.model import id_floor
 from gateway.policy.decision import UNDECIDED, Decision, Facts, Forward, Last, Needs, Reply, Target, fill
-from gateway.settings.own import FORWARDS, REPLIES
+from gateway.settings.own import FORWARDS, MAILS, REPLIES
 from gateway.store.addressbook import lists_of
 from gateway.store.ends import rfc3339
 from gateway.store.guards import Change, Guards, not_now
@@ -148,6 +148,13 @@ class Ruled:
                 validity=validity if kind == REPLY else None,
             )
             tx.emit((stream.id,), kind, mid, _encoder.encode(event))
+
+    def emit_mails(self, tx: Tx, event: msgspec.Struct, mid: int) -> None:
+        """Writes the mail about a message, for who sends it: the event of the message, and whom it is for."""
+        stream = tx.streams.find(HANDLER, "", MAILS)
+        assert stream is not None, "opened before rules are applied"
+        told = {**msgspec.to_builtins(event), "mail_to": self.decision.mail_to}
+        tx.emit((stream.id,), "inbound", mid, _encoder.encode(told))
 
 
 _encoder: Final = msgspec.json.Encoder()

@@ -77,6 +77,55 @@ async def test_what_was_acknowledged_is_mailed_after_a_kill(tmp_path: Path) -> N
         assert len({mail.message["Message-ID"] for mail in smtpd.mails}) == 20
 
 
+RULES = """
+[groups.oncall]
+members = [
+    { name = "Ann", phone = "+15552340001", email = "ann@office.example" },
+    { name = "Bob", email = "bob@x.example" },
+]
+[[rules]]
+name = "urgent"
+contains = ["help"]
+urgent = true
+email = ["oncall"]
+forward = ["oncall"]
+"""
+
+
+async def test_rules_mail_to_people_once_over_a_kill_and_a_reload(tmp_path: Path) -> None:
+    """One mail to all of them beside the handler's own; who has no phone is forwarded nothing."""
+    with Smtpd().running() as gone:
+        port = gone.port
+    extra = desk(port) + RULES
+    async with gateway(tmp_path, extra=extra, patience=PATIENCE, stop=False) as g:
+        deliver(g, "help", "hello")
+        await g.until(lambda: g.daemon.handlers["@email"].failures >= 1)
+        (forward,) = await g.smsc.came(1)
+        assert forward.peer == "+15552340001"
+    with Smtpd().running(port) as smtpd:
+        async with gateway(tmp_path, extra=extra, patience=PATIENCE) as g:
+            await smtpd.until(lambda: len(smtpd.mails) == 3)
+            by_rule = [mail for mail in smtpd.mails if len(mail.recipients) == 2]
+            (mail,) = by_rule
+            assert mail.recipients == ["ann@office.example", "bob@x.example"]
+            assert mail.message["To"] == "ann@office.example, bob@x.example"
+            assert (mail.message["Importance"], mail.text.split("\n")[0]) == ("high", "help")
+            desks = [one for one in smtpd.mails if one.recipients == ["desk@office.example"]]
+            assert {one.message["References"] for one in desks} == {mail.message["References"]}, "one conversation"
+            handler = g.daemon.handlers["@email"]
+            await g.until(lambda: not handler.feed.backlog and not handler.waiting)
+            # Without that rule nobody mails any more, and with it again somebody does.
+            text = g.config.read_text()
+            app = await g.connect()
+            g.config.write_text(text.replace(RULES, ""))
+            await app.call("reload")
+            assert "@email" not in g.daemon.handlers
+            g.config.write_text(text)
+            await app.call("reload")
+            deliver(g, "help again")
+            await smtpd.until(lambda: len(smtpd.mails) == 5)
+
+
 async def test_a_reload_sends_by_the_new_server_what_the_old_one_did_not_take() -> None:
     with Smtpd(always={"MAIL": "451 4.3.0 later"}).running() as old, Smtpd().running() as new:
         async with gateway(extra=desk(old.port), patience=PATIENCE) as g:

@@ -48,7 +48,7 @@ REPLY = Reply("rule", "We are closed.")
 
 async def rule(desk: Desk, book: Book, **given: Any) -> Book:
     """The store applies these rules from now on."""
-    for stream in ("@forward", "@reply"):
+    for stream in ("@forward", "@reply", "@email"):
         await desk.open(stream, app="", kind=HANDLER)
     figures: dict[str, Any] = {"reply_interval": 600_000, "reply_age": 3_600_000, "forwards_per_hour": 120}
     desk.writer.base.ruling = Ruling(book, {NUMBER, "+15551230002"}, **(figures | given))

@@ -191,6 +191,32 @@ def test_a_time_that_no_message_has(smsgw: Run, config: str, at: str) -> None:
     assert "again" not in found["matched"]
 
 
+def test_who_would_have_a_mail(smsgw: Run, config: str, tmp_path: Path) -> None:
+    more = """[[rules]]
+name = "mails"
+email = ["Ann", "desk@b.example"]
+then = "continue"
+[smtp]
+host = "127.0.0.1"
+tls = "none"
+sender = "sms@b.example"
+[[rules]]"""
+    ann = '{ name = "Ann", phone = "+447700900001", email = "ann@b.example" }'
+    text = CONFIG.replace('{ name = "Ann", phone = "+447700900001" }', ann).replace("[[rules]]", more, 1)
+    Path(config).write_text(text)
+    at = ("--text", "hello", "--at", "2026-12-24T10:00:00Z")
+    assert "email (mails): Ann ann@b.example, desk@b.example\n" in explain(smsgw, config, *at).out
+    cases = tmp_path / "cases.toml"
+    for people, code in (('["Ann", "desk@b.example"]', 0), ('["ann@b.example", "desk@b.example"]', 0), ('["Ann"]', 1)):
+        case = f'[[cases]]\nname = "a"\nfrom = "{PEER}"\nat = 2026-12-24T10:00:00Z\nexpect = {{ email = {people} }}\n'
+        cases.write_text(case)
+        ran = smsgw("rules", "test", "-c", config, str(cases))
+        assert ran.code == code
+    assert '+ email = ["Ann","desk@b.example"]' in ran.out
+    (one, *_) = [row for row in smsgw("check", "-c", config, "--json").lines[0]["rules"] if row["name"] == "mails"]
+    assert one["actions"] == {"email": ["Ann", "desk@b.example"]}
+
+
 def test_lists_that_the_peer_is_on(smsgw: Run, config: str) -> None:
     more = '[[rules]]\nname = "vip"\npeer_lists = ["vip", "press"]\ntags = ["vip"]\nthen = "continue"\n[[rules]]'
     Path(config).write_text(CONFIG.replace("[[rules]]", more, 1))

@@ -17,7 +17,9 @@ from gateway.policy.decision import (
     Facts,
     Forward,
     Last,
+    Mail,
     Needs,
+    Recipient,
     Reply,
     Target,
     ToHandlers,
@@ -26,7 +28,7 @@ from gateway.policy.decision import (
 )
 from gateway.policy.rules import RuleBook
 from gateway.settings.groups import Group
-from gateway.settings.rules import Rule
+from gateway.settings.rules import FORWARD_TEXT, Rule
 from gateway.settings.schedules import Schedule
 
 NUMBER, PEER = "+15551230001", "+447700900123"
@@ -39,6 +41,14 @@ SCHEDULES = {
     "night": Schedule(zone="Europe/London", times=("20:00-08:00",)),
 }
 GROUPS = {
+    "desk": Group.model_validate(
+        {
+            "members": [
+                {"name": "Zoe", "email": "zoe@b.example"},
+                {"name": "Yan", "phone": "+447700900009", "email": "yan@b.example", "schedule": "office"},
+            ]
+        }
+    ),
     "team": Group.model_validate(
         {
             "members": [
@@ -349,6 +359,23 @@ def test_an_explanation_says_what_was_wanted_and_what_there_was() -> None:
         Tried("group", "groups", "team", "none"),
         Tried("taken", None),
     ]
+
+
+def test_mails_go_to_those_who_are_there_and_have_an_address() -> None:
+    mails = rule("one", email=["desk", "Zoe", "a@b.example"], then="continue")
+    made = book(mails, rule("two", email=["Zoe"], forward=["desk"]))
+    zoe, yan = Recipient("zoe@b.example", "Zoe"), Recipient("yan@b.example", "Yan")
+    decision = made.decide(facts())
+    assert decision.actions == (
+        Mail("one", (zoe, yan, Recipient("a@b.example"))),
+        Forward("two", (Target("+447700900009", "Yan"),), "all", FORWARD_TEXT),
+        Mail("two", (zoe,)),
+    )
+    assert decision.mail_to == ("zoe@b.example", "yan@b.example", "a@b.example"), "each address has one mail"
+    night = made.decide(facts(at_ms=NIGHT))
+    assert night.actions[0] == Mail("one", (zoe, Recipient("a@b.example"))), "Yan is there in office hours"
+    only = book(rule(email=["Yan"])).decide(facts(at_ms=NIGHT))
+    assert only.mail_to == ("yan@b.example",), "all where nobody is"
 
 
 def test_facts_of_the_database_are_asked_for_where_a_rule_needs_them() -> None:

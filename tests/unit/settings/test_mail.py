@@ -116,7 +116,7 @@ def test_warnings_of_texts_in_clear(config: Loader, keys: str, warning: str) -> 
 
 
 def test_a_server_that_nobody_uses_is_warned_of(config: Loader) -> None:
-    assert "[smtp]: no handler has email" in config(CARRIER + SMTP).warnings()
+    assert "[smtp]: neither a handler nor a rule has email" in config(CARRIER + SMTP).warnings()
 
 
 def test_what_is_sound_is_not_warned_of(config: Loader) -> None:

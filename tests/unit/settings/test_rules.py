@@ -27,6 +27,12 @@ zone = "Europe/London"
 times = ["mon-fri 09:00-17:00"]
 [groups.oncall]
 members = [{ name = "Ann", phone = "+15552340001", schedule = "office" }, { name = "Bob", phone = "+15552340002" }]
+[groups.desk]
+members = [{ name = "Zoe", email = "zoe@b.example" }]
+[smtp]
+host = "127.0.0.1"
+tls = "none"
+sender = "sms@b.example"
 """
 )
 
@@ -83,6 +89,14 @@ def rule(*lines: str, name: str = "one") -> str:
         ('forward = ["+1 555 123 0001"]', "forward[0]: expected a phone of somebody; numbers[0] is this one"),
         ('forward = ["Ann", "oncall", "+15552349999"]', None),
         ('forward = ["Ann", "Ann"]', "forward[1]: expected each of them once"),
+        ('forward = ["Zoe"]', "forward[0]: expected somebody with a phone"),
+        ('forward = ["desk"]', "forward[0]: expected somebody with a phone"),
+        ('email = ["Ann"]', "email[0]: expected somebody with email"),
+        ('email = ["oncall"]', "email[0]: expected somebody with email"),
+        ('email = ["Zo"]', "email[0]: expected an e-mail address, or the name of one of [groups] or of a member"),
+        ('email = ["a@b.example\\nBcc: c@d.example"]', "email[0]: expected an e-mail address"),
+        ('email = ["Zoe", "Zoe"]', "email[1]: expected each of them once"),
+        ('email = ["Zoe", "desk", "a@b.example"]', None),
         ('forward_mode = "some"', "forward_mode: expected "),
         ('forward_text = "{peers}"', "forward_text: expected text in which only {peer}, {number}, {keyword}"),
         ('reply = "{text}"', "reply: expected text in which only {peer}, {number}, {keyword}, {argument} stand"),
@@ -121,7 +135,15 @@ def test_bad_rules(problems: Failing, config: Loader, text: str, said: str | Non
         ),
         ('[schedules."Not so"]\nzone = "UTC"\ntimes = []', "schedules: expected 1 to 32 of a-z"),
         ("[groups.x]\nmembers = []", "groups.x.members: expected 1 to 50 members"),
-        ('[groups.x]\nmembers = [{ name = "Cyd" }]', "groups.x.members[0].phone: is required"),
+        ('[groups.x]\nmembers = [{ name = "Cyd" }]', "groups.x.members[0]: expected phone or email, or both"),
+        (
+            '[groups.x]\nmembers = [{ name = "Cyd", email = "cyd" }]',
+            "groups.x.members[0].email: expected an e-mail address",
+        ),
+        (
+            '[groups.x]\nmembers = [{ name = "Zoe", email = "other@b.example" }]',
+            "groups.x.members[0].name: expected a name of one person; another group has another phone or email",
+        ),
         ('[groups.x]\nmembers = [{ name = "Cyd", phone = "none" }]', "groups.x.members[0].phone: expected a phone"),
         (
             '[groups.x]\nmembers = [{ name = "Cyd", phone = "12345" }]',
@@ -152,6 +174,14 @@ def test_bad_rules(problems: Failing, config: Loader, text: str, said: str | Non
 )
 def test_bad_schedules_and_groups(problems: Failing, text: str, said: str) -> None:
     assert any(said in problem for problem in problems(BASE + text))
+
+
+def test_mails_need_a_server(problems: Failing, config: Loader) -> None:
+    whole = BASE + rule('email = ["Zoe"]')
+    assert "[smtp]" not in "".join(config(whole).warnings())
+    assert "[smtp]: neither a handler nor a rule has email" in config(BASE).warnings()
+    (problem,) = problems(whole.split("[smtp]")[0] + rule('email = ["Zoe"]'))
+    assert "rules[0].email: expected [smtp] too" in problem
 
 
 def test_a_name_is_given_once(problems: Failing) -> None:
@@ -286,7 +316,7 @@ def test_a_rule_that_is_reached(config: Loader, text: str) -> None:
 
 def test_a_group_that_a_number_is_shared_by_is_named(config: Loader) -> None:
     whole = BASE.replace('number = "12345"', 'number = "12345"\ngroup = "oncall"') + rule("urgent = true")
-    assert not any("groups" in warning for warning in config(whole).warnings())
+    assert not any('groups "oncall"' in warning for warning in config(whole).warnings())
 
 
 def test_words_of_urgency_that_no_rule_asks_for(config: Loader) -> None:

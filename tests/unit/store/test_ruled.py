@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.policy.decision import Decision, Facts, Needs, Reply, ToHandlers
+from gateway.policy.decision import Decision, Facts, Mail, Needs, Recipient, Reply, ToHandlers
 from gateway.store.addressbook import Change, MergeOp, PeersOp
 from gateway.store.inbound import Arrival, Extra, InboundOp
 from gateway.store.ruled import MOST_COUNTED, facts_now, held_back_now
@@ -219,6 +219,28 @@ async def test_the_facts_of_a_message_that_only_might_come(desk: Desk) -> None:
         await receive(desk, single("x", peer=peer))
         assert book.asked[-1] == asked
         before = desk.con.total_changes
+
+
+# --- mails ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_mail_is_an_event_of_its_own_with_whom_it_is_for(desk: Desk) -> None:
+    """One for all of them, and also where nobody else is told."""
+    await rule(desk, always(Mail("rule", (Recipient("a@b.example"),)), mail_to=("a@b.example",), tags=("vip",)))
+    await receive(desk, single("Hello"), single(None, data=b"\x01", encoding="binary"))
+    told = desk.told("inbound")
+    assert [(e["text"], e["data"], e["mail_to"], e["tags"], e["rules"]) for e in told] == [
+        ("Hello", None, ["a@b.example"], ["vip"], ["rule"]),
+        (None, "01", ["a@b.example"], ["vip"], ["rule"]),
+    ]
+    assert desk.counts["inbound_unrouted"] == 0
+    stream = await desk.open("crm", app="", kind=HANDLER)
+    desk.store.streams.configure({}, {NUMBER: ("crm",)})
+    await receive(desk, single("both"))
+    assert [("mail_to" in json.loads(e.payload), e.stream == stream) for e in desk.events][2:] == [
+        (True, False),
+        (False, True),
+    ]
 
 
 # --- forwards ---------------------------------------------------------------------------------------------------------
