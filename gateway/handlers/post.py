@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -98,7 +98,10 @@ class Poster:
             outcome = self._judge(response)
             try:
                 await _drain(response)
-            except httpx.HTTPError:
+                if _more_came(response):
+                    # Not closed: the pool looks at it once more, and leaves what the other end has ended.
+                    response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+            except (httpx.HTTPError, OSError):
                 pass
             finally:
                 await response.aclose()
@@ -176,7 +179,17 @@ async def _drain(response: httpx.Response) -> None:
                 scope.cancel()
 
 
-@lru_cache(maxsize=1)
+def _more_came(response: httpx.Response) -> bool:
+    """Whether octets came behind an answer: on a kept connection they would be the answer to the next post.
+
+    Looks where h11 keeps them, for which the libraries above it have no word; what comes later is seen by these.
+    """
+    inner: Any = response.stream
+    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        inner = getattr(inner, name, None)
+    return inner is not None and bool(inner.trailing_data[0])
+
+
 @lru_cache(maxsize=1)
 def _user_agent() -> str:
     try:

@@ -133,6 +133,19 @@ async def test_a_failure_is_tried_again_as_the_same_event(nursery, server, event
     assert events.count("smsgw_handler_failures_total", handler="crm") == 1
 
 
+async def test_an_answer_is_to_one_post(nursery, server, events):
+    server.behaviours += [httpd.answer_twice, answer(500)]
+    webhook = await serve(nursery, events, quick(server, concurrency=1))
+    await events.arrive("one")
+    await events.until(lambda: not webhook.feed.backlog)
+    await events.arrive("two")
+    await events.until(lambda: bool(webhook.failures))
+    assert webhook.last_error == "status 500"
+    await events.until(lambda: not webhook.failures)
+    assert [request.json["text"] for request in server.requests] == ["one", "two", "two"]
+    assert server.connections == 2
+
+
 async def test_nobody_listens(nursery, server, events):
     webhook = await serve(nursery, events, handler("http://127.0.0.1:1/", allow_private=True))
     await events.arrive("hello")

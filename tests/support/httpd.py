@@ -48,6 +48,12 @@ def answer(status: int = 200, headers: str = "", body: bytes = b"ok") -> Behavio
     return behave
 
 
+async def answer_twice(server: Server, request: Request, stream: trio.SocketStream) -> bool:
+    """An answer, and one more that nobody asked for."""
+    await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" * 2)
+    return True
+
+
 async def hang(server: Server, request: Request, stream: trio.SocketStream) -> bool:
     """Never answers; ends when the other end goes."""
     while await stream.receive_some():
