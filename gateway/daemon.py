@@ -46,7 +46,9 @@ from gateway.store.writer import StoreUnavailableError
 _log = log.logger(component="daemon")
 
 ANSWERS_WAIT: Final = 5.0
-SECTIONS: Final = ("default_region", "store", "socket", "limits", "numbers", "routes", "apps", "handlers", "smtp")
+SECTIONS: Final = (
+    *("default_region", "store", "socket", "limits", "numbers", "routes", "content", "apps", "handlers", "smtp"),
+)
 RULES: Final = ("rules", "schedules", "groups", "urgency_words")
 """Sections that a reload takes over, as it names them."""
 DISK_LOOK: Final = 15

@@ -12,6 +12,7 @@ from gateway.cli.content import (
     DestinationPortOption,
     Encoding,
     EncodingOption,
+    MessageClass,
     NationalOption,
     PortOption,
     TextArgument,
@@ -28,6 +29,7 @@ from gateway.cli.output import emit, named, printed, seen, sheet
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from gateway.settings import Settings
     from gateway.sms.compose import Way
 
 _POSITIONS: Final = 12
@@ -66,19 +68,30 @@ def preview(
     source_port: PortOption = None,
     destination_port: DestinationPortOption = None,
     udh: UdhOption = None,
+    klass: Annotated[
+        MessageClass | None, typer.Option("--class", help="As a message of this class, by the configuration.")
+    ] = None,
+    app: Annotated[str | None, typer.Option(metavar="NAME", help="As from this app of the configuration.")] = None,
+    number: Annotated[
+        str | None, typer.Option("--from", metavar="NUMBER", help="As from this number of the configuration.")
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Show encoding and segments of a text, what forced them, and what transliteration would save.
 
-    By the same code that sends it; no daemon is needed.
+    By the same code that sends it, also as to what a text may hold and what is added to it; no daemon is needed. The
+    configuration is read when an option asks for something of it.
     """
     from gateway.sms.preview import described
     from gateway.sms.preview import preview as previewed
     from gateway.sms.segment import TooLongError, UnencodableError
     from gateway.sms.udh import UdhError
 
-    way, transliterated, by_tlv = _way(carrier, config)
+    settings = None
+    if any(option is not None for option in (carrier, klass, app, number, config)):
+        settings, _ = load_settings(config)
+    way, transliterated, by_tlv = _way(carrier, settings)
     given: dict[str, Any] = {"encoding": encoding.value}
     if alphabet is not None:
         given["alphabet"] = alphabet.value
@@ -89,6 +102,11 @@ def preview(
     if not flash:
         given["flash"] = None
     content = read_text(text)
+    warnings: tuple[str, ...] = ()
+    if encoding is not Encoding.binary and content:
+        content, warnings, most = _worded(content, settings, klass, app, number)
+        if carrier is not None:
+            given["max_parts"] = most
     try:
         given |= _headed(udh, destination_port, source_port, by_tlv=by_tlv)
         shown = previewed(
@@ -107,22 +125,56 @@ def preview(
     planned = shown.composed.plan
     found = described(planned, planned.render(0)[0].data_coding, shown)
     if as_json:
-        emit({**found, "alphabet": planned.alphabet, "scheme": planned.scheme})
+        emit({**found, "alphabet": planned.alphabet, "scheme": planned.scheme, "warnings": warnings})
     else:
-        printed(_table(found))
+        shown_to_people = _table(found)
+        for warning in warnings:
+            shown_to_people.add_row("note", seen(warning))
+        printed(shown_to_people)
     return 0
 
 
-def _way(carrier: str | None, config: Any) -> tuple[Way, bool, bool]:
+def _worded(
+    text: str, settings: Settings | None, klass: MessageClass | None, app: str | None, number: str | None
+) -> tuple[str, tuple[str, ...], int]:
+    """What is sent of a text, what is said of that, and the segments that it may have; as `submit` does it."""
+    from gateway.policy.content import Content
+    from gateway.settings import Settings
+    from gateway.sms.address import AddressError, normalise_sender
+
+    settings = settings or Settings()
+    if app is not None and app not in {one.name for one in settings.apps}:
+        names = ", ".join(one.name for one in settings.apps) or "none"
+        raise Failure(f"no app {app!r} in the configuration; there is {names}", USAGE)
+    ours = ""
+    if number is not None:
+        try:
+            ours = normalise_sender(number, settings.default_region).value
+        except AddressError as error:
+            raise Failure(f"--from: {error}", USAGE) from None
+        if ours not in settings.numbers_by_value:
+            raise Failure(f"no number {number!r} in the configuration", USAGE)
+    elif len(settings.numbers) == 1:
+        ours = settings.numbers[0].number
+    content = Content(settings)
+    worded = content.word(app or "", klass.value if klass is not None else "transactional", ours, text)
+    most = content.max_segments.get(app or "", settings.limits.max_segments)
+    if worded is None:
+        return text, (), most
+    if worded.reason is not None:
+        raise Failure(f"{worded.reason}: {worded.detail}")
+    return worded.text, worded.warnings, most
+
+
+def _way(carrier: str | None, settings: Settings | None) -> tuple[Way, bool, bool]:
     """How a carrier is sent to, whether texts to it are transliterated, and whether ports go as TLVs.
 
     Without a carrier, as one without settings.
     """
     from gateway.sms.compose import Way
 
-    if carrier is None:
+    if carrier is None or settings is None:
         return Way(flash="0x10"), False, False
-    settings, _ = load_settings(config)
     found = settings.carriers_by_name.get(carrier)
     if found is None:
         names = ", ".join(settings.carriers_by_name) or "none"

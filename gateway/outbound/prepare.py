@@ -16,6 +16,7 @@ from gateway.model import CLASSES, LANES, IdSource, Receipts, State
 from gateway.outbound.choice import Choice, Chosen
 from gateway.outbound.options import USUAL, Options, is_usual, octets_of, restored, settle, stored, with_ports_in_header
 from gateway.outbound.request import App, Refusal, Submit
+from gateway.policy.content import Content, Worded
 from gateway.policy.numbers import Sending
 from gateway.policy.routing import Facts
 from gateway.policy.sender import Senders
@@ -86,6 +87,7 @@ class Preparer:
             carrier.name: USUAL if carrier.default_alphabet == "gsm7" else Options(alphabet=carrier.default_alphabet)
             for carrier in settings.carriers
         }
+        self.content = Content(settings)
         self._ways: dict[str, Way] = {
             carrier.name: Way(
                 scheme=carrier.long_messages,
@@ -95,6 +97,10 @@ class Preparer:
                 latin1=carrier.latin1,
             )
             for carrier in settings.carriers
+        }
+        self._ways_of: dict[str, dict[str, Way]] = {
+            app: {name: msgspec.structs.replace(way, max_parts=most) for name, way in self._ways.items()}
+            for app, most in self.content.max_segments.items()
         }
         self._senders: dict[str, str] = {}
 
@@ -146,7 +152,8 @@ class Preparer:
             meta = _json.encode(request.meta).decode()
             if len(meta) > MAX_META:
                 raise Refusal("invalid_params", f"meta has at most {MAX_META} octets of JSON", field="meta")
-        planned, content, options, changes = self._plan(app, request, carrier)
+        worded = self._worded(app, request, number) if request.text else None
+        planned, content, options, changes = self._plan(app, request, carrier, worded)
         ref = self.next_ref() if planned.parts > 1 else 0
         due_at, expires_at = self._times(request, now_ms)
         rank = 9 - request.priority
@@ -197,8 +204,10 @@ class Preparer:
             protocol_id=options.protocol_id,
         )
         prepared = Prepared(row, outgoing, planned, moved=chosen is not None and chosen.moved)
+        if worded is not None:
+            prepared.warnings += worded.warnings
         if changes:
-            prepared.warnings = warnings_of(changes)
+            prepared.warnings += warnings_of(changes)
         if warning is not None:
             prepared.warnings.append(warning)
         if request.replace is not None and planned.parts > 1:
@@ -220,8 +229,10 @@ class Preparer:
         prepared = self.prepare(app, request, now_ms, known)
         carrier = self._settings.carriers_by_name[prepared.row.carrier]
         options = self._options(app, request, carrier)
-        way = self._way(request, carrier, options)
-        return prepared, preview(_content(app, request), way, transliterated=_transliterates(request, carrier))
+        way = self._way(app, request, carrier, options)
+        worded = self._worded(app, request, prepared.row.number) if request.text else None
+        content = _content(app, request) if worded is None else worded.text
+        return prepared, preview(content, way, transliterated=_transliterates(request, carrier))
 
     def origin(
         self, app: App, wanted: str | None, klass: MessageClass, peer: str, now_ms: int, known: Known | None = None
@@ -273,26 +284,35 @@ class Preparer:
             raise Refusal("invalid_from", "not one of the configured numbers", field="from")
         return number
 
+    def _worded(self, app: App, request: Submit, number: str) -> Worded | None:
+        """What is sent of a text that is not empty; None: the text as it is. Raises Refusal."""
+        if request.data is not None or request.text is None:
+            return None
+        worded = self.content.word(app.name, request.class_, number, request.text)
+        if worded is not None and worded.reason is not None:
+            raise Refusal(worded.reason, worded.detail, field="text")
+        return worded
+
     def _plan(
-        self, app: App, request: Submit, carrier: Carrier
+        self, app: App, request: Submit, carrier: Carrier, worded: Worded | None = None
     ) -> tuple[SegmentPlan, str | bytes, Options, tuple[Change, ...]]:
         """The plan, the text or octets that it is of, what is to be stored of how, and what was transliterated."""
-        content: str | bytes | None = request.text
+        content: str | bytes | None = request.text if worded is None else worded.text
         if request.data is not None or content is None or request.encoding == "binary":
             content = _content(app, request)
         options = self._options(app, request, carrier)
         if not content and not options.udh:
             raise Refusal("empty", field="text")
         try:
-            planned, composed, changes = self._cut(request, carrier, options, content)
+            planned, composed, changes = self._cut(app, request, carrier, options, content)
             if options.added and request.destination_port is not None and planned.has_header:
                 # 5.0 §4.7.12: no port TLVs where UDHI is set. The cuts stay: this room was kept free.
                 options = with_ports_in_header(options, request)
-                planned, composed, changes = self._cut(request, carrier, options, content)
+                planned, composed, changes = self._cut(app, request, carrier, options, content)
         except UnencodableError as error:
-            raise Refusal("unencodable", str(error), field="text") from None
+            raise Refusal("unencodable", _with_clause(error, worded), field="text") from None
         except TooLongError as error:
-            raise Refusal("too_long", str(error), field="text") from None
+            raise Refusal("too_long", _with_clause(error, worded), field="text") from None
         except UdhError as error:
             raise Refusal("invalid_params", str(error), field="udh") from None
         except ValueError as error:
@@ -303,9 +323,9 @@ class Preparer:
         return planned, composed, options, changes
 
     def _cut(
-        self, request: Submit, carrier: Carrier, options: Options, content: str | bytes
+        self, app: App, request: Submit, carrier: Carrier, options: Options, content: str | bytes
     ) -> tuple[SegmentPlan, str | bytes, tuple[Change, ...]]:
-        way = self._way(request, carrier, options)
+        way = self._way(app, request, carrier, options)
         to_gsm = _transliterates(request, carrier)
         if isinstance(content, str) and (to_gsm or way.latin1 == "nearly"):
             composed = compose(content, way, to_gsm=to_gsm)
@@ -315,8 +335,8 @@ class Preparer:
     def _options(self, app: App, request: Submit, carrier: Carrier) -> Options:
         return self._usual[carrier.name] if is_usual(request) else settle(app, request, carrier)
 
-    def _way(self, request: Submit, carrier: Carrier, options: Options) -> Way:
-        way = self._ways[carrier.name]
+    def _way(self, app: App, request: Submit, carrier: Carrier, options: Options) -> Way:
+        way = self._ways_of.get(app.name, self._ways)[carrier.name]
         if options is self._usual[carrier.name] and request.encoding == "auto" and request.national is None:
             return way
         return msgspec.structs.replace(
@@ -368,6 +388,10 @@ def receipts_of(carrier: Carrier, parts: int) -> int:
 
 def _transliterates(request: Submit, carrier: Carrier) -> bool:
     return carrier.transliterate if request.transliterate is None else request.transliterate
+
+
+def _with_clause(error: Exception, worded: Worded | None) -> str:
+    return f"{error}, with the clause that is added" if worded is not None and worded.clause else str(error)
 
 
 def _content(app: App, request: Submit) -> str | bytes:

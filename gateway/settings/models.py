@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 from gateway.settings.base import Section
 from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
 from gateway.settings.carrier.versions import SMPP_3_3
+from gateway.settings.content import Content
 from gateway.settings.groups import Group
 from gateway.settings.mail import Smtp
 from gateway.settings.numbercheck import number_warnings
@@ -57,6 +58,7 @@ class Settings(Section):
     )
     carriers: tuple[Carrier, ...] = Field((), description=Carrier.__doc__)
     numbers: tuple[Number, ...] = Field((), description=Number.__doc__)
+    content: Content = Field(Content(), description=Content.__doc__)
     routes: tuple[Route, ...] = Field((), description=Route.__doc__)
     rules: tuple[Rule, ...] = Field((), description=Rule.__doc__)
     schedules: Annotated[dict[Name, Schedule], Form("tables `[schedules.NAME]`")] = Field(

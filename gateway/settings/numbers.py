@@ -145,6 +145,11 @@ class Number(Section):
     reply_when_held: Annotated[str, StringConstraints(min_length=1, max_length=1000)] = Field(
         "This number is not monitored.", description='The text of that reply (`inbound_when_held = "reply"`).'
     )
+    clause: Annotated[str, StringConstraints(max_length=160)] | None = Field(
+        None,
+        description="The clause that marketing messages from it get, in place of those of `[content]`; an empty one: "
+        "none. A number that takes no replies gets none without it.",
+    )
 
     @property
     def kinds(self) -> tuple[NumberKind, ...]:

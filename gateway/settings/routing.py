@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from gateway.settings.base import Section
 from gateway.settings.mail import EmailAddress
+from gateway.settings.routes import MessageClass
 from gateway.settings.secret import Secret
 from gateway.settings.types import Form, Name, Seconds, check_host, fail
 
@@ -177,6 +178,16 @@ class App(Section):
         False,
         description="May send binary messages, user data headers and ports, protocol_id, and TLVs to the same effect.",
     )
+    max_segments: int | None = Field(
+        None, ge=1, le=255, description="Segments of one of its messages, where that is less than in `[limits]`."
+    )
+    max_characters: int | None = Field(
+        None, ge=1, le=40_000, description="Characters of one of its texts, as it is sent (`too_long`)."
+    )
+    allow_shorteners: tuple[MessageClass, ...] = Field(
+        (), description="Classes whose texts may have links of public shorteners, beside those of `[content]`."
+    )
+    normalise: bool | None = Field(None, description="As `normalise` of `[content]`, which holds without it.")
 
     @model_validator(mode="after")
     def _reachable(self) -> App:

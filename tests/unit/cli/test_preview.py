@@ -281,3 +281,47 @@ def test_config_reference_is_the_page_in_docs(smsgw: Run) -> None:
     from gateway.settings.reference import reference
 
     assert smsgw("config", "reference") == (0, reference(), "")
+
+
+CONTENT = """
+default_region = "US"
+[[carriers]]
+name = "acme"
+host = "smsc.example"
+system_id = "user"
+password = "secret"
+[[numbers]]
+number = "+15551230001"
+[[numbers]]
+number = "Acme"
+clause = "STOP au 36180"
+[[apps]]
+name = "brief"
+uid = ["root"]
+max_segments = 1
+[content]
+clause = "every"
+normalise = true
+"""
+
+
+def test_a_text_is_shown_with_what_the_configuration_makes_of_it(smsgw: Run, tmp_path: Path) -> None:
+    path = tmp_path / "smsgw.toml"
+    path.write_text(CONTENT)
+    ran = smsgw("preview", "--json", "-c", str(path), "--class", "marketing", "“Sale”")
+    assert (ran.lines[0]["units"], ran.lines[0]["encoding"]) == (6 + 1 + 22, "gsm7")
+    assert ran.lines[0]["warnings"] == ["normalised: quotes", 'clause added: "Reply STOP to opt out."']
+    ran = smsgw("preview", "-c", str(path), "--class", "marketing", "--from", "Acme", "Sale")
+    assert ran.out.splitlines()[-1] == 'note      clause added: "STOP au 36180"'
+    ran = smsgw("preview", "--json", "-c", str(path), "--class", "direct", "Sale")
+    assert (ran.lines[0]["units"], ran.lines[0]["warnings"]) == (4, [])
+    ran = smsgw("preview", "-c", str(path), "--carrier", "acme", "--app", "brief", "x" * 161)
+    assert (ran.code, ran.err) == (1, "smsgw preview: the text needs 2 segments; at most 1 are possible\n")
+    assert smsgw("preview", "-c", str(path), "--app", "crm", "x").code == 2
+    assert smsgw("preview", "-c", str(path), "--from", "+15551230009", "x").code == 2
+
+
+def test_what_would_be_refused_is(smsgw: Run) -> None:
+    ran = smsgw("preview", "Your parcel: bit.ly/x")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "smsgw preview: public_shortener: bit.ly at character 14: carriers block public link shorteners\n"

@@ -94,6 +94,7 @@ def test_what_is_commented_out_shows_the_default() -> None:
     without |= {"kind", "capabilities", "fallback", "held_until", "group"}
     without |= {"known", "zone", "matches", "length_min", "length_max", "urgency", "last_within", "last_before"}
     without |= {"count_min", "count_max", "count_within", "handlers", "reply"}
+    without |= {"clause", "clauses", "allowed_links", "max_segments", "max_characters", "normalise"}
     section = ""
     seen = 0
     for line in (ROOT / "config/smsgw.toml").read_text().split("\n"):

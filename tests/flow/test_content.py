@@ -1,0 +1,121 @@
+"""What a text may hold and what is added to it, from the request to the carrier's octets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trio.testing import MockClock
+
+from tests.support.daemons import gateway
+from tests.support.smsc import peers
+
+TO = peers(1)[0]
+CLAUSE = "Reply STOP to opt out."
+CONTENT = """
+[content]
+clause = "every"
+"""
+APPS = f"""
+[[apps]]
+name = "brief"
+uid = [{os.getuid()}]
+max_segments = 2
+max_characters = 200
+allow_shorteners = ["direct"]
+normalise = true
+"""
+
+
+def add(config: Path, text: str) -> None:
+    config.write_text(config.read_text() + text)
+
+
+async def test_a_clause_is_sent_stored_counted_and_told(autojump_clock: MockClock) -> None:
+    async with gateway(extra=CONTENT) as g:
+        app = await g.connect()
+        sale = "x" * 140
+        asked = {"to": TO, "text": sale, "class": "marketing", "ref": "a"}
+        shown = await app.call("preview", **asked)
+        sent = await app.call("submit", **asked)
+        await g.settled()
+        assert (shown["segments"], shown["units"]) == (2, 163)
+        assert sent["segments"] == 2
+        assert sent["warnings"] == shown["warnings"] == [f'clause added: "{CLAUSE}"']
+        assert "".join(g.smsc.texts) == (await app.call("message", id=sent["id"], text=True))["text"]
+        assert "".join(g.smsc.texts) == f"{sale} {CLAUSE}"
+        # The digest of a ref is over the request as it came: the same again is the same message.
+        again = await app.call("submit", **asked)
+        assert (again["id"], again["duplicate"], again["segments"]) == (sent["id"], True, 2)
+
+
+async def test_a_text_that_has_a_clause_and_other_classes_go_as_they_come(autojump_clock: MockClock) -> None:
+    async with gateway(extra=CONTENT) as g:
+        app = await g.connect()
+        texts = ["Sale. Txt STOP 2 end", "Your code is 1", "See you"]
+        classes = ["marketing", "transactional", "direct"]
+        for number, (text, klass) in enumerate(zip(texts, classes, strict=True)):
+            sent = await app.call("submit", to=peers(3)[number], text=text, **{"class": klass})
+            assert sent["warnings"] == []
+        await g.settled()
+        assert sorted(g.smsc.texts) == sorted(texts)
+
+
+async def test_refusals_name_what_was_found_and_store_nothing(autojump_clock: MockClock) -> None:
+    async with gateway(extra=CONTENT) as g:
+        app = await g.connect()
+        for method in ("submit", "preview"):
+            for klass in ("transactional", "direct", "marketing"):
+                refused = await app.refused(method, to=TO, text="Your parcel: bit.ly/x", **{"class": klass})
+                assert (refused.data["reason"], refused.data["field"]) == ("public_shortener", "text")
+                assert refused.data["detail"] == "bit.ly at character 14: carriers block public link shorteners"
+                assert refused.code == -32000
+                refused = await app.refused(method, to=TO, text=" \u200b\n", **{"class": klass})
+                assert (refused.data["reason"], refused.data["field"]) == ("empty", "text")
+        refused = await app.refused("submit", to=TO, text="x" * 6110, **{"class": "marketing"})
+        assert refused.data["detail"] == "41 segments, at most 40 are allowed, with the clause that is added"
+        refused = await app.refused("submit", to=TO, text="ж", encoding="gsm7", **{"class": "marketing"})
+        assert refused.data["reason"] == "unencodable"
+        await g.settled()
+        assert g.smsc.texts == []
+        assert (await app.call("messages"))["messages"] == []
+
+
+async def test_an_app_has_bounds_and_rights_of_its_own(autojump_clock: MockClock) -> None:
+    async with gateway(extra=CONTENT, apps=APPS) as g:
+        app = await g.connect()
+        refused = await app.refused("submit", to=TO, text="ж" * 135)
+        assert refused.data["reason"] == "too_long"
+        assert refused.data["detail"] == "3 segments, at most 2 are allowed"
+        refused = await app.refused("submit", to=TO, text="x" * 201)
+        assert refused.data["detail"] == "201 characters; the app may send 200"
+        refused = await app.refused("preview", to=TO, text="x" * 190, **{"class": "marketing"})
+        assert refused.data["detail"] == "213 characters, 22 of them of the clause that is added; the app may send 200"
+        sent = await app.call("submit", to=TO, text="“Hi”, bit.ly/x", **{"class": "direct"})
+        assert (sent["encoding"], sent["warnings"]) == ("gsm7", ["normalised: quotes"])
+        await g.settled()
+        assert g.smsc.texts == ['"Hi", bit.ly/x']
+        assert (await app.refused("submit", to=TO, text="bit.ly/x")).data["reason"] == "public_shortener"
+
+
+async def test_a_reload_takes_over_what_texts_may_hold(autojump_clock: MockClock) -> None:
+    async with gateway() as g:
+        app = await g.connect()
+        assert (await app.call("preview", to=TO, text="x", **{"class": "marketing"}))["warnings"] == []
+        add(g.config, CONTENT + 'shorteners = ["short.example"]\n')
+        assert (await app.call("reload"))["changed"] == ["content"]
+        shown = await app.call("preview", to=TO, text="x", **{"class": "marketing"})
+        assert shown["warnings"] == [f'clause added: "{CLAUSE}"']
+        refused = await app.refused("submit", to=TO, text="short.example/x")
+        assert refused.data["reason"] == "public_shortener"
+
+
+async def test_octets_are_not_read_as_texts(autojump_clock: MockClock) -> None:
+    """Binary messages need a right of their own."""
+    async with gateway(extra=CONTENT) as g:
+        app = await g.connect()
+        octets = b"bit.ly/x"
+        sent = await app.call("submit", to=TO, data=octets.hex(), **{"class": "marketing"})
+        assert (sent["encoding"], sent["warnings"]) == ("binary", [])
+        await g.settled()
+        assert [s.pdu.short_message for s in g.smsc.submits] == [octets]
