@@ -18,6 +18,8 @@ from gateway.store.revision import bring_to_newest
 
 MINIMUM_SQLITE: Final = (3, 35, 0)  # UPDATE ... FROM came with 3.33, RETURNING with 3.35
 BUSY_TIMEOUT_MS: Final = 2000
+CUT_WAIT_MS: Final = 200
+"""The writer waits meanwhile: far less than its own patience, or a long read would have it refuse what comes in."""
 
 
 class StoreError(Exception):
@@ -173,13 +175,15 @@ class Database:
             self._lock.release()
 
 
-def checkpoint(con: sqlite3.Connection, *, restart: bool = False) -> tuple[int, int]:
+def checkpoint(con: sqlite3.Connection, *, cut: bool = False) -> tuple[int, int]:
     """Moves committed pages from the WAL into the database; returns frames in the log and frames moved.
 
-    Passive by default: waits for nobody. ``restart`` also waits (up to the busy timeout) for readers, so that the
-    log starts over from its beginning.
+    Passive by default: waits for nobody. ``cut`` also waits, up to `CUT_WAIT_MS`, for the writer and for readers, so
+    that the log starts over with an empty file: one that only starts over keeps the size that it once had.
     """
-    _, frames, moved = con.execute(f"PRAGMA wal_checkpoint({'RESTART' if restart else 'PASSIVE'})").fetchone()
+    if cut:
+        con.execute(f"PRAGMA busy_timeout = {CUT_WAIT_MS}")
+    _, frames, moved = con.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if cut else 'PASSIVE'})").fetchone()
     return frames, moved
 
 

@@ -166,13 +166,13 @@ class Store:
                     continue
                 if con is None:
                     con = self.database.connect()
-                # Once the log has grown to half of its bound, wait for readers so that it starts over.
-                restart = size > self.writer.wal_limit // 2
+                # Once the log has grown to half of its bound, wait for readers so that it can be cut.
+                cut = size > self.writer.wal_limit // 2
                 try:
                     if self._inline:
-                        checkpoint(con, restart=restart)
+                        checkpoint(con, cut=cut)
                     else:
-                        await trio.to_thread.run_sync(partial(checkpoint, con, restart=restart), limiter=limiter)
+                        await trio.to_thread.run_sync(partial(checkpoint, con, cut=cut), limiter=limiter)
                 except sqlite3.Error as error:
                     _log.warning("checkpoint_failed", error=str(error))
         finally:

@@ -7,11 +7,20 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from gateway.store.database import Database, StoreError, checkpoint, file_of, install_number, next_epoch
+from gateway.store.database import (
+    BUSY_TIMEOUT_MS,
+    Database,
+    StoreError,
+    checkpoint,
+    file_of,
+    install_number,
+    next_epoch,
+)
 from gateway.store.store import Store
 
 
@@ -182,7 +191,7 @@ def test_a_checkpoint_moves_the_log(tmp_path: Path) -> None:
         store.read_now(lambda con, i=i: con.execute("INSERT INTO store_info VALUES (?, ?)", (f"k{i}", "x" * 2000)))
     assert store.database.wal_size() > 50 * 2000
     con = store.database.connect()
-    frames, moved = checkpoint(con, restart=True)
+    frames, moved = checkpoint(con)
     assert frames == moved > 0
     con.close()
     store.close()
@@ -190,3 +199,21 @@ def test_a_checkpoint_moves_the_log(tmp_path: Path) -> None:
     count = "SELECT count(*) FROM store_info WHERE key LIKE 'k%'"
     assert again.read_now(lambda con: con.execute(count).fetchone()) == (50,)
     again.close()
+
+
+def test_a_log_that_a_reader_let_grow_is_cut_once_it_is_gone(tmp_path: Path) -> None:
+    store = open_file(tmp_path / "s.db")
+    reader, con = store.database.connect(read_only=True), store.database.connect()
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM store_info").fetchone()
+    store.read_now(lambda con: con.execute("INSERT INTO store_info VALUES ('k', ?)", ("x" * 100_000,)))
+    began = time.monotonic()
+    checkpoint(con, cut=True)
+    assert time.monotonic() - began < BUSY_TIMEOUT_MS / 2000, "it gives up before the writer does"
+    assert store.database.wal_size() > 100_000
+    reader.execute("COMMIT")
+    checkpoint(con, cut=True)
+    assert store.database.wal_size() == 0
+    for one in (reader, con):
+        one.close()
+    store.close()
