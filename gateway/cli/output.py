@@ -98,12 +98,22 @@ def cell(value: Any) -> str:
 
 
 def printed(made: Table) -> None:
-    """Prints a table; where a program reads, without the blanks that fill its last column."""
+    """Prints a table; where a program reads, a line for each row, however long, and no blanks at its end."""
     target = console()
     if target.is_terminal:
         target.print(made)
         return
-    with target.capture() as capture:
-        target.print(made)
-    for line in capture.get().splitlines():
-        print(line.rstrip())
+    # Not by rich: that takes half a second for a thousand rows, most of it for wrapping them.
+    from rich.cells import cell_len
+
+    columns = [
+        [*([str(column.header)] if made.show_header else []), *map(str, column.cells)] for column in made.columns
+    ]
+    widths = [max(map(cell_len, cells), default=0) for cells in columns]
+    right = [column.justify == "right" for column in made.columns]
+    for row in zip(*columns, strict=True):
+        padded = []
+        for text, width, to_the_right in zip(row, widths, right, strict=True):
+            blanks = " " * (width - cell_len(text))
+            padded.append(blanks + text if to_the_right else text + blanks)
+        print("  ".join(padded).rstrip())
