@@ -18,7 +18,7 @@ from gateway.store.revision import bring_to_newest
 
 MINIMUM_SQLITE: Final = (3, 35, 0)  # UPDATE ... FROM came with 3.33, RETURNING with 3.35
 BUSY_TIMEOUT_MS: Final = 2000
-CUT_WAIT_MS: Final = 200
+RESTART_WAIT_MS: Final = 200
 """The writer waits meanwhile: far less than its own patience, or a long read would have it refuse what comes in."""
 
 
@@ -175,16 +175,21 @@ class Database:
             self._lock.release()
 
 
-def checkpoint(con: sqlite3.Connection, *, cut: bool = False) -> tuple[int, int]:
-    """Moves committed pages from the WAL into the database; returns frames in the log and frames moved.
+def checkpoint(con: sqlite3.Connection, wal_size: int, wal_limit: int) -> int:
+    """Moves committed pages from the WAL into the database; returns the octets that were in the log.
 
-    Passive by default: waits for nobody. ``cut`` also waits, up to `CUT_WAIT_MS`, for the writer and for readers, so
-    that the log starts over with an empty file: one that only starts over keeps the size that it once had.
+    Waits for nobody as a rule. A log that has come to a quarter of its limit is made to start over: for that it waits,
+    up to `RESTART_WAIT_MS`, for the writer and for readers. The file keeps the size that it once had, and is reused;
+    it is cut where that, ``wal_size``, is over the limit, or intake would wait for ever.
     """
-    if cut:
-        con.execute(f"PRAGMA busy_timeout = {CUT_WAIT_MS}")
-    _, frames, moved = con.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if cut else 'PASSIVE'})").fetchone()
-    return frames, moved
+    con.execute(f"PRAGMA busy_timeout = {RESTART_WAIT_MS}")
+    _, frames, _ = con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    octets: int = frames * con.execute("PRAGMA page_size").fetchone()[0]
+    if wal_size > wal_limit:
+        con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    elif octets > wal_limit // 4:
+        con.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    return octets
 
 
 def install_number(con: sqlite3.Connection) -> int:

@@ -25,7 +25,7 @@ _log = logger(component="store")
 
 _T = TypeVar("_T")
 
-CHECKPOINT_EVERY: Final = 1.0
+CHECKPOINT_EVERY: Final = 0.5
 CHECKPOINT_FROM: Final = 4 << 20
 """Octets of log from which a checkpoint is worth its reads."""
 
@@ -166,13 +166,12 @@ class Store:
                     continue
                 if con is None:
                     con = self.database.connect()
-                # Once the log has grown to half of its bound, wait for readers so that it can be cut.
-                cut = size > self.writer.wal_limit // 2
+                move = partial(checkpoint, con, size, self.writer.wal_limit)
                 try:
                     if self._inline:
-                        checkpoint(con, cut=cut)
+                        move()
                     else:
-                        await trio.to_thread.run_sync(partial(checkpoint, con, cut=cut), limiter=limiter)
+                        await trio.to_thread.run_sync(move, limiter=limiter)
                 except sqlite3.Error as error:
                     _log.warning("checkpoint_failed", error=str(error))
         finally:

@@ -191,8 +191,9 @@ def test_a_checkpoint_moves_the_log(tmp_path: Path) -> None:
         store.read_now(lambda con, i=i: con.execute("INSERT INTO store_info VALUES (?, ?)", (f"k{i}", "x" * 2000)))
     assert store.database.wal_size() > 50 * 2000
     con = store.database.connect()
-    frames, moved = checkpoint(con)
-    assert frames == moved > 0
+    size = store.database.wal_size()
+    assert 50 * 2000 < checkpoint(con, size, 4 * size) <= size
+    assert store.database.wal_size() == size
     con.close()
     store.close()
     again = open_file(tmp_path / "s.db")
@@ -201,18 +202,28 @@ def test_a_checkpoint_moves_the_log(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_log_that_a_reader_let_grow_is_cut_once_it_is_gone(tmp_path: Path) -> None:
+def test_a_log_that_a_reader_let_grow_starts_over_or_is_cut_once_it_is_gone(tmp_path: Path) -> None:
     store = open_file(tmp_path / "s.db")
     reader, con = store.database.connect(read_only=True), store.database.connect()
-    reader.execute("BEGIN")
-    reader.execute("SELECT count(*) FROM store_info").fetchone()
-    store.read_now(lambda con: con.execute("INSERT INTO store_info VALUES ('k', ?)", ("x" * 100_000,)))
+
+    def grow() -> None:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM store_info").fetchone()
+        store.read_now(lambda con: con.execute("INSERT INTO store_info VALUES (hex(randomblob(9)), zeroblob(100000))"))
+
+    grow()
+    size = store.database.wal_size()
     began = time.monotonic()
-    checkpoint(con, cut=True)
-    assert time.monotonic() - began < BUSY_TIMEOUT_MS / 2000, "it gives up before the writer does"
-    assert store.database.wal_size() > 100_000
+    checkpoint(con, size, size)  # more than a quarter of the limit
+    checkpoint(con, size, size - 1)  # more than the limit
+    assert time.monotonic() - began < BUSY_TIMEOUT_MS / 1000, "it gives up before the writer does"
+    assert store.database.wal_size() == size
     reader.execute("COMMIT")
-    checkpoint(con, cut=True)
+    checkpoint(con, size, size)
+    grow()
+    assert store.database.wal_size() == size, "the log started over in the same file"
+    reader.execute("COMMIT")
+    checkpoint(con, size, size - 1)
     assert store.database.wal_size() == 0
     for one in (reader, con):
         one.close()
