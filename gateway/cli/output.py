@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -32,9 +33,14 @@ def named(char: str) -> str:
     return f"'{shown}' U+{ord(char):04X}{' ' if name else ''}{name}"
 
 
+# JSON escapes C0 itself; the others act on a terminal too. The same text to who reads it as JSON.
+_ACTING: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]")
+
+
 def emit(value: Any) -> None:
     """One JSON object on a line of its own, at once: another program may be waiting for it."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    encoded = msgspec.json.encode(value).decode()
+    sys.stdout.write(_ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", encoded) + "\n")
     sys.stdout.flush()
 
 

@@ -66,7 +66,11 @@ class ThreadOp(Op):
         self.found = con.execute("SELECT 1 FROM thread WHERE number = ? AND peer = ?", pair).fetchone() is not None
         where = "WHERE number = ? AND peer = ?"
         if self.read_up_to is not None:
-            con.execute(f"UPDATE thread SET read_up_to = max(read_up_to, ?) {where}", (self.read_up_to, *pair))
+            # Nothing is read before it came, whatever id was given.
+            con.execute(
+                f"UPDATE thread SET read_up_to = max(read_up_to, min(?, coalesce({_LAST}, 0))) {where}",
+                (self.read_up_to, *pair),
+            )
         if self.attention is not None:
             con.execute(f"UPDATE thread SET attention = {_LAST if self.attention else 'NULL'} {where}", pair)
         if self.assigned is not None:

@@ -1,10 +1,11 @@
 """Tables where a program reads: a line for each row, columns under each other whatever the width of their letters."""
 
+import json
 import time
 
 import pytest
 
-from gateway.cli.output import printed, sheet, table
+from gateway.cli.output import emit, printed, sheet, table
 
 
 def test_columns_are_under_each_other(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,3 +38,12 @@ def test_a_conversation_of_ten_thousand_messages_is_printed_at_once(capsys: pyte
     printed(made)
     assert time.process_time() - began < 1
     assert len(capsys.readouterr().out.splitlines()) == 10_001
+
+
+def test_json_acts_on_no_terminal_and_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    text = '\x1b[2J \x9b2J \x7f \u202eevil\u2066 \u200f \u2028 caf\u00e9 \u05d0 \U0001f389 \\u0041 "q"'
+    emit({"text": text, text: 1})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"text": text, text: 1}
+    assert "caf\u00e9 \u05d0 \U0001f389" in out
+    assert out.rstrip("\n").isprintable()

@@ -172,6 +172,9 @@ async def test_reading_up_to_a_message_leaves_what_came_later(desk: Desk) -> Non
     await tell(desk, (NUMBER, PEER))
     assert await said(desk, read_up_to=first) == (1, None, None)
     assert threads(desk)[NUMBER, OTHER] == 1
+    assert await said(desk, read_up_to=(1 << 63) - 1) == (0, None, None)
+    await tell(desk, (NUMBER, PEER))
+    assert threads(desk)[NUMBER, PEER] == 1, "nothing is read before it came"
 
 
 async def test_attention_and_assignment_are_set_and_taken_back(desk: Desk) -> None:
