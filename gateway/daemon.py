@@ -33,7 +33,7 @@ from gateway.outbox import Outbox
 from gateway.sdnotify import Notifier
 from gateway.settings import Carrier as CarrierSettings
 from gateway.settings import ConfigError, Settings, load
-from gateway.settings.own import MAILS, OWN_APP
+from gateway.settings.own import MAILS, OWN_APP, REPLIES
 from gateway.status import Status
 from gateway.store.about import numbers_of
 from gateway.store.database import FileLock, StoreError
@@ -47,7 +47,17 @@ _log = log.logger(component="daemon")
 
 ANSWERS_WAIT: Final = 5.0
 SECTIONS: Final = (
-    *("default_region", "store", "socket", "limits", "numbers", "routes", "content", "apps", "handlers", "smtp"),
+    "default_region",
+    "store",
+    "socket",
+    "limits",
+    "numbers",
+    "number_sets",
+    "optout",
+    "routes",
+    "apps",
+    "handlers",
+    "smtp",
 )
 RULES: Final = ("rules", "schedules", "groups", "urgency_words")
 """Sections that a reload takes over, as it names them."""
@@ -165,8 +175,7 @@ class Daemon:
         self.metrics.inbound.labels("other")
         for name in app_numbers:
             self.metrics.app(name)
-        if settings.sends_own:
-            self.metrics.app(OWN_APP)
+        self.metrics.app(OWN_APP)
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -296,7 +305,8 @@ class Daemon:
         await self._nursery.start(run)
 
     async def _open_own(self, settings: Settings) -> None:
-        """Streams for what rules have us send, before anything is decided by these rules."""
+        """Streams for what we send of our own accord, before anything is decided: a STOP is always answered."""
+        await self.outbox.open(HANDLER, "", REPLIES)
         if settings.sends_own:
             for name in settings.own_handlers:
                 await self.outbox.open(HANDLER, "", name)

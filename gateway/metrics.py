@@ -207,6 +207,20 @@ class Metrics:
         )
         for action, cause in HELD_BACK:
             self.held_back.labels(action, cause)
+        self.optout_changes = Counter(
+            "smsgw_optout_changes",
+            "Scopes that people opted out of, or in to again, by how that came.",
+            ["change", "how"],
+            registry=r,
+        )
+        for change, how in OPTOUT_CHANGES:
+            self.optout_changes.labels(change, how)
+        self.optout_suspected = Counter(
+            "smsgw_optout_suspected", "Inbound messages that come near a STOP and were left to a person.", registry=r
+        )
+        self.optout_ended = Counter(
+            "smsgw_optout_ended", "Messages that waited for somebody who opted out, and ended by that.", registry=r
+        )
         self.partial = Counter(
             "smsgw_inbound_partial", "Long inbound messages that ended with parts missing.", ["cause"], registry=r
         )
@@ -392,6 +406,12 @@ class Metrics:
             elif kind == "held":
                 action, _, cause = rest.partition(":")
                 self.held_back.labels(action, cause).inc(by)
+            elif kind in ("optout", "optin"):
+                self.optout_changes.labels(kind, rest).inc(by)
+            elif name == "optout_suspected":
+                self.optout_suspected.inc(by)
+            elif name == "optout_ended":
+                self.optout_ended.inc(by)
 
 
 RECEIPT_OUTCOMES: Final = (
@@ -429,6 +449,7 @@ REFUSALS: Final = (
     "number_cannot_send",
     "not_verified",
     "no_sms_capability",
+    "opted_out",
     "no_route",
     "unencodable",
     "too_long",
@@ -455,6 +476,7 @@ HELD_BACK: Final = (
     ("forward", "to_sender"),
     ("forward", "had"),
     ("forward", "rate"),
+    ("forward", "opted_out"),
     ("reply", "own_number"),
     ("reply", "interval"),
     ("reply", "flood"),
@@ -462,6 +484,17 @@ HELD_BACK: Final = (
     ("reply", "alphanumeric"),
     ("reply", "automatic"),
     ("reply", "empty"),
+    ("reply", "opted_out"),
 )
 """Actions of rules that guards hold back, and why."""
+OPTOUT_CHANGES: Final = (
+    ("optout", "keyword"),
+    ("optout", "near"),
+    ("optout", "operator"),
+    ("optout", "import"),
+    ("optin", "keyword"),
+    ("optin", "operator"),
+    ("optin", "import"),
+)
+"""Changes of who gets messages, and how they come."""
 PARTIAL_CAUSES: Final = ("age", "peer_limit", "total_limit", "reference_reused")

@@ -180,6 +180,7 @@ REASONS: Final[dict[str, str]] = {
     "number_released": "the number that it is from is not ours any more",
     "number_cannot_send": "the number that it is from sends no texts",
     "not_verified": "the number that it is from may not send this class until it is verified",
+    "opted_out": "the person wants no messages from this number, or this app, any more",
     "no_route": "no carrier for this number",
     "unencodable": "a character cannot be sent in the encoding asked for; `detail` names it",
     "too_long": "the text needs more segments, or has more characters, than allowed",

@@ -298,6 +298,10 @@ class Carrier(Life):
         """The claimed segments of a message that are not written."""
         return [s for waiting in (*self._ready, *self._gated) for s in waiting if s.message is message]
 
+    def claims_to(self, peer: str) -> list[SegmentOut]:
+        """The claimed segments to a peer that are not written."""
+        return [s for waiting in (*self._ready, *self._gated) for s in waiting if s.message.peer == peer]
+
     def withdraw(self, message: Outgoing, part: int) -> bool:
         """Takes one claimed segment that is not written out of its hands; returns whether it was there."""
         for ready in (*self._ready, *self._gated):

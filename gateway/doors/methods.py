@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,6 +25,7 @@ from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.outbox import Outbox
 from gateway.settings import Settings
+from gateway.settings.routing import EventKind
 from gateway.sms.preview import described
 from gateway.store.store import Store
 
@@ -37,9 +38,7 @@ class SubscribeParams(msgspec.Struct, forbid_unknown_fields=True):
 
     name: str = "default"
     numbers: list[str] | None = None
-    events: list[Literal["inbound", "receipt", "peer.created"]] = msgspec.field(
-        default_factory=lambda: ["inbound", "receipt"]
-    )
+    events: list[EventKind] = msgspec.field(default_factory=lambda: ["inbound", "receipt"])
     max_unacked: int = 2000
 
 

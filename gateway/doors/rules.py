@@ -14,6 +14,7 @@ from gateway.doors.lookup import moment
 from gateway.outbound.request import Refusal
 from gateway.policy.decision import Facts
 from gateway.policy.explained import explained, heard
+from gateway.policy.optout import OptOuts
 from gateway.policy.rules import RuleBook
 from gateway.settings import Settings
 from gateway.sms.address import AddressError, normalise_sender
@@ -60,7 +61,7 @@ class Rules:
         if at is None:
             at = self._store.clock.now_ms()
         facts, held_back = await self._store.reader.read(
-            partial(_looked_up, settings, book, ours.number, peer, params.text, at)
+            partial(_looked_up, settings, book, self._store.writer.base.optouts, ours.number, peer, params.text, at)
         )
         if not heard(ours, at):
             held_back = []
@@ -68,11 +69,18 @@ class Rules:
 
 
 def _looked_up(
-    settings: Settings, book: RuleBook, number: str, peer: str, text: str | None, at: int, con: sqlite3.Connection
+    settings: Settings,
+    book: RuleBook,
+    optouts: OptOuts,
+    number: str,
+    peer: str,
+    text: str | None,
+    at: int,
+    con: sqlite3.Connection,
 ) -> tuple[Facts, list[str]]:
     facts = facts_now(con, book, number, peer, text, at)
     interval = int(settings.limits.reply_interval * 1000)
-    return facts, held_back_now(con, book, facts, settings.numbers_by_value, interval)
+    return facts, held_back_now(con, book, facts, settings.numbers_by_value, interval, optouts)
 
 
 def _address(raw: str, field: str, settings: Settings) -> str:

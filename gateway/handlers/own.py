@@ -24,6 +24,7 @@ from gateway.outbound.request import App, Refusal, Submit
 from gateway.outbox import Delivery, Feed, Outbox
 from gateway.settings.own import OWN_APP, OwnHandler
 from gateway.store.last import FORWARD
+from gateway.store.optedout import PASSES
 from gateway.store.ruled import OwnMessage
 
 _log = logger(component="rules")
@@ -63,7 +64,7 @@ class Own(Pusher):
         except msgspec.DecodeError as error:
             return Outcome(None, f"the event is damaged: {error}", final=True)
         asked = request(message, delivery)
-        taken = await self._submit(asked, delivery.kind)
+        taken = await self._submit(asked, PASSES if message.passes else delivery.kind)
         while isinstance(taken, Refusal) and taken.reason == "too_long" and delivery.kind == FORWARD:
             # What came in fits into the most segments, and what stands before it does not: most of it says enough.
             shorter = cut(asked.text or "")

@@ -146,6 +146,9 @@ class Answers:
                 # Its unsent parts ended with it in the same transaction.
                 queue.count(item.app, -len(item.waiting))
                 item.waiting = []
+            elif item.id in op.gone:
+                queue.count(item.app, -len(item.waiting))
+                item.waiting = []
             else:
                 item.waiting = sorted({segment.part, *item.waiting})
                 queue.count(item.app, 1)

@@ -19,6 +19,7 @@ from gateway.log import logger
 from gateway.model import State
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
+from gateway.store.optedout import OPTED_OUT
 from gateway.store.resolve import ResendOp, Untaken, UntakenOp
 from gateway.store.sends import DoubtOp
 
@@ -149,7 +150,7 @@ class Doubts:
         """An operator settles messages: what of them is in doubt is sent once more, or failed.
 
         Skipped are those that are `not_found`, not in doubt (`too_late`), and of what is to be sent those whose
-        validity is over (`validity_over`) or whose carrier is there no longer (`no_route`).
+        validity is over (`validity_over`), whose carrier is there no longer (`no_route`), or whose peer opted out.
         """
         done = 0
         skipped: dict[int, str] = {}
@@ -168,9 +169,10 @@ class Doubts:
                 else:
                     chosen.append(mid)
             if chosen:
-                changed = await self._settle(chosen, resend=resend)
+                changed, stopped = await self._settle(chosen, resend=resend)
                 done += len(changed)
-                skipped.update({mid: "too_late" for mid in chosen if mid not in changed})
+                left = [mid for mid in chosen if mid not in changed]
+                skipped.update({mid: OPTED_OUT if mid in stopped else "too_late" for mid in left})
         return Resolved(done, len(skipped), dict(islice(skipped.items(), MOST_SKIPPED)))
 
     async def resolve_all(self, carrier: str, *, resend: bool) -> Resolved:
@@ -189,11 +191,12 @@ class Doubts:
             reasons.update(islice(page.reasons.items(), MOST_SKIPPED - len(reasons)))
             after = ids[-1]
 
-    async def _settle(self, ids: list[int], *, resend: bool) -> set[int]:
+    async def _settle(self, ids: list[int], *, resend: bool) -> tuple[set[int], set[int]]:
+        """Returns the messages that it changed, and those that it did not since their peers opted out."""
         writer = self._outbound.writer
         if not resend:
             ends = [End(i, 0, State.FAILED, "resolved", low=State.IN_DOUBT, high=State.IN_DOUBT) for i in ids]
-            return (await writer.do(EndOp(ends))).changed
+            return (await writer.do(EndOp(ends))).changed, set()
         op = await writer.do(ResendOp(ids))
         await self._admit(sorted(op.changed))
-        return op.changed
+        return op.changed, op.stopped

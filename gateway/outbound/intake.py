@@ -189,6 +189,11 @@ class Intake:
             queue = self._outbound.queues[row.carrier]
             if row.state == State.QUEUED:
                 queue.coming[row.lane] -= 1
+            if row.refused is not None:
+                self._taken_back(p)
+                reason, detail, field, retry_after = row.refused
+                batch.outcomes[i] = Refusal(reason, detail, field=field, retry_after=retry_after)
+                continue
             if row.duplicate_of is not None:
                 self._taken_back(p)
                 if row.conflict:
@@ -223,7 +228,11 @@ class Intake:
             )
         for name, segments in direct.items():
             self._outbound.push(name, segments)
-        for name in {p.row.carrier for _, p in planned if p.row.state == State.QUEUED or p.row.duplicate_of}:
+        for name in {
+            p.row.carrier
+            for _, p in planned
+            if p.row.state == State.QUEUED or p.row.duplicate_of or p.row.refused is not None
+        }:
             self._outbound.refill(name)
         self._outbound.loader.nudge()
         self._settle(batch)

@@ -35,6 +35,7 @@ from gateway.smpp.session import Session
 from gateway.store.ends import ClaimedEndOp, End, EndOp
 from gateway.store.sends import ClaimOp, Key, UnclaimOp
 from gateway.store.store import Store
+from gateway.store.tx import Ended, Stopped
 from gateway.store.wishes import Wish
 
 _log = logger(component="outbound")
@@ -63,6 +64,8 @@ class Outbound:
         self.answers = Answers(self)
         self.doubts = Doubts(self)
         self.rerouter = Rerouter(self, settings)
+        self._stopped: dict[str, frozenset[str]] = {}  # who opted out in the burst that is being told of, and of what
+        self.writer.on_stopped = self._stop_peers
         self.on_arrived: Callable[[Bind, Session, list], None] = _ignore_arrived  # type: ignore[type-arg]
 
     def configure(self, settings: Settings) -> None:
@@ -265,6 +268,12 @@ class Outbound:
             carrier.retry_soon(0.5)
 
     def push(self, name: str, segments: list[SegmentOut]) -> None:
+        if self._stopped and segments:
+            # Claimed in the burst in which their peer opted out.
+            stopped = [s for s in segments if self._is_stopped(s.message)]
+            if stopped:
+                self.unclaim(name, stopped)
+                segments = [s for s in segments if s not in stopped]
         if not segments:
             return
         carrier = self.carriers.get(name)
@@ -272,6 +281,37 @@ class Outbound:
             self.unclaim(name, segments)
         else:
             carrier.push(segments)
+
+    def _stop_peers(self, stopped: list[Stopped], ended: list[Ended]) -> None:
+        """Lets go of what goes to who opted out, before anything else of that burst is told of.
+
+        What waited ended with it. What is claimed and not written goes back, and ends as it does. Both lists are empty
+        when all of the burst is told of.
+        """
+        self._stopped = {}
+        for one in stopped:
+            self._stopped[one.peer] = self._stopped.get(one.peer, frozenset()) | one.scopes
+        gone: dict[str, list[Ended]] = {}
+        for m in ended:
+            gone.setdefault(m.carrier, []).append(m)
+        for name, messages in gone.items():
+            self.queue(name).drop(messages)
+        for peer in self._stopped:
+            for name, carrier in self.carriers.items():
+                segments = [s for s in carrier.claims_to(peer) if self._is_stopped(s.message)]
+                for s in segments:
+                    carrier.withdraw(s.message, s.part)
+                if segments:
+                    self.unclaim(name, segments)
+        for name in gone:
+            self.refill(name)
+
+    def _is_stopped(self, message: Outgoing) -> bool:
+        scopes = self._stopped.get(message.peer)
+        if scopes is None:
+            return False
+        # A confirmation that waits here comes back to the queue and goes: it is the one thing that passes.
+        return not scopes.isdisjoint(self.writer.base.optouts.scopes(message.app, message.number))
 
     def unclaim(self, name: str, segments: list[SegmentOut], bind: Bind | None = None) -> None:
         """Claims that were certainly not written go back to the queue, in their order."""
@@ -287,6 +327,11 @@ class Outbound:
         for s in reversed(segments):
             item = s.message
             item.open -= 1
+            if item.id in op.gone:
+                queue.count(item.app, -len(item.waiting))
+                item.waiting = []
+                self.place(queue, item)
+                continue
             item.waiting = sorted({s.part, *item.waiting})
             queue.count(item.app, 1)
             self._back(queue, item)

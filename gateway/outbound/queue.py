@@ -24,6 +24,7 @@ from gateway.outbound.slow import Left, SlowNumbers
 from gateway.outbound.units import Turns, Unit, UnitKey
 from gateway.store.queries import QueueUnit
 from gateway.store.reroute import Moved
+from gateway.store.tx import Ended
 
 QUANTUM: Final = 8
 """Segments that an app may send in its turn."""
@@ -235,8 +236,30 @@ class CarrierQueue:
             self.count(m.app, item.open - m.before)
             item.waiting = []
             items.append(item)
-        if not items:
-            return
+        if items:
+            self._without(items, held)
+
+    def drop(self, ended: Iterable[Ended]) -> None:
+        """Messages ended while they waited, otherwise than by their time."""
+        items: list[Outgoing] = []
+        for m in ended:
+            item = self.known.get(m.id)
+            if item is None:
+                self.count(m.app, -m.queued)
+                absent = self.retries.remove(m.id) if self.retries.left else None
+                if absent is not None:
+                    self.pairs.release(absent)
+                    self._crowd()
+                continue
+            # Segments whose claim is being stored are taken off when it fails, as it will.
+            self.count(m.app, -len(item.waiting))
+            item.waiting = []
+            items.append(item)
+        if items:
+            self._without(items)
+
+    def _without(self, items: list[Outgoing], held: Outgoing | None = None) -> None:
+        """Forgets messages of which nothing waits any more."""
         for urgent in self._urgent:
             _without_done(urgent)
         self.slow.without_done()

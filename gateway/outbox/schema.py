@@ -18,12 +18,16 @@ import msgspec
 from gateway.model import STATE_WORDS, State, is_final
 from gateway.store.arrivals import InboundEvent
 from gateway.store.ends import ReceiptEvent
+from gateway.store.optouts import OptOutEvent
 from gateway.store.peers import CREATED, PeerCreated
 
 EVENTS: Final[dict[str, tuple[type[msgspec.Struct], str]]] = {
     "inbound": (InboundEvent, "A message to one of our numbers."),
     "receipt": (ReceiptEvent, "The end of a message that we sent, whatever its cause; once for each message."),
     CREATED: (PeerCreated, "A phone wrote that never did before, and to which nothing was ever sent."),
+    "optout": (OptOutEvent, "A person wants no more messages."),
+    "optin": (OptOutEvent, "A person who wanted no more messages wants them again."),
+    "optout_suspected": (OptOutEvent, "A person may want no more messages, and has not said so in a way that counts."),
 }
 """By kind: what its payload is made of, and what it tells."""
 
@@ -38,6 +42,8 @@ _TIGHTER: Final[dict[str, dict[str, Any]]] = {
 }
 """What is known of a member beyond its type."""
 
+_OPTOUTS: Final = "optout, optin, optout_suspected"
+"""The section that tells of these together."""
 _ROW: Final = re.compile(r"^\| (`.*?`) \| (.*) \|$", re.M)
 _LINK: Final = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
@@ -45,14 +51,15 @@ _LINK: Final = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 def words_of(guide: str) -> dict[str, dict[str, str]]:
     """What docs/webhooks.md says of each member, by kind of event."""
     found: dict[str, dict[str, str]] = {}
-    for kind in ("inbound", "receipt"):
-        section = guide.split(f"### {kind}\n")[1].split("\n#")[0]
+    for kind, title in (("inbound", "inbound"), ("receipt", "receipt"), ("optout_suspected", _OPTOUTS)):
+        section = guide.split(f"### {title}\n")[1].split("\n#")[0]
         table = found[kind] = {}
         for names, said in _ROW.findall(section):
             for name in re.findall(r"`(\w+)`", names):
                 above = found["inbound"].get(name, said) if said.startswith("as above") else said
                 table[name] = _LINK.sub(r"\1", above)
     found[CREATED] = found["inbound"] | {"id": "id of the message by which the phone is known"}
+    found["optout"] = found["optin"] = found["optout_suspected"]
     return found
 
 

@@ -213,6 +213,10 @@ def _normalised(settings: Settings) -> Settings:
                 else app
                 for app in settings.apps
             ),
+            "number_sets": tuple(
+                one.model_copy(update={"numbers": tuple(form(raw) for raw in one.numbers)})
+                for one in settings.number_sets
+            ),
             "rules": rules,
             "groups": groups,
             "routes": tuple(

@@ -18,6 +18,7 @@ from gateway.settings.groups import Group
 from gateway.settings.mail import Smtp
 from gateway.settings.numbercheck import number_warnings
 from gateway.settings.numbers import Number
+from gateway.settings.optout import NumberSet, OptOut
 from gateway.settings.own import OwnHandler, own_handlers
 from gateway.settings.routes import Route, route_warnings
 from gateway.settings.routing import SHORTEST_KEY, App, Handler
@@ -58,6 +59,8 @@ class Settings(Section):
     )
     carriers: tuple[Carrier, ...] = Field((), description=Carrier.__doc__)
     numbers: tuple[Number, ...] = Field((), description=Number.__doc__)
+    number_sets: tuple[NumberSet, ...] = Field((), description=NumberSet.__doc__)
+    optout: OptOut = Field(OptOut(), description=OptOut.__doc__)
     content: Content = Field(Content(), description=Content.__doc__)
     routes: tuple[Route, ...] = Field((), description=Route.__doc__)
     rules: tuple[Rule, ...] = Field((), description=Rule.__doc__)

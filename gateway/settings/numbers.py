@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from gateway.settings.base import Section
 from gateway.settings.carrier.forms import LONGEST_TEXT
 from gateway.settings.errors import show
+from gateway.settings.optout import Confirmation, Near, Reach
 from gateway.settings.routes import MessageClass
 from gateway.settings.types import Form, Name, fail
 from gateway.sms.address import kind_of
@@ -144,6 +145,15 @@ class Number(Section):
     )
     reply_when_held: Annotated[str, StringConstraints(min_length=1, max_length=1000)] = Field(
         "This number is not monitored.", description='The text of that reply (`inbound_when_held = "reply"`).'
+    )
+    stop_scope: Reach | None = Field(
+        None, description="How far a STOP to it reaches, as `scope` of `[optout]`, which holds without it."
+    )
+    stop_near: Near | None = Field(
+        None, description="What comes near a STOP, as `near` of `[optout]`, which holds without it."
+    )
+    stop_confirmation: Confirmation | None = Field(
+        None, description="Who answers STOP, START and HELP, as `confirmation` of `[optout]`, which holds without it."
     )
     clause: Annotated[str, StringConstraints(max_length=160)] | None = Field(
         None,

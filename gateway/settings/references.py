@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from gateway.settings.errors import Path, nearest, show
+from gateway.settings.optout import DEFAULT_SET
 from gateway.sms.address import AddressError, normalise_sender
 from gateway.sms.numbering import region_exists
 
@@ -42,7 +43,7 @@ def _names(data: Mapping[str, Any], section: str) -> list[str]:
 
 def check(data: Mapping[str, Any]) -> Iterator[Finding]:
     """All that is wrong between the sections of one configuration."""
-    for section in ("carriers", "routes", "handlers", "apps"):
+    for section in ("carriers", "routes", "handlers", "apps", "number_sets"):
         yield from _unique_names(data, section)
     yield from _carriers_of_numbers(data)
     yield from _carriers_of_routes(data)
@@ -50,6 +51,7 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _handlers_of_numbers(data)
     yield from _servers_of_mails(data)
     yield from _numbers(data)
+    yield from _sets_of_numbers(data)
 
 
 def _unique_names(data: Mapping[str, Any], section: str) -> Iterator[Finding]:
@@ -152,10 +154,27 @@ def _numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(path, expected, show(entry.get("number")))
         elif value is not None:
             owners[value] = index
-    for section in ("apps", "routes"):
+    for section in ("apps", "routes", "number_sets"):
         for index, entry in _tables(data, section):
             for position, raw in enumerate(_list(entry, "numbers")):
                 value = _normalised(raw, region)
                 if isinstance(value, AddressError) or (value is not None and value not in owners):
                     path = (section, index, "numbers", position)
                     yield Finding(path, "expected one of [[numbers]]", show(raw), nearest(str(raw), owners))
+
+
+def _sets_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
+    region = data.get("default_region")
+    owners: dict[str, int] = {}
+    for index, entry in _tables(data, "number_sets"):
+        if entry.get("name") == DEFAULT_SET:
+            expected = "expected another name: this is the set of the numbers that are in none"
+            yield Finding(("number_sets", index, "name"), expected, show(DEFAULT_SET))
+        for position, raw in enumerate(_list(entry, "numbers")):
+            value = _normalised(raw, region)
+            if not isinstance(value, str):
+                continue
+            if value in owners:
+                expected = f"expected each number in one set; number_sets[{owners[value]}] has it"
+                yield Finding(("number_sets", index, "numbers", position), expected, show(raw))
+            owners.setdefault(value, index)

@@ -67,7 +67,7 @@ UserId = Annotated[int, BeforeValidator(_user_id), Form("user id or name")]
 _OF_WEBHOOKS = ("secret", "events", "last", "timeout", "allow_private")
 
 
-EventKind = Literal["inbound", "receipt", "peer.created"]
+EventKind = Literal["inbound", "receipt", "peer.created", "optout", "optin", "optout_suspected"]
 
 
 class Handler(Section):
@@ -85,7 +85,8 @@ class Handler(Section):
     )
     events: Annotated[tuple[EventKind, ...], Field(min_length=1)] = Field(
         ("inbound", "receipt"),
-        description="Kinds of events that a webhook takes; `peer.created` tells of a phone that never wrote before.",
+        description="Kinds of events that a webhook takes; `peer.created` tells of a phone that never wrote before, "
+        "`optout`, `optin` and `optout_suspected` of who wants no more messages, or wants them again.",
     )
     last: bool = Field(
         False, description="Inbound events have the last message that was sent from the number to the peer."

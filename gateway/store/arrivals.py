@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from gateway.store.hot import INSERT_INBOUND, Row
 from gateway.store.last import last_sent
 from gateway.store.peers import announce, meet
 from gateway.store.ruled import Ruled, decide, unmonitored
+from gateway.store.stops import Heed, Heeded, heed
 from gateway.store.threads import need_attention
 from gateway.store.tx import Tx
 
@@ -35,7 +37,8 @@ class Extra(msgspec.Struct, omit_defaults=True):
     ``udh`` are the header's elements apart from the concatenation, as identifier and octets in hex; ``missing`` the
     numbers of the parts that a partial message lacks. ``rules`` are those that matched, ``held_back`` says what of
     their actions was not done and why, and ``replied`` whether it got an automatic reply. ``unheard``: nobody hears
-    the number, so that it is nothing unread (`gateway.store.conversation` looks for it).
+    the number, so that it is nothing unread (`gateway.store.conversation` looks for it). ``optout`` is what it was
+    taken for (`gateway.store.stops`), ``answered`` whether that was answered.
     """
 
     flags: tuple[str, ...] = ()
@@ -51,6 +54,8 @@ class Extra(msgspec.Struct, omit_defaults=True):
     held_back: tuple[str, ...] = ()
     replied: bool = False
     unheard: bool = False
+    optout: Heeded | None = None
+    answered: bool = False
 
 
 class LastMessage(msgspec.Struct, frozen=True, gc=False):
@@ -94,6 +99,7 @@ class InboundEvent(msgspec.Struct, omit_defaults=True):
     argument: str | None = None
     held_back: tuple[str, ...] = ()
     replied: bool = False
+    optout: Heeded | None = None
     number_meta: dict[str, str] | UnsetType = UNSET
     owner: str | UnsetType = UNSET
     group: str | UnsetType = UNSET
@@ -139,7 +145,7 @@ class Arrival:
 class Message:
     """An inbound message as it is stored: whole, or partial. Its id is given when it is."""
 
-    __slots__ = ("carrier", "complete", "data", "encoding", "extra", "number", "parts", "peer", "text")
+    __slots__ = ("carrier", "complete", "data", "encoding", "extra", "id", "number", "parts", "peer", "text")
 
     def __init__(
         self,
@@ -162,6 +168,7 @@ class Message:
         self.parts = parts
         self.complete = complete
         self.extra = extra
+        self.id = 0
 
 
 _encoder: Final = msgspec.json.Encoder()
@@ -185,8 +192,11 @@ def ports_by(elements: tuple[InformationElement, ...], tlvs: Ports | None) -> Po
 def keep(tx: Tx, messages: list[Message]) -> None:
     """Stores inbound messages and tells those whom they are for, in the same transaction."""
     numbers = tx.streams.numbers
+    for m in messages:
+        m.id = tx.ids.next()
+    heeded = heed(tx, messages)
     if numbers.unheard:
-        messages = _heard(tx, messages)
+        messages = _heard(tx, messages, heeded)
     if not messages:
         return
     rows: list[Row] = []
@@ -196,9 +206,15 @@ def keep(tx: Tx, messages: list[Message]) -> None:
     ruled = decide(tx, ruling, messages, strangers) if ruling is not None else None
     more: list[tuple[tuple[int, ...], int, InboundEvent]] = []  # for whom the last message of ours is looked up
     for place, m in enumerate(messages):
-        mid = tx.ids.next()
+        mid = m.id
         by_rules = ruled.get(place) if ruled else None
         extra = m.extra if by_rules is None else _with_rules(m.extra, by_rules)
+        if heeded and (one := heeded.get(mid)) is not None:
+            extra = _with_heed(extra, one, replied=by_rules is not None and by_rules.replied)
+            if one.attention:
+                urgent[m.number, m.peer] = mid
+            if extra.answered:
+                one.emit(tx, m)
         if by_rules is not None and extra is not None and extra.urgent:
             urgent[m.number, m.peer] = mid
         if m.peer in strangers:
@@ -233,6 +249,7 @@ def keep(tx: Tx, messages: list[Message]) -> None:
             event.ports = extra.ports
             event.tlvs = extra.tlvs
             event.missing = extra.missing
+            event.optout = extra.optout
             if by_rules is not None:
                 event.rules = extra.rules
                 event.tags = extra.tags
@@ -299,27 +316,35 @@ def _with_rules(extra: Extra | None, ruled: Ruled) -> Extra | None:
     )
 
 
-def _heard(tx: Tx, messages: list[Message]) -> list[Message]:
+def _with_heed(extra: Extra | None, one: Heed, *, replied: bool) -> Extra:
+    """The same with what it was taken for. A rule that replies to HELP or START answers in the gateway's place."""
+    answered = one.answer is not None and (one.taken_for == "optout" or not replied)
+    return msgspec.structs.replace(extra if extra is not None else _NOTHING, optout=one.taken_for, answered=answered)
+
+
+def _heard(tx: Tx, messages: list[Message], heeded: Mapping[int, Heed]) -> list[Message]:
     """Messages to numbers that somebody hears; the others are stored, and answered at the most."""
     heard: list[Message] = []
     unheard: list[Message] = []
     for m in messages:
         (heard if tx.streams.numbers.hears(m.number, tx.now) else unheard).append(m)
     if unheard:
-        _keep_unheard(tx, unheard)
+        _keep_unheard(tx, unheard, heeded)
         tx.count("inbound_unmonitored", len(unheard))
     return heard
 
 
-def _keep_unheard(tx: Tx, messages: list[Message]) -> None:
+def _keep_unheard(tx: Tx, messages: list[Message], heeded: Mapping[int, Heed]) -> None:
     numbers, ruling = tx.streams.numbers, tx.ruling
     texts = {i: text for i, m in enumerate(messages) if (text := numbers.answer(m.number, tx.now)) is not None}
     replies = unmonitored(tx, ruling, messages, texts) if texts and ruling is not None else {}
     rows: list[Row] = []
     for i, m in enumerate(messages):
-        mid = tx.ids.next()
+        mid = m.id
         reply = replies.get(i)
         extra = m.extra if reply is None else _with_rules(m.extra, reply)
+        if (one := heeded.get(mid)) is not None:
+            extra = _with_heed(extra, one, replied=True)
         packed = _encoder.encode(msgspec.structs.replace(extra or _NOTHING, unheard=True)).decode()
         rows.append((mid, m.carrier, m.number, m.peer, m.text, m.data, m.encoding, m.parts, int(m.complete), packed))
         if reply is not None and ruling is not None:

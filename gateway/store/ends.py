@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.model import STATE_WORDS, UNSENT, Receipts, State, is_final, message_state
 from gateway.store.hot import END, HOLD, SELECT_MESSAGE_FACTS, SELECT_PARTS, SETTLE, Row
+from gateway.store.optedout import OPTED_OUT, covered
 from gateway.store.tx import Op, Tx
 
 
@@ -154,7 +155,8 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
     """Ends segments and announces the messages that thereby come to theirs; returns the ids of messages changed.
 
     When a message comes to a bad end, its segments that are still unsent end with it: half a text helps nobody.
-    A copy that is still unsent when the validity ends is held in doubt: its first attempt may have been taken.
+    A copy that is still unsent when the validity ends, or its peer opts out, is held in doubt: its first attempt may
+    have been taken.
     """
     if not ends:
         return set()
@@ -175,10 +177,10 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
             if known is None or not e.low <= known[0] <= e.high:
                 tx.count("ends_ignored")
                 continue
-            if e.reason == "expired_unsent" and known[4]:
+            if known[4] and (doubt := _HELD.get(e.reason)) is not None:
                 known[0] = State.IN_DOUBT
                 held.append((e.message_id, part))
-                tx.trace(e.message_id, part, "doubt", known[5], {"cause": "expired", "resent": False})
+                tx.trace(e.message_id, part, "doubt", known[5], {"cause": doubt, "resent": False})
                 continue
             at = tx.now if e.state == State.DELIVERED else _after_other_ends(tx.now, segments)
             known[:4] = [e.state, at, e.reason, e.error]
@@ -215,12 +217,27 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
     return changed
 
 
-def end_left_over(tx: Tx, ids: list[int]) -> None:
-    """Segments that came back to the queue, of messages that are at a bad end already, end with them."""
+_HELD = {"expired_unsent": "expired", OPTED_OUT: OPTED_OUT}
+"""Reasons by which a copy is held, and does not end; and what its doubt is put down to."""
+
+
+def end_left_over(tx: Tx, ids: list[int]) -> set[int]:
+    """Segments that came back to the queue end where their message is at a bad end already, or its peer opted out.
+
+    Returns the ids of the messages that nothing more is sent of for that.
+    """
     rows: list[Row] = []
+    gone: set[int] = set()
     for mid, segments in parts_of(tx, list(dict.fromkeys(ids))).items():
-        rows += _end_unsent(tx, mid, segments)
+        if ended := _end_unsent(tx, mid, segments):
+            rows += ended
+            gone.add(mid)
     END.run(tx.con, rows)
+    if stopped := covered(tx, ids):
+        low, high = int(State.SCHEDULED), int(State.QUEUED)
+        end_segments(tx, [End(mid, 0, State.REJECTED, OPTED_OUT, low=low, high=high) for mid in sorted(stopped)])
+        gone |= stopped
+    return gone
 
 
 Segments = dict[int, list[Any]]

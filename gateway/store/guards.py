@@ -18,6 +18,7 @@ import msgspec
 from gateway.policy.decision import Forward, Target
 from gateway.sms.address import kind_of
 from gateway.store.hot import Values
+from gateway.store.optedout import OPTED_OUT
 
 HOUR_MS: Final = 3_600_000
 LOOKED_BACK: Final = 5000
@@ -92,12 +93,20 @@ class Change:
     # --- forwards -----------------------------------------------------------------------------------------------------
 
     def targets(
-        self, action: Forward, number: str, peer: str, now: int, ours: Collection[str], most: int, had: Collection[str]
+        self,
+        action: Forward,
+        number: str,
+        peer: str,
+        now: int,
+        ours: Collection[str],
+        most: int,
+        had: Collection[str],
+        out: Collection[str] = (),
     ) -> tuple[list[Target], list[str]]:
         """Whom a forward goes to by its mode, and the causes by which it does not go to others.
 
         ``ours`` are our own numbers, ``most`` is how many forwards from a number to a target there may be in an hour,
-        ``had`` are the phones that an earlier rule sends the same message to.
+        ``had`` are the phones that an earlier rule sends the same message to, ``out`` those of who opted out.
         """
         if peer in ours:
             return [], ["own_number"]
@@ -109,7 +118,7 @@ class Change:
                 if action.mode == "first":
                     break  # whom it is for has it
                 continue
-            cause = self._stopped(number, target.phone, peer, now, ours, most)
+            cause = OPTED_OUT if target.phone in out else self._stopped(number, target.phone, peer, now, ours, most)
             if cause is not None:
                 causes.append(cause)
                 continue

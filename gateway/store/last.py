@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.model import CLASSES, id_ms
 from gateway.store.hot import Values
+from gateway.store.optedout import PASSES
 
 FORWARD: Final = "forward"
 REPLY: Final = "reply"
@@ -22,7 +23,7 @@ SELECT_LAST: Final = Values(
     "WITH v(i, number, peer) AS (VALUES {values}) SELECT v.i, m.id, m.app, m.class, m.meta, m.ref FROM v"
     " CROSS JOIN message m ON m.id = (SELECT l.id FROM (SELECT id, number, door FROM message WHERE peer = v.peer"
     f" ORDER BY id DESC LIMIT {LOOKED_THROUGH}) l WHERE l.number = v.number"
-    f" AND coalesce(l.door, '') NOT IN ('{FORWARD}', '{REPLY}') ORDER BY l.id DESC LIMIT 1)",
+    f" AND coalesce(l.door, '') NOT IN ('{FORWARD}', '{REPLY}', '{PASSES}') ORDER BY l.id DESC LIMIT 1)",
     3,
 )
 

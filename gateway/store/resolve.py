@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from gateway.model import State
 from gateway.store.ends import end_left_over
+from gateway.store.optedout import covered
 from gateway.store.tx import Op, Tx
 
 
@@ -42,11 +43,11 @@ class DueOp(_MessagesOp):
 class ResendOp(_MessagesOp):
     """Segments in doubt that an operator wants to be sent once more; parts that were accepted are not.
 
-    ``changed`` are the messages that had such a segment and will be sent, ``expired`` those whose validity is over:
-    they stay as they are. One that is at a bad end already ends with it.
+    ``changed`` are the messages that had such a segment and will be sent, ``expired`` those whose validity is over,
+    ``stopped`` those whose peer opted out: they stay as they are. One that is at a bad end already ends with it.
     """
 
-    __slots__ = ("changed", "expired")
+    __slots__ = ("changed", "expired", "stopped")
     order: ClassVar[int] = 32
     name: ClassVar[str] = "resend"
 
@@ -54,6 +55,7 @@ class ResendOp(_MessagesOp):
         super().__init__(ids)
         self.changed: set[int] = set()
         self.expired: set[int] = set()
+        self.stopped: set[int] = set()
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
@@ -71,7 +73,9 @@ class ResendOp(_MessagesOp):
                     f"SELECT 1 FROM segment WHERE message_id = ? AND state = {int(State.IN_DOUBT)}", (mid,)
                 ).fetchone():
                     op.expired.add(mid)
+            op.stopped = covered(tx, op.changed)
             end_left_over(tx, list(op.changed))
+            op.changed -= op.stopped
 
 
 class Untaken(NamedTuple):

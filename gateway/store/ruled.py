@@ -16,12 +16,14 @@ import msgspec
 from gateway.log import logger
 from gateway.model import id_floor
 from gateway.policy.decision import UNDECIDED, Decision, Facts, Forward, Last, Needs, Reply, Target, fill
-from gateway.settings.own import FORWARDS, MAILS, REPLIES
+from gateway.policy.optout import OptOuts
+from gateway.settings.own import FORWARDS, MAILS, OWN_APP, REPLIES
 from gateway.store.addressbook import lists_of
 from gateway.store.ends import rfc3339
 from gateway.store.guards import Change, Guards, not_now
 from gateway.store.hot import Values
 from gateway.store.last import FORWARD, REPLY, LastSent, last_sent
+from gateway.store.optedout import OPTED_OUT, opted_out
 from gateway.store.streams import HANDLER
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ _WORDS: Final = {
     "short_code": "the sender is a short code",
     "alphanumeric": "the sender has no number",
     "automatic": "nobody wrote it",
+    OPTED_OUT: "who would get it opted out",
     "empty": "there is nothing in it",
 }
 _NO_LISTS: Final[frozenset[str]] = frozenset()
@@ -101,7 +104,8 @@ class Ruling:
 class OwnMessage(msgspec.Struct, omit_defaults=True):
     """Payload of a ``forward`` or ``reply`` event: a message of ours that follows from an inbound one.
 
-    ``id`` is the inbound message's, ``to`` whom it goes to, ``name`` who that is; ``validity`` in seconds.
+    ``id`` is the inbound message's, ``to`` whom it goes to, ``name`` who that is; ``validity`` in seconds. ``passes``:
+    who opted out gets it too.
     """
 
     at: str
@@ -113,6 +117,7 @@ class OwnMessage(msgspec.Struct, omit_defaults=True):
     text: str
     name: str | None = None
     validity: float | None = None
+    passes: bool = False
 
 
 class Ruled:
@@ -214,7 +219,12 @@ def facts_now(con: sqlite3.Connection, book: RuleBook, number: str, peer: str, t
 
 
 def held_back_now(
-    con: sqlite3.Connection, book: RuleBook, facts: Facts, ours: Collection[str], reply_interval: int
+    con: sqlite3.Connection,
+    book: RuleBook,
+    facts: Facts,
+    ours: Collection[str],
+    reply_interval: int,
+    optouts: OptOuts,
 ) -> list[str]:
     """What the guards would hold back of such a message, in words, apart from the rate: only the writer has that.
 
@@ -224,13 +234,17 @@ def held_back_now(
     pair = (facts.number, facts.peer)
     said: dict[str, None] = {}
     had: set[str] = set()
-    for action in book.decide(facts).actions:
+    decision = book.decide(facts)
+    stopped = opted_out(con, optouts, OWN_APP, [pair, *((facts.number, phone) for phone in _phones(decision))])
+    out = {phone for _, phone in stopped}
+    for action in decision.actions:
         if isinstance(action, Forward):
-            targets, causes = change.targets(action, *pair, facts.at_ms, ours, MOST_COUNTED, had)
+            targets, causes = change.targets(action, *pair, facts.at_ms, ours, MOST_COUNTED, had, out)
             had.update(target.phone for target in targets)
             said |= {_in_words(FORWARD, action.rule, cause): None for cause in causes}
         elif isinstance(action, Reply):
             held = not_now(con, [pair], id_floor(facts.at_ms - reply_interval))
+            held |= dict.fromkeys(stopped, OPTED_OUT)
             if (cause := _unanswerable(action) or change.answer(*pair, ours, held)) is not None:
                 said[_in_words(REPLY, action.rule, cause)] = None
     return list(said)
@@ -320,11 +334,14 @@ def _guard(tx: Tx, ruling: Ruling, messages: Sequence[Message], found: Mapping[i
         if any(isinstance(a, Reply) for a in ruled.decision.actions)
     ]
     held = not_now(tx.con, answered, id_floor(tx.now - ruling.reply_interval)) if answered else {}
+    told = [(messages[i].number, phone) for i, ruled in acting.items() for phone in _phones(ruled.decision)]
+    out = opted_out(tx.con, tx.optouts, OWN_APP, [*answered, *told])
+    held |= {pair: OPTED_OUT for pair in answered if pair in out}
     for i, ruled in acting.items():
         m = messages[i]
         for action in ruled.decision.actions:
             if isinstance(action, Forward):
-                _forward(tx, ruling, change, ruled, m, action)
+                _forward(tx, ruling, change, ruled, m, action, {phone for number, phone in out if number == m.number})
             elif isinstance(action, Reply):
                 cause = "automatic" if _is_automatic(m) else _unanswerable(action)
                 cause = cause or change.answer(m.number, m.peer, ruling.ours, held)
@@ -344,9 +361,15 @@ def _is_automatic(m: Message) -> bool:
     return m.extra is not None and not _AUTOMATIC.isdisjoint(m.extra.flags)
 
 
-def _forward(tx: Tx, ruling: Ruling, change: Change, ruled: Ruled, m: Message, action: Forward) -> None:
+def _phones(decision: Decision) -> list[str]:
+    return [target.phone for action in decision.actions if isinstance(action, Forward) for target in action.targets]
+
+
+def _forward(
+    tx: Tx, ruling: Ruling, change: Change, ruled: Ruled, m: Message, action: Forward, out: Collection[str]
+) -> None:
     had = {target.phone for kind, _, target, _ in ruled.sends if kind == FORWARD}
-    targets, causes = change.targets(action, m.number, m.peer, tx.now, ruling.ours, ruling.forwards_per_hour, had)
+    targets, causes = change.targets(action, m.number, m.peer, tx.now, ruling.ours, ruling.forwards_per_hour, had, out)
     for target in targets:
         values = {
             "peer": m.peer,

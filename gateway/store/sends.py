@@ -76,9 +76,9 @@ class ClaimOp(Op):
 
 
 class UnclaimOp(Op):
-    """Claims that were certainly not written go back to the queue."""
+    """Claims that were certainly not written go back to the queue; those of the messages in ``gone`` end instead."""
 
-    __slots__ = ("context", "keys")
+    __slots__ = ("context", "gone", "keys")
     order: ClassVar[int] = 31
     must: ClassVar[bool] = True
     name: ClassVar[str] = "unclaim"
@@ -87,6 +87,7 @@ class UnclaimOp(Op):
         super().__init__()
         self.keys = keys
         self.context = context
+        self.gone: set[int] = set()
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -95,7 +96,9 @@ class UnclaimOp(Op):
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         UNCLAIM.run(tx.con, [key for op in ops for key in op.keys])
-        end_left_over(tx, [mid for op in ops for mid, _ in op.keys])
+        gone = end_left_over(tx, [mid for op in ops for mid, _ in op.keys])
+        for op in ops:
+            op.gone = gone
 
 
 class DoubtOp(Op):
@@ -182,10 +185,10 @@ class ResponseOp(Op):
     """The responses of one burst from one bind of a carrier: sent, refused for good, or refused for now.
 
     ``retries`` are rows (message_id, part, command_status, due_at in ms); ``written`` says of segments that were not
-    accepted when their submit_sm was handed to the session, in ms.
+    accepted when their submit_sm was handed to the session, in ms. Messages in ``gone`` end and are not tried again.
     """
 
-    __slots__ = ("bind", "carrier", "context", "refused", "retries", "sent", "written")
+    __slots__ = ("bind", "carrier", "context", "gone", "refused", "retries", "sent", "written")
     order: ClassVar[int] = 20
     must: ClassVar[bool] = True
     name: ClassVar[str] = "response"
@@ -209,6 +212,7 @@ class ResponseOp(Op):
         self.context = context
         self.bind = bind
         self.written = written or {}
+        self.gone: set[int] = set()
 
     @property
     def weight(self) -> tuple[int, int]:
@@ -242,7 +246,9 @@ class ResponseOp(Op):
         RETRY.run(tx.con, retries)
         end_segments(tx, [end for op in ops for end in op.refused])
         if retries:
-            end_left_over(tx, [row[0] for row in retries])
+            gone = end_left_over(tx, [row[0] for row in retries])
+            for op in ops:
+                op.gone = gone
         if ids:
             apply_parked(tx, ids)
 

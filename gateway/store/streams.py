@@ -7,7 +7,7 @@ its backlog is a subtraction, and nobody scans what is for others.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -53,6 +53,7 @@ class Streams:
         self._inbound_cache: dict[str | tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
         self._created_cache: dict[str, tuple[int, ...]] = {}
         self._receipt_cache: dict[tuple[str, str], tuple[int, ...]] = {}
+        self._optout_cache: dict[tuple[str, str | None, tuple[str, ...]], tuple[int, ...]] = {}
 
     def load(self, con: sqlite3.Connection) -> None:
         """Reads all streams and where each of them ended; what was known before is forgotten."""
@@ -121,6 +122,7 @@ class Streams:
         self._inbound_cache = {}
         self._created_cache = {}
         self._receipt_cache = {}
+        self._optout_cache = {}
 
     def find(self, kind: Kind, app: str, name: str) -> StreamInfo | None:
         """The stream of a subscription or handler."""
@@ -184,18 +186,43 @@ class Streams:
                 cache[number] = known
         return known
 
+    def for_optout(
+        self, kind: str, number: str | None, scopes: tuple[str, ...], numbers_in: Callable[[str], tuple[str, ...]]
+    ) -> tuple[int, ...]:
+        """Who is told of a change of these scopes that came by ``number``: whoever hears of one of their numbers."""
+        cache = self._optout_cache
+        key = (kind, number, scopes)
+        known = cache.get(key)
+        if known is None:
+            numbers = dict.fromkeys([] if number is None else [number])
+            for scope in scopes:
+                numbers |= dict.fromkeys(numbers_in(scope))
+            found: dict[int, None] = {}
+            for one in numbers:
+                found |= dict.fromkeys(self._handling(kind, self.handlers_of.get(one, ())))
+            # Where no number is configured, whoever hears of all hears of this.
+            found |= dict.fromkeys(self._subscribed(kind, *(numbers or ("",))))
+            known = tuple(found)
+            if len(cache) < AUDIENCES:
+                cache[key] = known
+        return known
+
     def _handling(self, kind: str, names: tuple[str, ...]) -> list[int]:
         """Of these handlers the streams of those that take events of this kind."""
         found = [self._handler_ids[name] for name in names if name in self._handler_ids]
         return [stream for stream in found if kind in self.by_id[stream].events]
 
-    def _subscribed(self, kind: str, number: str) -> list[int]:
-        """The subscriptions of apps that may see ``number``, as far as they take events of this kind of it."""
+    def _subscribed(self, kind: str, *numbers: str) -> list[int]:
+        """The subscriptions of apps that may see one of these, as far as they take events of this kind of it."""
         ids: list[int] = []
         for app, streams in self._by_app.items():
             # An app that is no longer configured keeps what it has, and gets nothing new.
             allowed = self.app_numbers.get(app, frozenset())
-            if allowed is not None and number not in allowed:
-                continue
-            ids += [s.id for s in streams if kind in s.events and (s.numbers is None or number in s.numbers)]
+            seen = numbers if allowed is None else [number for number in numbers if number in allowed]
+            if seen:
+                ids += [s.id for s in streams if kind in s.events and _of(s, seen)]
         return ids
+
+
+def _of(stream: StreamInfo, numbers: Iterable[str]) -> bool:
+    return stream.numbers is None or not stream.numbers.isdisjoint(numbers)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final
 from gateway.model import State
 from gateway.store.hot import INSERT_MESSAGE, INSERT_REF, INSERT_SEGMENT, SELECT_REF, Row
 from gateway.store.tx import Op, Tx
+from gateway.store.verdicts import Verdict, judge
 
 REF_BUCKET_MS: Final = 86_400_000
 """A key is looked for in the bucket of today and the two before, so it holds for at least 48 hours.
@@ -16,7 +17,7 @@ And in tomorrow's, for a clock that stepped back over midnight.
 
 
 class NewMessage:
-    """One message to insert, as the door made it; the result is in ``duplicate_of`` and ``conflict``."""
+    """One message to insert, as the door made it; the result is in ``duplicate_of``, ``conflict`` and ``refused``."""
 
     __slots__ = (
         "app",
@@ -41,6 +42,7 @@ class NewMessage:
         "rank",
         "receipt",
         "ref",
+        "refused",
         "route",
         "scheme",
         "shard",
@@ -101,10 +103,11 @@ class NewMessage:
         self.route = route
         self.duplicate_of: int | None = None
         self.conflict = False
+        self.refused: Verdict | None = None
 
 
 class SubmitOp(Op):
-    """A burst of new messages. Those whose ``ref`` is taken are not inserted (see `NewMessage`)."""
+    """A burst of new messages. Those whose ``ref`` is taken, or that may not be sent, are not inserted."""
 
     __slots__ = ("context", "messages", "octets", "rows")
     order: ClassVar[int] = 10
@@ -129,10 +132,15 @@ class SubmitOp(Op):
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         con = tx.con
         messages: list[NewMessage] = [m for op in ops for m in op.messages]
+        for m in messages:
+            m.refused = None
         with_ref = [m for m in messages if m.ref is not None]
         if with_ref:
-            cls._take_refs(tx, with_ref)
-            messages = [m for m in messages if m.duplicate_of is None]
+            first = cls._known_refs(tx, with_ref)
+            messages = judge(tx, [m for m in messages if m.duplicate_of is None])
+            cls._take_refs(tx, messages, with_ref, first)
+        else:
+            messages = judge(tx, messages)
         rows: list[Row] = []
         segments: list[Row] = []
         epoch = tx.epoch
@@ -151,22 +159,37 @@ class SubmitOp(Op):
         INSERT_SEGMENT.run(con, segments)
 
     @staticmethod
-    def _take_refs(tx: Tx, messages: list[NewMessage]) -> None:
+    def _known_refs(tx: Tx, messages: list[NewMessage]) -> dict[int, NewMessage]:
+        """Finds the messages whose ``ref`` is taken; returns, by id, those of this burst that took one first."""
         today = tx.now // REF_BUCKET_MS
-        taken: dict[tuple[str, str], tuple[int, bytes]] = {}
+        taken: dict[tuple[str, str | None], tuple[int, bytes]] = {}
         probes = [(bucket, m.app, m.ref) for m in messages for bucket in range(today + 1, today - 3, -1)]
         for app, ref, message_id, digest in SELECT_REF.fetch(tx.con, probes):
             taken[app, ref] = (message_id, digest)
-        rows: list[Row] = []
+        first: dict[int, NewMessage] = {}
         for m in messages:
-            assert m.ref is not None
             winner = taken.get((m.app, m.ref))
             if winner is None:
                 taken[m.app, m.ref] = (m.id, m.digest)
-                rows.append((today, m.app, m.ref, m.id, m.digest))
+                first[m.id] = m
                 m.duplicate_of = None
                 m.conflict = False
             else:
                 m.duplicate_of = winner[0]
                 m.conflict = winner[1] != m.digest
+        return first
+
+    @staticmethod
+    def _take_refs(
+        tx: Tx, messages: list[NewMessage], with_ref: list[NewMessage], first: dict[int, NewMessage]
+    ) -> None:
+        """Stores the refs of messages that are stored. Who asks for the same as one that is refused is refused too."""
+        today = tx.now // REF_BUCKET_MS
+        rows: list[Row] = [(today, m.app, m.ref, m.id, m.digest) for m in messages if m.ref is not None]
         INSERT_REF.run(tx.con, rows)
+        if len(rows) == len(first):
+            return
+        for m in with_ref:
+            winner = first.get(m.duplicate_of) if m.duplicate_of is not None else None
+            if winner is not None and winner.refused is not None and not m.conflict:
+                m.duplicate_of, m.refused = None, winner.refused

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gateway.model import IdSource, IdText
+from gateway.policy.optout import OptOuts
+from gateway.settings import Settings
 from gateway.store.forms import Forms, FormsChange
 from gateway.store.guards import Change as GuardsChange
 from gateway.store.guards import Guards
 from gateway.store.hot import INSERT_EVENT, Row
+from gateway.store.optedout import check as not_opted_out
 from gateway.store.streams import Streams
 from gateway.store.trace import Trace, write
+from gateway.store.verdicts import Check
 from gateway.store.waiting import Change, Waiting
 
 if TYPE_CHECKING:
@@ -37,6 +41,22 @@ class Live:
         self.kind = kind
         self.subject = subject
         self.payload = payload
+
+
+class Ended(NamedTuple):
+    """A message that ended while it waited. ``queued``: segments that waited for the carrier."""
+
+    id: int
+    app: str
+    carrier: str
+    queued: int
+
+
+class Stopped(NamedTuple):
+    """A person who opted out: memory is to let go of what goes to ``peer`` in one of the ``scopes``."""
+
+    peer: str
+    scopes: frozenset[str]
 
 
 class Op:
@@ -73,8 +93,10 @@ class Tx:
         "_guards",
         "_guards_change",
         "_next_seq",
+        "checks",
         "con",
         "counts",
+        "ended",
         "epoch",
         "events",
         "forms",
@@ -82,10 +104,12 @@ class Tx:
         "ids",
         "moved",
         "now",
+        "optouts",
         "parked",
         "planner",
         "receipt_times",
         "ruling",
+        "stopped",
         "streams",
         "traces",
         "tuning",
@@ -103,6 +127,8 @@ class Tx:
         self.parked = base.parked
         self.planner = base.planner
         self.ruling = base.ruling
+        self.checks = base.checks
+        self.optouts = base.optouts
         self._guards = base.guards
         self._guards_change: GuardsChange | None = None
         self.waiting = Change(base.waiting)
@@ -110,6 +136,8 @@ class Tx:
         self.events: list[Live] = []
         self.traces: list[Trace] = []
         self.moved: list[Moved] = []  # messages that went to another carrier by what came in
+        self.stopped: list[Stopped] = []  # who opted out, and what ended by that while it waited
+        self.ended: list[Ended] = []
         self.counts: dict[str, int] = {}
         self.receipt_times: dict[str, list[float]] = {}  # by carrier, seconds from a response to its receipt
         self._next_seq: dict[int, int] = {}
@@ -163,11 +191,13 @@ class Base:
     """What transactions share, owned by the writer: ids, epoch, streams, bounds and the counts of what waits."""
 
     __slots__ = (
+        "checks",
         "epoch",
         "forms",
         "guards",
         "id_text",
         "ids",
+        "optouts",
         "parked",
         "planner",
         "ruling",
@@ -190,6 +220,8 @@ class Base:
         self.planner: Planner | None = None  # where messages may go from one carrier to another
         self.guards = Guards()
         self.ruling: Ruling | None = None  # what rules make of inbound messages
+        self.optouts = OptOuts(Settings())  # how far an opt-out reaches
+        self.checks: tuple[Check, ...] = (not_opted_out,)  # whether a new message may be sent, in this order
 
 
 class Tuning:

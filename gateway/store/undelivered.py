@@ -14,6 +14,7 @@ from gateway.smpp.constants import MessageState
 from gateway.store.ends import End, end_segments
 from gateway.store.hot import Row, Values
 from gateway.store.matching import Found, ReceiptIn
+from gateway.store.optedout import covered
 from gateway.store.reroute import Candidate, Part, Plan, candidates, move
 from gateway.store.tx import Op, Tx
 
@@ -80,7 +81,7 @@ def _decide(tx: Tx, c: Candidate, news: dict[int, ReceiptIn]) -> bool:
         return False
     verdicts = {_verdict(c, s, news.get(s.part)) for s in c.segments}
     plan: Plan | None = None
-    if "other" not in verdicts and tx.planner is not None:
+    if "other" not in verdicts and tx.planner is not None and not covered(tx, [c.id]):
         plan = tx.planner.plan(c, "receipt", tx.now)
     if plan is None:
         _end_held(tx, c, held)

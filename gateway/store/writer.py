@@ -19,7 +19,7 @@ from gateway.model import Clock
 from gateway.store.events import CloseStreamOp, OpenStreamOp
 from gateway.store.pending import Pending
 from gateway.store.reroute import Moved
-from gateway.store.tx import Base, Live, Op, Tx
+from gateway.store.tx import Base, Ended, Live, Op, Stopped, Tx
 
 _log = logger(component="store")
 _OpT = TypeVar("_OpT", bound=Op)
@@ -95,6 +95,7 @@ class Writer:
         self.on_counts: Callable[[dict[str, int]], None] = _nobody
         self.on_receipt_times: Callable[[dict[str, list[float]]], None] = _nobody
         self.on_moved: Callable[[list[Moved]], None] = _nobody
+        self.on_stopped: Callable[[list[Stopped], list[Ended]], None] = _nobody_at_all
 
     @property
     def base(self) -> Base:
@@ -300,6 +301,9 @@ class Writer:
     def _finish(self, burst: list[Op], tx: Tx) -> None:
         rest: list[Op] = []
         late: list[Op] = []
+        if tx.stopped:
+            # Before anything of this burst goes out, and before the STOP is acknowledged.
+            self.on_stopped(tx.stopped, tx.ended)
         for op in burst:
             if op.on_commit is None:
                 continue
@@ -318,6 +322,8 @@ class Writer:
             self.on_receipt_times(tx.receipt_times)
         if tx.events:
             self.on_events(tx.events)
+        if tx.stopped:
+            self.on_stopped([], [])
         self._stored.set()
         self._stored = trio.Event()
 
@@ -371,4 +377,8 @@ def _order(kind: type[Op]) -> int:
 
 
 def _nobody(_: object) -> None:
+    return None
+
+
+def _nobody_at_all(_: object, __: object) -> None:
     return None

@@ -48,7 +48,7 @@ def test_each_is_a_schema_that_says_something_of_every_member(kind: str) -> None
 
 def test_the_examples_of_the_guide_are_valid() -> None:
     examples = [json.loads(text) for text in re.findall(r'^(\{"type".*\})$', (DOCS / "webhooks.md").read_text(), re.M)]
-    assert [e["type"] for e in examples] == ["inbound", "receipt", "peer.created"]
+    assert [e["type"] for e in examples] == ["inbound", "receipt", "peer.created", "optout"]
     for example in examples:
         check(example["type"], example)
 
@@ -76,6 +76,7 @@ FULL = InboundEvent(
     argument="me",
     held_back=("reply: one within 600 s",),
     replied=True,
+    optout="suspected",
     number_meta={"team": "west"},
     owner="ann",
     group="sales",
@@ -125,7 +126,9 @@ def test_what_is_wrong_is_not_valid(member: str, value: object) -> None:
 async def test_what_subscriptions_get_is_valid(autojump_clock: trio.testing.MockClock) -> None:
     async with gateway() as g:
         app = await g.connect()
-        await app.call("subscribe", events=["inbound", "receipt", "peer.created"])
+        await app.call(
+            "subscribe", events=["inbound", "receipt", "peer.created", "optout", "optin", "optout_suspected"]
+        )
         bind = g.smsc.binds[-1]
         plain = DeliverSm(address("+12125550000"), address("+15551230001"), b"hello")
         odd = DeliverSm(
@@ -142,6 +145,14 @@ async def test_what_subscriptions_get_is_valid(autojump_clock: trio.testing.Mock
         await app.notified(5)
         kinds = [line["method"] for line in app.events]
         assert sorted(kinds) == ["inbound", "inbound", "peer.created", "peer.created", "receipt"]
+        for text in ("stop now", "stop", "start"):
+            bind.deliver(DeliverSm(address("+12125550000"), address("+15551230001"), text.encode()))
+        await app.notified(11)
+        assert [line["method"] for line in app.events if line["method"].startswith("opt")] == [
+            "optout_suspected",
+            "optout",
+            "optin",
+        ]
         for line in app.events:
             check(line["method"], line["params"])
         assert app.of("receipt")[0]["id"] == message["id"]

@@ -61,7 +61,7 @@ def test_the_full_file_shows_every_key() -> None:
     shown: dict[str, set[str]] = {"": set()}
     section = ""
     for line in text.split("\n"):
-        if header := re.match(r"\[+([a-z]+)(\.[a-z]+)?\]+$", line):
+        if header := re.match(r"\[+([a-z_]+)(\.[a-z]+)?\]+$", line):
             section = header[0] if header[2] else header[1]
             if header[2]:
                 shown[""].add(header[1])
@@ -91,14 +91,16 @@ def test_what_is_commented_out_shows_the_default() -> None:
     without |= {"outbind", "outbind_system_id", "outbind_password"}
     without |= {"source_ton", "source_npi", "dest_ton", "dest_npi", "inbound_alphabet"}
     without |= {"profile", "region", "receipt_text", "receipt_time_zone", "campaign_tlv"}
+    without |= {"stop_scope", "stop_near", "stop_confirmation", "stop_reply", "start_reply", "help_reply"}
     without |= {"kind", "capabilities", "fallback", "held_until", "group"}
     without |= {"known", "zone", "matches", "length_min", "length_max", "urgency", "last_within", "last_before"}
     without |= {"count_min", "count_max", "count_within", "handlers", "reply"}
     without |= {"clause", "clauses", "allowed_links", "max_segments", "max_characters", "normalise"}
+    without |= {"countries", "pool", "refused_kinds", "sender_names"}
     section = ""
     seen = 0
     for line in (ROOT / "config/smsgw.toml").read_text().split("\n"):
-        if header := re.match(r"\[+([a-z]+)(\.[a-z]+)?\]+$", line):
+        if header := re.match(r"\[+([a-z_]+)(\.[a-z]+)?\]+$", line):
             section = header[1]
         elif (key := re.match(r"#([a-z0-9_]+) = ", line)) and key[1] not in without:
             model = _model(section)

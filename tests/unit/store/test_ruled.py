@@ -316,7 +316,7 @@ async def test_nobody_gets_a_message_twice(desk: Desk, mode: Any, second: list[s
     await desk.open()
     actions = (forward(ANN, BOB, note="urgent: {text}"), forward(BOB, ANN, CID, mode=mode))
     book = await rule(desk, always(*actions))
-    said = held_back_now(desk.con, book, desk_facts(desk), {NUMBER}, 600_000)
+    said = held_back_now(desk.con, book, desk_facts(desk), {NUMBER}, 600_000, desk.writer.base.optouts)
     await receive(desk, single("x"))
     assert [to for to, _ in sent(desk)] == [ANN.phone, BOB.phone, *second]
     (event,) = desk.told("inbound")
@@ -331,7 +331,7 @@ async def test_nobody_gets_a_message_twice(desk: Desk, mode: Any, second: list[s
 async def test_an_answer_with_nothing_in_it_is_none(desk: Desk) -> None:
     await desk.open()
     book = await rule(desk, always(Reply("rule", " \n"), Reply("other", "Hi")))
-    said = held_back_now(desk.con, book, desk_facts(desk), {NUMBER}, 600_000)
+    said = held_back_now(desk.con, book, desk_facts(desk), {NUMBER}, 600_000, desk.writer.base.optouts)
     await receive(desk, single("x"))
     assert [text for _, text in sent(desk, "reply")] == ["Hi"]
     assert desk.told("inbound")[0]["held_back"] == said == ["rule: reply: there is nothing in it"]

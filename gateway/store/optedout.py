@@ -1,0 +1,77 @@
+"""Who opted out, asked in the transaction: before a message is stored, and before one is queued again.
+
+A new message to them is refused by `check`. One that comes back to the queue from a carrier, since it was not written,
+refused for now or in doubt, ends by `covered`. So once a STOP is committed nothing that it is for waits to be sent.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from gateway.policy.optout import OptOuts
+from gateway.store.hot import Row, Values
+from gateway.store.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from gateway.store.submits import NewMessage
+    from gateway.store.tx import Tx
+
+OPTED_OUT: Final = "opted_out"
+"""The reason with which a message is refused, or ends."""
+PASSES: Final = "optout"
+"""Door of what passes the block: the one confirmation of a STOP, and the answer to HELP of who opted out."""
+
+SELECT_OPTOUT: Final = Values(
+    "WITH v(peer) AS (VALUES {values}) SELECT o.peer, o.scope FROM v CROSS JOIN optout o ON o.peer = v.peer", 1
+)
+# Of messages by their ids, the scopes that their peers opted out of.
+SELECT_COVERED: Final = Values(
+    "WITH v(mid) AS (VALUES {values}) SELECT m.id, m.app, m.number, o.scope FROM v CROSS JOIN message m ON m.id = v.mid"
+    f" CROSS JOIN optout o ON o.peer = m.peer WHERE m.door IS NOT '{PASSES}'",
+    1,
+)
+
+
+def check(tx: Tx, messages: list[NewMessage]) -> bool:
+    """Refuses messages to who opted out of them (`gateway.store.verdicts`)."""
+    found = SELECT_OPTOUT.fetch(tx.con, [(m.peer,) for m in messages])
+    if not found:
+        return False
+    held = _by_peer(found)
+    scopes_of = tx.optouts.scopes
+    refused = False
+    for m in messages:
+        scopes = held.get(m.peer)
+        if scopes is None or m.door == PASSES or scopes.isdisjoint(scopes_of(m.app, m.number)):
+            continue
+        m.refused = Verdict(OPTED_OUT, field="to")
+        refused = True
+    return refused
+
+
+def covered(tx: Tx, ids: Iterable[int]) -> set[int]:
+    """Of stored messages those whose peer opted out of them meanwhile."""
+    found = SELECT_COVERED.fetch(tx.con, [(mid,) for mid in dict.fromkeys(ids)])
+    return {mid for mid, app, number, scope in found if scope in tx.optouts.scopes(app, number)}
+
+
+def opted_out(
+    con: sqlite3.Connection, optouts: OptOuts, app: str, pairs: Iterable[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Of pairs (number, peer) those in which a message of ``app`` would be refused."""
+    wanted = list(dict.fromkeys(pairs))
+    held = _by_peer(SELECT_OPTOUT.fetch(con, [(peer,) for _, peer in wanted])) if wanted else {}
+    return {
+        (number, peer)
+        for number, peer in wanted
+        if peer in held and not held[peer].isdisjoint(optouts.scopes(app, number))
+    }
+
+
+def _by_peer(rows: Iterable[Row]) -> dict[str, set[str]]:
+    held: dict[str, set[str]] = {}
+    for peer, scope in rows:
+        held.setdefault(peer, set()).add(scope)
+    return held

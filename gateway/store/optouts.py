@@ -1,0 +1,298 @@
+"""Who opts out, and who opts in again: changed with all that follows from it, recorded, and read.
+
+A change, the record of it, the ends of what waits for that person and the events that tell of it are one transaction.
+After it nothing that is covered is queued, nor comes to be (`gateway.store.optedout`). What is claimed and not written
+is taken back in memory, which is told by ``tx.stopped`` before anything else of the burst is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final, Literal, NamedTuple
+
+import msgspec
+
+from gateway.model import State
+from gateway.store.ends import End, end_segments, rfc3339
+from gateway.store.hot import Row, Values
+from gateway.store.optedout import OPTED_OUT, PASSES
+from gateway.store.tx import Ended, Op, Stopped, Tx
+
+How = Literal["keyword", "near", "operator", "import"]
+"""By whom: a keyword of theirs, something near one, or somebody for them. What an operator did, no keyword undoes."""
+
+SELECT_HELD: Final = Values(
+    "WITH v(peer) AS (VALUES {values}) SELECT o.peer, o.scope, o.how FROM v CROSS JOIN optout o ON o.peer = v.peer", 1
+)
+PUT_OPTOUT: Final = Values(
+    "INSERT INTO optout (peer, scope, at, how, message_id, keyword) VALUES {values} ON CONFLICT (peer, scope)"
+    " DO UPDATE SET at = excluded.at, how = excluded.how, message_id = excluded.message_id, keyword = excluded.keyword",
+    6,
+)
+DELETE_OPTOUT: Final = Values(
+    "WITH v(peer, scope) AS (VALUES {values}) DELETE FROM optout WHERE (peer, scope) IN (SELECT peer, scope FROM v)", 2
+)
+INSERT_CHANGE: Final = Values(
+    "INSERT INTO optout_change (id, peer, scope, change, how, who, number, message_id, keyword, text) VALUES {values}",
+    10,
+)
+# What waits for a person, by message: found by the index of peers. The + keeps SQLite from walking the whole queue.
+SELECT_UNSENT: Final = Values(
+    "WITH v(peer) AS (VALUES {values}) SELECT m.id, m.app, m.number, m.peer, s.carrier, s.state FROM v"
+    " CROSS JOIN message m ON m.peer = v.peer CROSS JOIN segment s ON s.message_id = m.id"
+    f" WHERE +s.state IN ({int(State.SCHEDULED)}, {int(State.QUEUED)}) AND m.door IS NOT '{PASSES}'",
+    1,
+)
+
+
+class OptOutEvent(msgspec.Struct):
+    """Payload of an ``optout``, ``optin`` or ``optout_suspected`` event.
+
+    ``id`` and ``number`` are those of the message by which it came, null where somebody did it in their place, and
+    ``text`` is that of the message. ``scopes`` are those that changed; of a suspicion none.
+    """
+
+    at: str
+    id: str | None
+    number: str | None
+    peer: str
+    how: str
+    scopes: tuple[str, ...]
+    keyword: str | None
+    text: str | None
+    who: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+# --- changed ----------------------------------------------------------------------------------------------------------
+
+
+class Cause(NamedTuple):
+    """What a change goes back to: how it came, and the message or whoever asked for it."""
+
+    how: How
+    who: str | None = None
+    number: str | None = None
+    message_id: int | None = None
+    keyword: str | None = None
+    text: str | None = None
+    at: int | None = None  # ms, when it was, where it is told later
+
+
+class Changes:
+    """Changes of opt-outs in one transaction, in their order; `write` ends it."""
+
+    def __init__(self, tx: Tx, peers: Iterable[str]) -> None:
+        self._tx = tx
+        self._held: dict[str, dict[str, str]] = {peer: {} for peer in peers}
+        for peer, scope, how in SELECT_HELD.fetch(tx.con, [(peer,) for peer in self._held]):
+            self._held[peer][scope] = how
+        self._put: dict[tuple[str, str], Row] = {}
+        self._gone: dict[tuple[str, str], None] = {}
+        self._records: list[Row] = []
+        self._stopped: dict[str, set[str]] = {}
+
+    def held(self, peer: str) -> Mapping[str, str]:
+        """The scopes that a peer opted out of, and how."""
+        return self._held[peer]
+
+    def out(self, peer: str, scopes: Iterable[str], cause: Cause, *, tell: bool = True) -> tuple[str, ...]:
+        """A peer opts out; returns the scopes of which that is news."""
+        held = self._held[peer]
+        new = tuple(scope for scope in scopes if scope not in held)
+        for scope in scopes:
+            if scope in new or (cause.how == "operator" and held[scope] != "operator"):
+                # An operator's word stays beside a keyword's, so that no keyword undoes it.
+                held[scope] = cause.how
+                self._gone.pop((peer, scope), None)
+                self._put[peer, scope] = (
+                    peer,
+                    scope,
+                    cause.at or self._tx.now,
+                    cause.how,
+                    cause.message_id,
+                    cause.keyword,
+                )
+                self._record("optout", peer, scope, cause)
+        if new:
+            self._stopped.setdefault(peer, set()).update(new)
+            self._tell("optout", peer, new, cause, tell)
+        return new
+
+    def back(self, peer: str, scopes: Iterable[str], cause: Cause, *, tell: bool = True) -> tuple[str, ...]:
+        """A peer opts in again; returns the scopes that held until now."""
+        held = self._held[peer]
+        gone = tuple(s for s in scopes if s in held and (cause.how == "operator" or held[s] != "operator"))
+        for scope in gone:
+            del held[scope]
+            self._put.pop((peer, scope), None)
+            self._gone[peer, scope] = None
+            self._record("optin", peer, scope, cause)
+        if gone:
+            self._tell("optin", peer, gone, cause, tell)
+        return gone
+
+    def suspect(self, peer: str, cause: Cause) -> None:
+        """Something near a STOP came: told, and nothing is changed."""
+        self._tell("optout_suspected", peer, (), cause, True)
+
+    def write(self) -> None:
+        """Writes them, and ends what waits for those who opted out."""
+        con = self._tx.con
+        DELETE_OPTOUT.run(con, list(self._gone))
+        PUT_OPTOUT.run(con, list(self._put.values()))
+        INSERT_CHANGE.run(con, self._records)
+        if self._stopped:
+            _sweep(self._tx, self._stopped)
+
+    def _record(self, change: str, peer: str, scope: str, cause: Cause) -> None:
+        tx = self._tx
+        tx.count(f"{change}:{cause.how}")
+        self._records.append(
+            (tx.ids.next(), peer, scope, change, cause.how, cause.who, cause.number, cause.message_id, cause.keyword,
+             cause.text)
+        )  # fmt: skip
+
+    def _tell(self, kind: str, peer: str, scopes: tuple[str, ...], cause: Cause, tell: bool) -> None:
+        if kind == "optout_suspected":
+            self._tx.count(kind)
+        if not tell:
+            return
+        tx = self._tx
+        streams = tx.streams.for_optout(kind, cause.number, scopes, tx.optouts.numbers_in)
+        if streams:
+            event = OptOutEvent(
+                at=rfc3339(tx.now),
+                id=tx.id_text.format(cause.message_id) if cause.message_id is not None else None,
+                number=cause.number,
+                peer=peer,
+                how=cause.how,
+                scopes=scopes,
+                keyword=cause.keyword,
+                text=cause.text,
+                who=cause.who or msgspec.UNSET,
+            )
+            tx.emit(streams, kind, cause.message_id or 0, _encoder.encode(event))
+
+
+def _sweep(tx: Tx, stopped: Mapping[str, set[str]]) -> None:
+    """Ends what waits for these peers in these scopes: queued, scheduled, or for another attempt.
+
+    What is in doubt, and was to be sent once more, is held instead: its first attempt may have been taken.
+    """
+    waiting: dict[int, tuple[str, str]] = {}
+    queued: dict[int, int] = {}
+    for mid, app, number, peer, carrier, state in SELECT_UNSENT.fetch(tx.con, [(peer,) for peer in stopped]):
+        if not stopped[peer].isdisjoint(tx.optouts.scopes(app, number)):
+            waiting[mid] = (app, carrier)
+            queued[mid] = queued.get(mid, 0) + (state == State.QUEUED)
+    end_segments(
+        tx, [End(mid, 0, State.REJECTED, OPTED_OUT, low=State.SCHEDULED, high=State.QUEUED) for mid in waiting]
+    )
+    tx.count("optout_ended", len(waiting))
+    tx.stopped += [Stopped(peer, frozenset(scopes)) for peer, scopes in stopped.items()]
+    tx.ended += [Ended(mid, app, carrier, queued[mid]) for mid, (app, carrier) in waiting.items()]
+
+
+class OptOutChange(NamedTuple):
+    """What an operator or an app asks for: a peer, a scope, and whether they are out of it from now on."""
+
+    peer: str
+    scope: str
+    out: bool
+    text: str | None = None
+    at: int | None = None  # ms, when it was where it comes from
+
+
+class OptOutOp(Op):
+    """Changes that somebody asks for in the place of a person. ``changed`` says of each whether it was news."""
+
+    __slots__ = ("changed", "changes", "how", "tell", "who")
+    order: ClassVar[int] = 69  # before what came in with it: who is entered now and writes START meanwhile is back
+    name: ClassVar[str] = "optout"
+
+    def __init__(self, changes: list[OptOutChange], *, how: How, who: str, tell: bool = True) -> None:
+        super().__init__()
+        self.changes = changes
+        self.how: How = how
+        self.who = who
+        self.tell = tell
+        self.changed: list[bool] = []
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return 2 * len(self.changes), 200 * len(self.changes)
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        changes = Changes(tx, {c.peer: None for op in ops for c in op.changes})
+        for op in ops:
+            op.changed = []
+            for c in op.changes:
+                cause = Cause(op.how, op.who, text=c.text, at=c.at)
+                change = changes.out if c.out else changes.back
+                op.changed.append(bool(change(c.peer, (c.scope,), cause, tell=op.tell)))
+        changes.write()
+
+
+# --- read -------------------------------------------------------------------------------------------------------------
+
+
+class Held(NamedTuple):
+    """A row of the list."""
+
+    peer: str
+    scope: str
+    at: int
+    how: str
+    message_id: int | None
+    keyword: str | None
+
+
+class Change(NamedTuple):
+    """A row of the record."""
+
+    id: int
+    peer: str
+    scope: str
+    change: str
+    how: str
+    who: str | None
+    number: str | None
+    message_id: int | None
+    keyword: str | None
+    text: str | None
+
+
+def held_by(con: sqlite3.Connection, peer: str) -> list[Held]:
+    """What a peer opted out of."""
+    rows = con.execute(
+        "SELECT peer, scope, at, how, message_id, keyword FROM optout WHERE peer = ? ORDER BY scope", (peer,)
+    )
+    return [Held(*row) for row in rows]
+
+
+def listed(con: sqlite3.Connection, after: tuple[str, str], limit: int) -> list[Held]:
+    """A page of all, in the order of peer and scope, from behind ``after``."""
+    rows = con.execute(
+        "SELECT peer, scope, at, how, message_id, keyword FROM optout WHERE (peer, scope) > (?, ?)"
+        " ORDER BY peer, scope LIMIT ?",
+        (*after, limit),
+    )
+    return [Held(*row) for row in rows]
+
+
+def record(
+    con: sqlite3.Connection, *, peer: str | None = None, low: int = 0, high: int = 1 << 62, limit: int
+) -> list[Change]:
+    """Changes of a peer, or of all, whose ids are from ``low`` to below ``high``, the newest first."""
+    where, given = ("peer = ? AND ", [peer]) if peer is not None else ("", [])
+    rows = con.execute(
+        "SELECT id, peer, scope, change, how, who, number, message_id, keyword, text FROM optout_change"
+        f" WHERE {where}id >= ? AND id < ? ORDER BY id DESC LIMIT ?",
+        (*given, low, high, limit),
+    )
+    return [Change(*row) for row in rows]
