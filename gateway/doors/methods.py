@@ -20,7 +20,7 @@ from gateway.doors.peers import PeerMergeParams, PeerParams, Peers, PeerSetParam
 from gateway.doors.replies import RepliesParams, ReplyReport
 from gateway.doors.rules import Rules, RulesParams
 from gateway.doors.threads import OwnerOf, ThreadParams, Threads, ThreadSetParams, ThreadsParams
-from gateway.outbound.explain import Asked
+from gateway.outbound.explain import Asked, sender_of
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.outbox import Outbox
@@ -127,12 +127,15 @@ class Methods:
         intake = self.outbound.intake
         known = await intake.known(connection.app, params)
         prepared, shown = intake.preparer.preview(connection.app, params, now_ms, known)
+        origins, row = intake.preparer.origins, prepared.row
+        found = origins.of(connection.app, params.from_, params.class_, row.peer, now_ms, known)
         return {
             **described(prepared.plan, prepared.outgoing.bodies[0].data_coding, shown),
             "from": prepared.row.number,
             "to": prepared.row.peer,
             "carrier": prepared.row.carrier,
             "warnings": prepared.warnings,
+            "sender": sender_of(origins, connection.app, params.from_, params.class_, row.peer, found.why),
         }
 
     async def route(self, connection: Connection, params: Asked) -> object:

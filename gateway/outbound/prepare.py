@@ -15,22 +15,20 @@ from gateway.carrier.outgoing import Outgoing
 from gateway.model import CLASSES, LANES, IdSource, Receipts, State
 from gateway.outbound.choice import Choice, Chosen
 from gateway.outbound.options import USUAL, Options, is_usual, octets_of, restored, settle, stored, with_ports_in_header
+from gateway.outbound.origin import Origins
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.policy.content import Content, Worded
-from gateway.policy.numbers import Sending
 from gateway.policy.routing import Facts
-from gateway.policy.sender import Senders
 from gateway.settings import Carrier, Settings
-from gateway.settings.routes import MessageClass
 from gateway.smpp.pdu import Tlv
-from gateway.sms.address import AddressError, normalise, normalise_sender
+from gateway.sms.address import AddressError, normalise
 from gateway.sms.compose import Way, compose, warnings_of
 from gateway.sms.national import Language
 from gateway.sms.preview import Preview, preview
 from gateway.sms.segment import SegmentBody, SegmentPlan, TooLongError, UnencodableError, render
 from gateway.sms.transliterate import Change
 from gateway.sms.udh import UdhError
-from gateway.store.known import NOTHING, Known, Need
+from gateway.store.known import Known
 from gateway.store.queries import Row
 from gateway.store.submits import NewMessage
 
@@ -78,11 +76,8 @@ class Preparer:
             value: settings.carriers_by_name.get(number.carrier or sole or "")
             for value, number in settings.numbers_by_value.items()
         }
-        self.sending = Sending(settings)
-        self._limited, self._deaf = self.sending.limited, self.sending.deaf
-        self.senders = Senders(settings, self.sending)
-        self._all = frozenset(self._carrier_of)
-        self.asks = len(self._all) > 1
+        self.origins = Origins(settings)
+        self.sending, self.asks = self.origins.sending, self.origins.asks
         self._usual: dict[str, Options] = {
             carrier.name: USUAL if carrier.default_alphabet == "gsm7" else Options(alphabet=carrier.default_alphabet)
             for carrier in settings.carriers
@@ -102,22 +97,17 @@ class Preparer:
             app: {name: msgspec.structs.replace(way, max_parts=most) for name, way in self._ways.items()}
             for app, most in self.content.max_segments.items()
         }
-        self._senders: dict[str, str] = {}
 
     def may_need(self, request: Submit) -> bool:
         """Whether a request may need facts of the database, as far as it tells without its peer; where `asks` is set.
 
         ``asks``: whether any request may, by the settings.
         """
-        return request.from_ is None
+        return self.origins.chooses(request.from_)
 
     def need(self, app: App, request: Submit, peer: str) -> int:
         """The kinds of facts that are to be known of the peer before this is prepared (`gateway.store.known.Need`)."""
-        if request.from_ is None:
-            allowed = self._allowed(app)
-            if len(allowed) > 1 and len(self.senders.fit(allowed, request.class_, peer).fit) > 1:
-                return Need.THREADS
-        return 0
+        return self.origins.need(app, request.from_, request.class_, peer)
 
     def prepare(self, app: App, request: Submit, now_ms: int, known: Known | None = None) -> Prepared:
         """The message of a request. ``known`` is what `need` asked for. Raises Refusal."""
@@ -125,13 +115,7 @@ class Preparer:
             peer = normalise(request.to, self.region).value
         except AddressError as error:
             raise Refusal("invalid_to", error.detail, field="to") from None
-        if request.from_ is None:
-            number = self._chosen(app, request.class_, peer, known or NOTHING)
-        else:
-            number = self._named(app, request.from_)
-        warning = None
-        if number in self._limited or peer in self._deaf:
-            number, warning = self._may(app, number, request.class_, peer, now_ms)
+        number, _, warnings = self.origins.of(app, request.from_, request.class_, peer, now_ms, known)
         carrier = self._carrier_of[number]
         message_id = self._ids.next()
         chosen: Chosen | None = None
@@ -208,8 +192,8 @@ class Preparer:
             prepared.warnings += worded.warnings
         if changes:
             prepared.warnings += warnings_of(changes)
-        if warning is not None:
-            prepared.warnings.append(warning)
+        if warnings:
+            prepared.warnings += warnings
         if request.replace is not None and planned.parts > 1:
             prepared.warnings.append("replace: a phone may take each segment for a replacement of the one before")
         return prepared
@@ -233,56 +217,6 @@ class Preparer:
         worded = self._worded(app, request, prepared.row.number) if request.text else None
         content = _content(app, request) if worded is None else worded.text
         return prepared, preview(content, way, transliterated=_transliterates(request, carrier))
-
-    def origin(
-        self, app: App, wanted: str | None, klass: MessageClass, peer: str, now_ms: int, known: Known | None = None
-    ) -> tuple[str, str | None]:
-        """The number that a message goes out from, and a warning where it is not the one named. Raises Refusal."""
-        chosen = self._chosen(app, klass, peer, known or NOTHING) if wanted is None else self._named(app, wanted)
-        return self._may(app, chosen, klass, peer, now_ms)
-
-    def _may(self, app: App, number: str, klass: MessageClass, peer: str, now_ms: int) -> tuple[str, str | None]:
-        warning = None
-        if number in self._limited:
-            origin = self.sending.origin(number, klass, now_ms, reply=app.replies)
-            if origin.reason is not None:
-                raise Refusal(origin.reason, origin.detail, field="from")
-            number, warning = origin.number, origin.warning
-        if peer in self._deaf and (why := self.sending.unreachable(number, peer)) is not None:
-            raise Refusal("no_sms_capability", why, field="to")
-        return number, warning
-
-    def _allowed(self, app: App) -> frozenset[str]:
-        return self._all if app.numbers is None else app.numbers
-
-    def _chosen(self, app: App, klass: MessageClass, peer: str, known: Known) -> str:
-        """The number that sends where none is named: an app's only one, or one that fits. Raises Refusal."""
-        allowed = self._allowed(app)
-        if len(allowed) == 1:
-            (number,) = allowed
-            if number in self._all:
-                return number
-        fit = self.senders.fit(allowed, klass, peer)
-        if not fit.fit:
-            raise Refusal("no_sender", fit.missing, field="from")
-        return self.senders.choose(fit, peer, known.threads).number
-
-    def _named(self, app: App, wanted: str) -> str:
-        """The number that an app names. Raises Refusal."""
-        number = self._senders.get(wanted)
-        if number is None:
-            try:
-                number = normalise_sender(wanted, self.region).value
-            except AddressError as error:
-                raise Refusal("invalid_from", error.detail, field="from") from None
-            if number not in self._carrier_of:
-                raise Refusal("invalid_from", "not one of the configured numbers", field="from")
-            if len(self._senders) < 10_000:
-                self._senders[wanted] = number
-        if app.numbers is not None and number not in app.numbers:
-            # The same words as for a number that does not exist: an app learns nothing of others' numbers.
-            raise Refusal("invalid_from", "not one of the configured numbers", field="from")
-        return number
 
     def _worded(self, app: App, request: Submit, number: str) -> Worded | None:
         """What is sent of a text that is not empty; None: the text as it is. Raises Refusal."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.settings import env as environment
-from gateway.settings import numbercheck, profiles, references, rulecheck
+from gateway.settings import numbercheck, profiles, references, rulecheck, sendercheck
 from gateway.settings.errors import (
     ConfigError,
     Path,
@@ -110,7 +110,7 @@ def _check(
     except ValidationError as error:
         problems += [_problem(details, place) for details in error.errors(include_url=False)]
     reported = {problem.key for problem in problems}
-    for finding in (*references.check(data), *rulecheck.check(data)):
+    for finding in (*references.check(data), *rulecheck.check(data), *sendercheck.check(data)):
         if key_path(finding.path) not in reported:
             key = key_path(finding.path)
             problems.append(Problem(place(finding.path), key, finding.expected, finding.found, finding.nearest))
@@ -217,6 +217,7 @@ def _normalised(settings: Settings) -> Settings:
                 one.model_copy(update={"numbers": tuple(form(raw) for raw in one.numbers)})
                 for one in settings.number_sets
             ),
+            "pools": sendercheck.normalised(settings.pools, region),
             "rules": rules,
             "groups": groups,
             "routes": tuple(

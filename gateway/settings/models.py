@@ -14,12 +14,14 @@ from gateway.settings.base import Section
 from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
 from gateway.settings.carrier.versions import SMPP_3_3
 from gateway.settings.content import Content
+from gateway.settings.destinations import Destinations
 from gateway.settings.groups import Group
 from gateway.settings.mail import Smtp
 from gateway.settings.numbercheck import number_warnings
 from gateway.settings.numbers import Number
 from gateway.settings.optout import NumberSet, OptOut
 from gateway.settings.own import OwnHandler, own_handlers
+from gateway.settings.pools import Pool
 from gateway.settings.routes import Route, route_warnings
 from gateway.settings.routing import SHORTEST_KEY, App, Handler
 from gateway.settings.rulecheck import rule_warnings
@@ -62,6 +64,10 @@ class Settings(Section):
     number_sets: tuple[NumberSet, ...] = Field((), description=NumberSet.__doc__)
     optout: OptOut = Field(OptOut(), description=OptOut.__doc__)
     content: Content = Field(Content(), description=Content.__doc__)
+    pools: Annotated[dict[Name, Pool], Form("tables `[pools.NAME]`")] = Field(
+        {}, description="Numbers of which one is chosen as a sender, by name."
+    )
+    destinations: Destinations = Field(Destinations(), description=Destinations.__doc__)
     routes: tuple[Route, ...] = Field((), description=Route.__doc__)
     rules: tuple[Rule, ...] = Field((), description=Rule.__doc__)
     schedules: Annotated[dict[Name, Schedule], Form("tables `[schedules.NAME]`")] = Field(

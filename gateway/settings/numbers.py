@@ -12,7 +12,7 @@ from gateway.settings.base import Section
 from gateway.settings.carrier.forms import LONGEST_TEXT
 from gateway.settings.errors import show
 from gateway.settings.optout import Confirmation, Near, Reach
-from gateway.settings.routes import MessageClass
+from gateway.settings.routes import Country, MessageClass
 from gateway.settings.types import Form, Name, fail
 from gateway.sms.address import kind_of
 from gateway.sms.kinds import NumberKind, country_of_number, kinds_of
@@ -94,6 +94,11 @@ class Number(Section):
         description="What it can do: `sms_in`, `sms_out`, `voice`, and `from_short_codes`, texts that come from short "
         "codes; `[]`: nothing just now. Without it all of it for texts; a name only sends. Nothing is sent from a "
         "number without `sms_out`, nor from one of ours to one that cannot get it.",
+    )
+    countries: tuple[Country, ...] = Field(
+        (),
+        description="Countries beside its own that it is for: it is chosen for phones there, and apps may send there. "
+        "Of a name those where it is registered.",
     )
     owner: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_plain)] | None = Field(
         None, description="Whose number it is, by name; goes along in its events as `owner`."

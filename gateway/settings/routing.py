@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from gateway.settings.base import Section
+from gateway.settings.destinations import Destination, RefusedKinds
 from gateway.settings.mail import EmailAddress
 from gateway.settings.routes import MessageClass
 from gateway.settings.secret import Secret
@@ -169,6 +170,20 @@ class App(Section):
     )
     numbers: tuple[Annotated[str, StringConstraints(min_length=1, max_length=40)], ...] | None = Field(
         None, description="Numbers that it may send from and hear of; without it all."
+    )
+    pool: Name | None = Field(
+        None,
+        description="Name of one of `[pools]`, of which one number sends what names no `from`; without it one of all "
+        "its numbers does.",
+    )
+    countries: tuple[Destination, ...] | None = Field(
+        None,
+        description='Countries that it may send to, `["*"]` all. Without it those of its numbers; anywhere, where '
+        "these tell none.",
+    )
+    refused_kinds: RefusedKinds | None = Field(
+        None,
+        description="As `refused_kinds` of `[destinations]`, which holds without it; `[]`: all lines may be texted.",
     )
     admin: bool = Field(
         False,
