@@ -29,7 +29,8 @@ def _route() -> None:
 def explain(
     to: Annotated[str, typer.Option(metavar="PHONE", help="Where to.")],
     from_: Annotated[
-        str | None, typer.Option("--from", metavar="NUMBER", help="Which of our numbers; else the app's only one.")
+        str | None,
+        typer.Option("--from", metavar="NUMBER", help='Which of our numbers, or "pool:NAME"; else one is chosen.'),
     ] = None,
     of: Annotated[str | None, typer.Option("--app", metavar="APP", help="As if this app had submitted it.")] = None,
     class_: Annotated[MessageClass, typer.Option("--class", help="Message class.")] = MessageClass.transactional,
@@ -77,17 +78,23 @@ def _offline(asked: dict[str, Any], config: Path | None) -> dict[str, Any]:
     explainer = Explainer(settings, choice, Preparer(settings, IdSource(clock), choice=choice), lambda _: None)
     who = App("operator" if settings.apps else "local", None, admin=True, binary=True)
     try:
-        return explainer.explain(who, msgspec.convert(asked, Asked), clock.now_ms())
+        found = explainer.explain(who, msgspec.convert(asked, Asked), clock.now_ms())
     except Refusal as refusal:
         raise Failure(f"{refusal.reason}: {refusal}") from None
+    if found["sender"]["why"] == "hash":
+        found["sender"]["detail"] += "; the daemon alone knows whether the phone wrote to another"
+    return found
 
 
 def _show(found: dict[str, Any]) -> None:
     about = sheet()
-    about.add_row("from", cell(found["from"]))
+    about.add_row("from", cell(f"{found['from']}: {found['sender']['detail']}"))
     about.add_row("to", cell(f"{found['to']}{' (' + found['country'] + ')' if found['country'] else ''}"))
     about.add_row("app, class", cell(f"{found['app']}, {found['class']}"))
     printed(about)
+    if len(found["sender"]["numbers"]) > 1:
+        console().print()
+        printed(_senders(found["sender"]["numbers"]))
     if found["routes"]:
         routes = table("route", "taken", "conditions")
         for one in found["routes"]:
@@ -103,6 +110,24 @@ def _show(found: dict[str, Any]) -> None:
     console().print(f"because {inert(found['detail'])}")
     for warning in found.get("warnings", ()):
         console().print(f"warning: {inert(warning)}")
+
+
+_LACKS = {
+    "country": "is for another country",
+    "name": "is a name, which cannot be sent from there",
+    "released": "is released",
+    "held": "is held",
+    "unable": "has no sms_out",
+    "class": "is not verified for this class",
+    "deaf": "is not heard there",
+}
+
+
+def _senders(numbers: list[dict[str, Any]]) -> Table:
+    shown = table("number", "fits")
+    for one in numbers:
+        shown.add_row(cell(one["number"]), cell("yes" if one["lacks"] is None else f"no: it {_LACKS[one['lacks']]}"))
+    return shown
 
 
 def _taken(one: dict[str, Any]) -> str:

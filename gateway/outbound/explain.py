@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from gateway.outbound.choice import Choice, Chosen
+from gateway.outbound.origin import Origins
 from gateway.outbound.prepare import Preparer
 from gateway.outbound.request import App, Refusal
 from gateway.policy.routing import Facts, Look, Ranking, country, pair_key
+from gateway.policy.sender import Why
 from gateway.settings import Settings
 from gateway.settings.routes import CONDITIONS, MessageClass
 from gateway.sms.address import AddressError, normalise
 from gateway.store.ends import rfc3339
 from gateway.store.known import Known
+
+MOST_SHOWN: Final = 100
+"""Numbers of a pool that are shown."""
 
 
 class Asked(msgspec.Struct, forbid_unknown_fields=True):
@@ -55,7 +60,9 @@ class Explainer:
             peer = normalise(asked.to, self._settings.default_region).value
         except AddressError as error:
             raise Refusal("invalid_to", error.detail, field="to") from None
-        number, warning = self._preparer.origin(app, asked.from_, asked.class_, peer, now_ms, known)
+        origins = self._preparer.origins
+        found_from = origins.of(app, asked.from_, asked.class_, peer, now_ms, known)
+        number = found_from.number
         facts = Facts(number, app.name, asked.class_, peer)
         routing = self._choice.routing
         looks = routing.looks(facts) if routing is not None else []
@@ -66,7 +73,8 @@ class Explainer:
             "app": app.name,
             "class": asked.class_,
             "country": country(peer),
-            "warnings": [warning] if warning is not None else [],
+            "warnings": list(found_from.warnings),
+            "sender": sender_of(origins, app, asked.from_, asked.class_, peer, found_from.why),
             "routes": [_look(look, facts) for look in looks],
             "route": ranking.name if ranking is not None else None,
         }
@@ -182,3 +190,22 @@ def _look(look: Look, facts: Facts) -> dict[str, Any]:
         has = {"numbers": facts.number, "apps": facts.app, "classes": facts.klass, "prefixes": facts.peer}
         found["has"] = country(facts.peer) if failed == "countries" else has[failed]
     return found
+
+
+_WHY: dict[Why, str] = {
+    "named": "it is named",
+    "only": "it is the only one that fits",
+    "thread": "of those that fit it is the one that the phone wrote to last",
+    "hash": "the phone wrote to none of those that fit best, and has this one of them each time",
+}
+
+
+def sender_of(
+    origins: Origins, app: App, wanted: str | None, klass: MessageClass, peer: str, why: Why
+) -> dict[str, Any]:
+    """Why a number sends, and where it was chosen what the others lack."""
+    numbers: list[dict[str, Any]] = []
+    if origins.chooses(wanted):
+        hindered = origins.senders.hindrances(origins.pool(app, wanted), klass, peer)
+        numbers = [{"number": value, "lacks": lacks} for value, lacks in hindered[:MOST_SHOWN]]
+    return {"why": why, "detail": _WHY[why], "numbers": numbers}

@@ -12,14 +12,15 @@ import math
 from collections.abc import Collection, Iterable
 from typing import Final, Literal, NamedTuple
 
+from gateway.policy.names import Names
 from gateway.policy.numbers import Sending
 from gateway.settings import Settings
 from gateway.settings.routes import MessageClass
-from gateway.sms.address import calling_code, kind_of
-from gateway.sms.kinds import country_of_number
+from gateway.sms.address import calling_code
+from gateway.sms.lines import line_of
 
-Why = Literal["only", "thread", "hash"]
-Hindrance = Literal["country", "released", "held", "unable", "class", "deaf"]
+Why = Literal["named", "only", "thread", "hash"]
+Hindrance = Literal["country", "name", "released", "held", "unable", "class", "deaf"]
 
 CACHED: Final = 10_000
 """Combinations of numbers, class and country of which it is remembered what fits; all but the country are of the
@@ -51,12 +52,13 @@ class Pick(NamedTuple):
 
 
 class Senders:
-    """The numbers of a configuration as senders. ``sending`` knows what each of them may."""
+    """The numbers of a configuration as senders. ``sending`` and ``names`` know what each of them may."""
 
-    def __init__(self, settings: Settings, sending: Sending) -> None:
+    def __init__(self, settings: Settings, sending: Sending, names: Names) -> None:
         self._numbers = settings.numbers_by_value
         self._region = settings.default_region
         self._sending = sending
+        self._names = names
         self._fits: dict[tuple[Collection[str], MessageClass, str | None], Fit] = {}
 
     def choose(self, fit: Fit, peer: str, threads: Iterable[str]) -> Pick:
@@ -70,7 +72,7 @@ class Senders:
 
     def fit(self, numbers: frozenset[str], klass: MessageClass, peer: str) -> Fit:
         """Which of these numbers may send a message of this class to a peer."""
-        country = country_of_number(peer)
+        country = line_of(peer).country
         if peer in self._sending.deaf:
             # One of our own, which may not hear all of them.
             return self._fit(numbers, klass, country, peer)
@@ -84,29 +86,35 @@ class Senders:
 
     def hindrances(self, numbers: Iterable[str], klass: MessageClass, peer: str) -> list[tuple[str, Hindrance | None]]:
         """Of each number why it may not send to a peer, None where it may; for those who ask why."""
-        country = country_of_number(peer)
+        country = line_of(peer).country
         deaf = peer if peer in self._sending.deaf else None
         return [(value, self._hindrance(value, klass, country, deaf)) for value in sorted(numbers)]
 
     def _fit(self, numbers: frozenset[str], klass: MessageClass, country: str | None, deaf: str | None) -> Fit:
         home: list[str] = []
         near: list[str] = []
+        names: list[str] = []
         hindered: dict[Hindrance, int] = {}
         for value in sorted(numbers):
             hindrance = self._hindrance(value, klass, country, deaf)
             if hindrance is not None:
                 hindered[hindrance] = hindered.get(hindrance, 0) + 1
+            elif value in self._names.values:
+                names.append(value)
             else:
                 (home if self._is_home(value, country) else near).append(value)
-        if not home and not near:
+        if not home and not near and not names:
             return Fit((), frozenset(), _missing(hindered, klass, country))
-        return Fit(self._drawn(home or near), frozenset(home + near), "")
+        return Fit(self._drawn(home or near or names), frozenset(home + near + names), "")
 
     def _hindrance(self, value: str, klass: MessageClass, country: str | None, deaf: str | None) -> Hindrance | None:
         number = self._numbers.get(value)
         if number is None:  # of a connection that was there before the configuration lost it
             return "released"
-        if not self._serves(value, country):
+        if value in self._names.values:
+            if self._names.standing(value, klass, country) != "allowed":
+                return "name"
+        elif not (self._is_home(value, country) or _is_near(value, country)):
             return "country"
         if number.state != "active":
             return number.state
@@ -118,20 +126,10 @@ class Senders:
             return "deaf"
         return None
 
-    def _serves(self, value: str, country: str | None) -> bool:
-        """Whether a number is for phones of a country: those of its calling code; a short code for the region's.
-
-        A name, which nobody can answer, is never chosen for somebody.
-        """
-        if kind_of(value) == "alphanumeric":
-            return False
-        if self._is_home(value, country):
-            return True
-        return value.startswith("+") and _code(country_of_number(value)) == _code(country)
-
     def _is_home(self, value: str, country: str | None) -> bool:
-        own = country_of_number(value) if value.startswith("+") else self._region
-        return country is None or own == country
+        """Whether a number is of a country, or for it by the settings; a short code is of the default region."""
+        own = line_of(value).country if value.startswith("+") else self._region
+        return country is None or own == country or country in self._numbers[value].countries
 
     def _drawn(self, numbers: list[str]) -> tuple[Drawn, ...]:
         """Where all have a rate of their own, each gets its share of the peers by that."""
@@ -167,12 +165,18 @@ def _mixed(z: int) -> int:
     return z ^ z >> 31
 
 
+def _is_near(value: str, country: str | None) -> bool:
+    """Whether a number has the calling code of a country."""
+    return value.startswith("+") and _code(line_of(value).country) == _code(country)
+
+
 def _code(country: str | None) -> str | None:
     return calling_code(country) if country is not None else None
 
 
 _SAID: Final[dict[Hindrance, str]] = {
     "country": "not for {country}",
+    "name": "a name, not for {klass} messages to {country}",
     "released": "released",
     "held": "held",
     "unable": "without sms_out",

@@ -38,6 +38,11 @@ async def test_the_first_choice(autojump_clock: MockClock) -> None:
             "class": "transactional",
             "country": "US",
             "warnings": [],
+            "sender": {
+                "why": "only",
+                "detail": "it is the only one that fits",
+                "numbers": [{"number": "+15551230001", "lacks": None}],
+            },
             "routes": [{"name": "all", "matched": True, "conditions": {}, "failed": None}],
             "route": "all",
             "sticky": None,

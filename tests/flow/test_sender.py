@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from trio.testing import MockClock
 
 from tests.support.apps import AppClient, RpcError
@@ -149,3 +150,94 @@ async def test_what_is_asked_about_when_the_daemon_stops_is_stored_before_it_end
         commits.release()
         await app.end()
         assert app.lines[-1]["result"]["state"] == "queued"
+
+
+POOLS = """
+[[numbers]]
+number = "+447700900100"
+carrier = "acme"
+[[numbers]]
+number = "ACME"
+carrier = "acme"
+[pools.two]
+numbers = ["+15551230002", "+15551230003"]
+[pools.names]
+numbers = ["ACME", "+15551230001"]
+[[apps]]
+name = "one"
+token = "abcdef0123456789"
+pool = "two"
+numbers = ["+15551230001", "+15551230002", "+15551230003", "ACME"]
+countries = ["*"]
+[[apps]]
+name = "other"
+token = "0123456789abcdef"
+numbers = ["+447700900100", "ACME"]
+"""
+TOKENS = {"one": "abcdef0123456789", "other": "0123456789abcdef"}
+
+
+async def as_app(g: Gateway, name: str) -> AppClient:
+    app = await g.connect()
+    await app.call("auth", app=name, token=TOKENS[name])
+    return app
+
+
+async def test_a_pool_is_the_apps_or_named(autojump_clock: MockClock) -> None:
+    async with gateway(numbers=3, apps=POOLS) as g:
+        one, other = await as_app(g, "one"), await as_app(g, "other")
+        phones = peers(20)
+        assert set(await senders(one, phones)) == {SECOND, THIRD}
+        # What the phone wrote to is chosen only where it is of the pool.
+        await g.tell("hello", peer=PEER, number=FIRST)
+        assert await senders(one, [PEER]) != [FIRST]
+        await g.tell("hello", peer=PEER, number=THIRD)
+        assert await senders(one, [PEER]) == [THIRD]
+        assert (await one.call("submit", to=PEER, text="x", from_="pool:names"))["from"] == FIRST
+        # Of a pool of others nothing is left, and it is as if it were not there.
+        said = [str(await other.refused("submit", to="+447700900123", text="x", **{"from": f"pool:{name}"}))
+                for name in ("two", "nosuch")]  # fmt: skip
+        assert said[0] == said[1]
+        assert (await other.refused("submit", to="+447700900123", text="x", from_="pool:two")).reason == "invalid_from"
+        assert (await other.call("submit", to="+447700900123", text="x", from_="pool:names"))["from"] == "ACME"
+        shown = await one.call("preview", to=PEER, text="x", from_="pool:two")
+        assert shown["sender"] == {
+            "why": "thread",
+            "detail": "of those that fit it is the one that the phone wrote to last",
+            "numbers": [{"number": SECOND, "lacks": None}, {"number": THIRD, "lacks": None}],
+        }
+        found = await one.call("route", to=PEER, from_="pool:names")
+        assert [(n["number"], n["lacks"]) for n in found["sender"]["numbers"]] == [(FIRST, None), ("ACME", "name")]
+
+
+NOT_THERE = [
+    ("one", "+442083661177", {}, "fixed_line", "to"),
+    ("one", "+19002345678", {}, "premium_rate", "to"),
+    ("other", PEER, {}, "country_not_allowed", "to"),
+    ("one", PEER, {"from": "ACME"}, "sender_not_allowed", "from"),
+    ("other", "+447700900123", {"from": "ACME", "class": "direct"}, "sender_one_way", "from"),
+    ("one", "+447700900123", {}, "no_sender", "from"),
+]
+
+
+@pytest.mark.parametrize(("name", "to", "params", "reason", "field"), NOT_THERE)
+async def test_what_may_not_go_there_is_refused(
+    autojump_clock: MockClock, name: str, to: str, params: dict[str, str], reason: str, field: str
+) -> None:
+    async with gateway(numbers=3, apps=POOLS) as g:
+        app = await as_app(g, name)
+        for method in ("submit", "preview"):
+            error = await app.refused(method, to=to, text="x", **params)
+            assert (error.reason, error.field, error.code) == (reason, field, -32000)
+        refused = g.daemon.metrics.app_refused.labels(name, reason)
+        assert refused._value.get() == 1
+
+
+async def test_a_name_that_is_not_registered_goes_with_a_warning(autojump_clock: MockClock) -> None:
+    async with gateway(numbers=3, apps=POOLS) as g:
+        app = await as_app(g, "one")
+        taken = await app.call("submit", to="+919876543210", text="x", from_="ACME")
+        assert taken["from"] == "ACME"
+        assert taken["warnings"] == [
+            "carriers of IN want names registered, or may drop or replace ACME: list IN in its countries once it is"
+        ]

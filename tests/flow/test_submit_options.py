@@ -258,6 +258,11 @@ async def test_a_preview_explains_itself(autojump_clock: MockClock) -> None:
             "to": TO,
             "carrier": "acme",
             "warnings": [],
+            "sender": {
+                "why": "only",
+                "detail": "it is the only one that fits",
+                "numbers": [{"number": "+15551230001", "lacks": None}],
+            },
         }
         shown = await app.call("preview", to=TO, text=text, transliterate=True, flash=True)
         assert (shown["encoding"], shown["data_coding"], shown["segments"]) == ("gsm7", 0xF0, 1)

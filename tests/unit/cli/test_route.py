@@ -38,6 +38,11 @@ FOUND: dict[str, Any] = {
     "app": "crm",
     "class": "transactional",
     "country": "GB",
+    "sender": {
+        "why": "thread",
+        "detail": "of those that fit it is the one that the phone wrote to last",
+        "numbers": [{"number": "+12125550100", "lacks": "country"}, {"number": "+15551230001", "lacks": None}],
+    },
     "routes": [
         {
             "name": "bulk",
@@ -85,6 +90,8 @@ def test_the_daemon_is_asked(smsgw: Run, tmp_path: Path) -> None:
     }
     assert fake.requests[1]["params"] == {"to": "+447700900123", "class": "transactional"}
     text = " ".join(shown.out.split())
+    assert "from +15551230001: of those that fit it is the one that the phone wrote to last" in text
+    assert "+12125550100 no: it is for another country +15551230001 yes" in text
     assert "bulk no: classes, not transactional classes marketing" in text
     assert "uk yes countries GB" in text
     assert "north 1 3 0% down for 95 s, passed over 0" in text

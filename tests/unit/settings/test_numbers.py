@@ -216,9 +216,11 @@ def test_three_months(day: date, later: date) -> None:
 
 def test_the_examples_of_the_guide(config: Loader) -> None:
     text = (Path(__file__).parents[3] / "docs/numbers.md").read_text()
-    numbers, carrier = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    numbers, carrier, pool = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     handler = '[[handlers]]\nname = "crm"\nwebhook = "https://crm.example/"\nsecret = "0123456789abcdef"\n'
-    settings = config(CARRIER.replace('[[carriers]]\nname = "acme"\n', carrier) + numbers + handler)
+    settings = config(CARRIER.replace('[[carriers]]\nname = "acme"\n', carrier) + numbers + handler + pool)
     assert settings.carriers[0].campaign_tlv == "0x1400"
+    assert settings.pools["sales"].numbers == tuple(settings.numbers_by_value)
+    assert settings.apps[0].pool == "sales"
     assert [one.kinds[0] for one in settings.numbers] == ["local", "toll_free"]
     assert list(number_warnings(settings.numbers_by_value, TODAY)) == []

@@ -1,0 +1,50 @@
+"""``[destinations]``: whom messages may go to, and from which names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from gateway.settings.base import Section
+from gateway.settings.routes import Country
+from gateway.settings.types import Form, fail
+from gateway.sms.lines import LineKind
+from gateway.sms.numbering import region_exists
+
+ANYWHERE = "*"
+"""In the place of a country: all of them."""
+
+NameStanding = Literal["allowed", "registered", "refused"]
+"""Whether a country takes names as senders: any, registered ones, or none."""
+
+
+def _destination(value: str) -> str:
+    if value != ANYWHERE and not region_exists(value):
+        raise fail("country", 'a country of ISO 3166 in two capital letters, such as "GB", or "*" for all')
+    return value
+
+
+def _kinds(value: tuple[LineKind, ...]) -> tuple[LineKind, ...]:
+    if len(set(value)) != len(value):
+        raise fail("each_once", "each of them once")
+    return value
+
+
+Destination = Annotated[str, AfterValidator(_destination), Form("country (ISO 3166), or `*`")]
+RefusedKinds = Annotated[tuple[LineKind, ...], AfterValidator(_kinds)]
+
+
+class Destinations(Section):
+    """Whom no message goes to, and where names may be senders."""
+
+    refused_kinds: RefusedKinds = Field(
+        ("premium_rate", "fixed_line"),
+        description="Kinds of lines that messages are refused to where the plan of the country tells them for certain; "
+        "`[]`: none. An app may have its own.",
+    )
+    sender_names: Annotated[dict[Country, NameStanding], Form("table: country = standing")] = Field(
+        {},
+        description="Where it is otherwise than smsgw knows: countries that take alphanumeric senders (`allowed`), "
+        "only registered ones (`registered`), or none (`refused`).",
+    )

@@ -1,0 +1,74 @@
+"""What single values cannot show of pools and apps: references to nothing, numbers that an app may not use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway.settings.errors import nearest, show
+from gateway.settings.pools import BY_NAME, Pool
+from gateway.settings.references import Finding
+from gateway.sms.address import AddressError, normalise_sender
+from gateway.sms.numbering import region_exists
+
+
+def check(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """Reads the raw tables, so that it speaks up beside other errors; what has a wrong type is passed over."""
+    region = data.get("default_region")
+    region = region if isinstance(region, str) and region_exists(region) else None
+    owned: set[str] = set()
+    for index, number in _tables(data, "numbers"):
+        raw = number.get("number")
+        if isinstance(raw, str) and raw.lower().startswith(BY_NAME):
+            yield Finding(("numbers", index, "number"), f'expected another name: "{BY_NAME}" names a pool', show(raw))
+        if (value := _normalised(raw, region)) is not None:
+            owned.add(value)
+    pools: dict[str, set[str]] = {}
+    given = data.get("pools")
+    for name, pool in given.items() if isinstance(given, Mapping) else ():
+        listed = pool.get("numbers") if isinstance(pool, Mapping) else None
+        pools[name] = set()
+        for position, raw in enumerate(listed if isinstance(listed, list) else ()):
+            value = _normalised(raw, region)
+            path = ("pools", name, "numbers", position)
+            if isinstance(raw, str) and value not in owned:
+                yield Finding(path, "expected one of [[numbers]]", show(raw), nearest(raw, owned))
+            elif value is not None and value in pools[name]:
+                yield Finding(path, "expected each number once", show(raw))
+            elif value is not None:
+                pools[name].add(value)
+    for index, app in _tables(data, "apps"):
+        wanted = app.get("pool")
+        if not isinstance(wanted, str):
+            continue
+        if wanted not in pools:
+            yield Finding(
+                ("apps", index, "pool"), "expected the name of one of [pools]", show(wanted), nearest(wanted, pools)
+            )
+        elif isinstance(app.get("numbers"), list):
+            own = {value for raw in app["numbers"] if (value := _normalised(raw, region)) is not None}
+            if missing := sorted(pools[wanted] - own):
+                expected = f"expected a pool of numbers of its own: numbers lacks {missing[0]}"
+                yield Finding(("apps", index, "pool"), expected, show(wanted))
+
+
+def normalised(pools: Mapping[str, Pool], region: str | None) -> dict[str, Pool]:
+    """Pools with their numbers in the one form that messages carry."""
+    return {
+        name: pool.model_copy(update={"numbers": tuple(normalise_sender(raw, region).value for raw in pool.numbers)})
+        for name, pool in pools.items()
+    }
+
+
+def _tables(data: Mapping[str, Any], section: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    entries = data.get(section)
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, Mapping):
+            yield index, entry
+
+
+def _normalised(raw: Any, region: str | None) -> str | None:
+    try:
+        return normalise_sender(raw, region).value if isinstance(raw, str) and raw else None
+    except AddressError:  # of the number itself it is said elsewhere
+        return None
