@@ -71,12 +71,15 @@ Last = tuple[int, str, str]
 """An inbound message that may be the last one of its thread: its stored id, number and peer."""
 
 # Where an inbound message is the last one of its pair: what is noted of the thread.
-NOTED: Final = Values(
+_NOTED: Final = (
     "WITH v(id, number, peer) AS (VALUES {values}) SELECT v.id, t.number, t.peer, t.first_at, t.read_up_to,"
     " t.attention, t.assigned FROM v CROSS JOIN thread t ON t.number = v.number AND t.peer = v.peer WHERE NOT EXISTS"
-    " (SELECT 1 FROM inbound n WHERE n.peer = v.peer AND n.number = v.number AND n.id > v.id)",
-    3,
+    " (SELECT 1 FROM inbound n WHERE n.peer = v.peer AND n.number = v.number AND n.id > v.id)"
 )
+NOTED: Final = Values(_NOTED, 3)
+# Few of many: what is not wanted is not looked at any further.
+UNREAD: Final = Values(_NOTED + " AND v.id > t.read_up_to", 3)
+NEEDY: Final = Values(_NOTED + " AND t.attention IS NOT NULL", 3)
 # What is shown of a thread beside that.
 SHOWN: Final = Values(
     "WITH v(id, number, peer, up_to) AS (VALUES {values}) SELECT v.id, (SELECT count(*) FROM (SELECT u.extra FROM"
@@ -160,11 +163,7 @@ class _Walk:
 
 def _wanted(con: sqlite3.Connection, lasts: list[Last], wanted: Wanted) -> list[Thread]:
     """The threads of these messages that are wanted, in their order."""
-    noted = NOTED.fetch(con, lasts)
-    if wanted.unread:
-        noted = [row for row in noted if row[0] > row[4]]
-    if wanted.attention:
-        noted = [row for row in noted if row[5] is not None]
+    noted = (NEEDY if wanted.attention else UNREAD if wanted.unread else NOTED).fetch(con, lasts)
     if wanted.whose is not None:
         noted = [row for row in noted if wanted.whose(row[1], row[6])]
     marked = [(number, peer, since) for _, number, peer, _, _, since, _ in noted if since is not None]
