@@ -191,8 +191,10 @@ def _taken(record: Record, more: list[str], book: Mapping[str, Record]) -> str |
     """
     for phone in more:
         other = book.get(phone)
+        if other is not None and other.address != phone:
+            return f"{phone} is one of {other.address}; if these are the same person, merge them"
         if other is not None and (other.name or other.fields or other.lists or len(other.phones) > 1):
-            return f"something is known of {phone} by itself; if it is the same person, merge the two"
+            return f"something is known of {phone} by itself; if it is the same person, merge them"
     if len(record.phones) + len(more) > MOST_PHONES:
         return f"more than {MOST_PHONES} phones"
     return None

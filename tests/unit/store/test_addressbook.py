@@ -14,7 +14,6 @@ from gateway.store.peers import FIELDS, Known, known_fields
 from tests.support.inbound import single
 from tests.support.stores import NUMBER, START, Desk
 
-MERGE_THEM = "something is known of {} by itself; if it is the same person, merge the two"
 ANN, BOB, COY, DAN = (f"+1212555010{i}" for i in range(4))
 
 
@@ -139,14 +138,20 @@ async def test_phones_of_which_nothing_is_known_are_joined(desk: Desk) -> None:
 
 async def test_a_phone_of_another_person_is_not_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     await note(desk, BOB, name="Bob", phones=(COY,))
-    for phone in (BOB, COY):
+    for phone, problem in (
+        (BOB, f"something is known of {BOB} by itself; if it is the same person, merge them"),
+        (COY, f"{COY} is one of {BOB}; if these are the same person, merge them"),
+    ):
         op = PeersOp([Change(address=ANN, name="x", phones=(phone,)), Change(address=DAN)])
         await desk.do(op)
-        assert (op.refused, op.made) == ({0: ("phones", MERGE_THEM.format(phone))}, int(phone == BOB))
+        assert (op.refused, op.made) == ({0: ("phones", problem)}, int(phone == BOB))
     # The same phone in each line of a file.
     op = PeersOp([Change(address=ANN, phones=("+1",)), Change(address=DAN, phones=("+1",))])
     await desk.do(op)
-    assert (op.refused, record(desk, "+1").phones) == ({1: ("phones", MERGE_THEM.format("+1"))}, [ANN, "+1"])
+    assert (op.refused, record(desk, "+1").phones) == (
+        {1: ("phones", f"+1 is one of {ANN}; if these are the same person, merge them")},
+        [ANN, "+1"],
+    )
     monkeypatch.setattr(addressbook, "MOST_PHONES", 3)
     assert (await note(desk, BOB, phones=("+2", "+3"))).refused == {0: ("phones", "more than 3 phones")}
     assert record(desk, BOB).phones == [BOB, COY]
