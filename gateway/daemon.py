@@ -55,6 +55,7 @@ SECTIONS: Final = (
     "number_sets",
     "optout",
     "routes",
+    "content",
     "apps",
     "handlers",
     "smtp",

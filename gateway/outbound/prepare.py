@@ -28,7 +28,7 @@ from gateway.sms.preview import Preview, preview
 from gateway.sms.segment import SegmentBody, SegmentPlan, TooLongError, UnencodableError, render
 from gateway.sms.transliterate import Change
 from gateway.sms.udh import UdhError
-from gateway.store.known import Known
+from gateway.store.known import Known, Need
 from gateway.store.queries import Row
 from gateway.store.submits import NewMessage
 
@@ -44,7 +44,7 @@ _json: Final = msgspec.json.Encoder(order="sorted")
 class Prepared:
     """A request that may be stored: the row to be, and the message as the queue takes it."""
 
-    __slots__ = ("moved", "outgoing", "plan", "row", "warnings")
+    __slots__ = ("moved", "outgoing", "plan", "row", "warnings", "worded")
 
     def __init__(self, row: NewMessage, outgoing: Outgoing, plan: SegmentPlan, *, moved: bool = False) -> None:
         self.row = row
@@ -52,6 +52,7 @@ class Prepared:
         self.plan = plan  # its parts are on the air, also where the carrier does the cutting
         self.moved = moved  # its pair is to be remembered on this carrier
         self.warnings: list[str] = []
+        self.worded: Worded | None = None  # what was made of its text
 
 
 class Preparer:
@@ -77,12 +78,13 @@ class Preparer:
             for value, number in settings.numbers_by_value.items()
         }
         self.origins = Origins(settings)
-        self.sending, self.asks = self.origins.sending, self.origins.asks
+        self.sending = self.origins.sending
         self._usual: dict[str, Options] = {
             carrier.name: USUAL if carrier.default_alphabet == "gsm7" else Options(alphabet=carrier.default_alphabet)
             for carrier in settings.carriers
         }
         self.content = Content(settings)
+        self.asks = self.content.adds or self.origins.asks
         self._ways: dict[str, Way] = {
             carrier.name: Way(
                 scheme=carrier.long_messages,
@@ -103,11 +105,14 @@ class Preparer:
 
         ``asks``: whether any request may, by the settings.
         """
-        return self.origins.chooses(request.from_)
+        return self.origins.chooses(request.from_) or (request.class_ == "marketing" and self.content.adds)
 
     def need(self, app: App, request: Submit, peer: str) -> int:
         """The kinds of facts that are to be known of the peer before this is prepared (`gateway.store.known.Need`)."""
-        return self.origins.need(app, request.from_, request.class_, peer)
+        need = self.origins.need(app, request.from_, request.class_, peer)
+        if request.class_ == "marketing" and self.content.adds:
+            need |= Need.FIELDS | Need.MARKETED if self.content.once else Need.FIELDS
+        return need
 
     def prepare(self, app: App, request: Submit, now_ms: int, known: Known | None = None) -> Prepared:
         """The message of a request. ``known`` is what `need` asked for. Raises Refusal."""
@@ -136,7 +141,7 @@ class Preparer:
             meta = _json.encode(request.meta).decode()
             if len(meta) > MAX_META:
                 raise Refusal("invalid_params", f"meta has at most {MAX_META} octets of JSON", field="meta")
-        worded = self._worded(app, request, number) if request.text else None
+        worded = self._worded(app, request, number, known) if request.text else None
         planned, content, options, changes = self._plan(app, request, carrier, worded)
         ref = self.next_ref() if planned.parts > 1 else 0
         due_at, expires_at = self._times(request, now_ms)
@@ -189,11 +194,14 @@ class Preparer:
         )
         prepared = Prepared(row, outgoing, planned, moved=chosen is not None and chosen.moved)
         if worded is not None:
+            prepared.worded = worded
             prepared.warnings += worded.warnings
         if changes:
             prepared.warnings += warnings_of(changes)
         if warnings:
             prepared.warnings += warnings
+        if known is not None and request.class_ == "marketing" and request.text:
+            known.marketed.add(number)  # of the next in the same burst it is true already
         if request.replace is not None and planned.parts > 1:
             prepared.warnings.append("replace: a phone may take each segment for a replacement of the one before")
         return prepared
@@ -214,15 +222,16 @@ class Preparer:
         carrier = self._settings.carriers_by_name[prepared.row.carrier]
         options = self._options(app, request, carrier)
         way = self._way(app, request, carrier, options)
-        worded = self._worded(app, request, prepared.row.number) if request.text else None
+        worded = prepared.worded
         content = _content(app, request) if worded is None else worded.text
         return prepared, preview(content, way, transliterated=_transliterates(request, carrier))
 
-    def _worded(self, app: App, request: Submit, number: str) -> Worded | None:
+    def _worded(self, app: App, request: Submit, number: str, known: Known | None) -> Worded | None:
         """What is sent of a text that is not empty; None: the text as it is. Raises Refusal."""
         if request.data is not None or request.text is None:
             return None
-        worded = self.content.word(app.name, request.class_, number, request.text)
+        language, marketed = (known.language, known.marketed) if known is not None else (None, ())
+        worded = self.content.word(app.name, request.class_, number, request.text, language, marketed)
         if worded is not None and worded.reason is not None:
             raise Refusal(worded.reason, worded.detail, field="text")
         return worded

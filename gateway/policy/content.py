@@ -6,6 +6,7 @@ look-ups. What is refused names what was found, and where.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, Literal, NamedTuple
 
 from gateway.policy.clause import Clauses, appended
@@ -42,13 +43,17 @@ class Terms(NamedTuple):
 
 
 class Content:
-    """Words texts by the settings. ``max_segments`` are those of each app that has a bound of its own."""
+    """Words texts by the settings. ``max_segments`` are those of each app that has a bound of its own.
+
+    ``adds``: marketing gets clauses; ``once``: not from a number from which the peer got some before.
+    """
 
     def __init__(self, settings: Settings) -> None:
         content = settings.content
         own = {n.number: n.clause for n in settings.numbers if n.clause is not None}
         self.clauses = Clauses(content.clause_language, content.clauses, filter(None, own.values()))
-        self._adds = content.clause != "off"
+        self.adds: Final = content.clause != "off"
+        self.once: Final = content.clause == "first"
         self._own = own
         self._links = Links((*public_shorteners(), *content.shorteners), content.allowed_links)
         most = settings.limits.max_segments
@@ -79,10 +84,19 @@ class Content:
         links = {klass: None if klass in allowed else self._links for klass in classes}
         return Terms(links, characters, segments, normalises)
 
-    def word(self, app: str, klass: MessageClass, number: str, text: str, language: str | None = None) -> Worded | None:
+    def word(
+        self,
+        app: str,
+        klass: MessageClass,
+        number: str,
+        text: str,
+        language: str | None = None,
+        marketed: Collection[str] = (),
+    ) -> Worded | None:
         """What is sent of a text of an app from one of our numbers; None: the text as it is.
 
-        ``language`` is that of the peer where it is known, a tag as "pt-BR".
+        ``language`` is that of the peer where it is known, a tag as "pt-BR"; ``marketed`` are the numbers from which it
+        got messages of class marketing before.
         """
         terms = self._terms_of.get(app, self._usual)
         if len(text) > _PER_SEGMENT * terms.max_segments:
@@ -101,7 +115,8 @@ class Content:
                 text, reason="public_shortener", detail=f"{found.said}: carriers block public link shorteners"
             )
         clause = ""
-        if klass == "marketing" and self._adds and not self.clauses.found(text):
+        told = self.once and number in marketed
+        if klass == "marketing" and self.adds and not told and not self.clauses.found(text):
             clause, said = self._clause(number, language)
             warnings += (said,) if said else ()
             if clause:

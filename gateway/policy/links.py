@@ -88,11 +88,16 @@ class Links:
         """The first link of a text that goes by a shortener; None where there is none."""
         if "." not in text and "%2" not in text and (text.isascii() or _DOT.search(text) is None):
             return None
-        if _INNER.search(text) is None:
-            return None
-        for number, word in enumerate(text.split()):
-            if _INNER.search(word) is not None and (hit := self._in(word)) is not None:
-                return hit._replace(position=hit.position + _start(text, number))
+        inner = _INNER.search(text)
+        while inner is not None:
+            # Only the words with such dots are looked at.
+            begin = text.rfind(" ", 0, inner.start()) + 1
+            end = text.find(" ", inner.start())
+            end = len(text) if end < 0 else end
+            for word in text[begin:end].split():
+                if (hit := self._in(word)) is not None:
+                    return hit._replace(position=hit.position + text.index(word, begin))
+            inner = _INNER.search(text, end)
         return None
 
     def _in(self, word: str) -> Found | None:
@@ -130,6 +135,8 @@ class Links:
                 at = start + run[0].index(host)
                 return Found(hit[0], hit[1], at + host.index(hit[1]) if hit[1] in host else at)
             in_path = in_path or path
+            if in_path and read.find("//", stop) < 0:
+                return None
         return None
 
     def _judge(self, host: str, certain: bool) -> tuple[str, str] | None:
@@ -218,8 +225,3 @@ def _skeleton(host: str) -> str:
     """A host by the shapes of its letters, without accents."""
     bare = "".join(char for char in unicodedata.normalize("NFD", host) if unicodedata.category(char) != "Mn")
     return bare.translate(_ALIKE)
-
-
-def _start(text: str, number: int) -> int:
-    """Where a word begins in a text, words counted from 0."""
-    return next(match.start() for at, match in enumerate(re.finditer(r"\S+", text)) if at == number)

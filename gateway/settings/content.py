@@ -36,13 +36,16 @@ Clause = Annotated[str, StringConstraints(min_length=1, max_length=160), AfterVa
 class Content(Section):
     """What texts may hold, and the clause of marketing messages that says how to stop them."""
 
-    clause: Literal["every", "off"] = Field(
+    clause: Literal["every", "first", "off"] = Field(
         "off",
         description="every: a message of class marketing whose text does not say how to stop such messages gets a "
-        "clause that does, behind its text; off: texts go as they come.",
+        "clause that does, behind its text; first: only the first from a number to a phone does; off: texts go as they "
+        "come.",
     )
     clause_language: Language = Field(
-        "en", description="Language of the clause: one of the package's (docs/compliance.md), or of `clauses`."
+        "en",
+        description="Language of the clause for phones of which none is noted (`smsgw peers`), or one without a text: "
+        "one of the package's (docs/compliance.md), or of `clauses`.",
     )
     clauses: Annotated[dict[Language, Clause], Form("table `[content.clauses]`")] = Field(
         {}, description="Clauses by language, over those of the package and beside them."

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from trio.testing import MockClock
 
-from tests.support.daemons import gateway
+from tests.support.daemons import EPOCH_MS, Commits, gateway
 from tests.support.smsc import peers
 
 TO = peers(1)[0]
@@ -79,6 +81,76 @@ async def test_refusals_name_what_was_found_and_store_nothing(autojump_clock: Mo
         await g.settled()
         assert g.smsc.texts == []
         assert (await app.call("messages"))["messages"] == []
+
+
+IN_AN_HOUR = datetime.fromtimestamp(EPOCH_MS / 1000 + 3600, UTC).isoformat()
+FIRST = """
+[content]
+clause = "first"
+"""
+SECOND = "+15551230002"
+
+
+def told(texts: list[str]) -> list[bool]:
+    """Which texts end with a clause."""
+    return [text.endswith(CLAUSE) for text in texts]
+
+
+async def test_the_first_from_a_number_to_a_phone_has_the_clause(autojump_clock: MockClock) -> None:
+    async with gateway(extra=FIRST, numbers=2) as g:
+        app = await g.connect()
+        sale: dict[str, str] = {"to": TO, "from": "+15551230001", "text": "sale", "class": "marketing"}
+        # All three in one burst: what is planned is known to what comes next in it.
+        await app.submits([sale | {"class": "transactional"}, sale, sale])
+        await g.settled()
+        await app.submits([sale])
+        await app.submits([sale | {"from": SECOND}, sale | {"from": SECOND}])
+        await g.settled()
+        await app.submits([sale | {"to": peers(2)[1]}])
+        await g.settled()
+        assert told(g.smsc.texts) == [False, True, False, False, True, False, True]
+        assert (await app.call("preview", **sale))["warnings"] == []
+        fresh = sale | {"to": peers(3)[2]}
+        assert (await app.call("preview", **fresh))["warnings"] == [f'clause added: "{CLAUSE}"']
+        assert (await app.call("preview", **fresh))["warnings"] == [f'clause added: "{CLAUSE}"']
+
+
+async def test_who_was_not_reached_was_not_told(autojump_clock: MockClock) -> None:
+    """The carrier refuses the first for good; a cancelled one was never there."""
+    statuses = iter([0x0B, 0])
+    async with gateway(extra=FIRST, answer=lambda _: next(statuses, 0)) as g:
+        app = await g.connect()
+        sale = {"to": TO, "text": "sale", "class": "marketing"}
+        later = await app.call("submit", send_at=IN_AN_HOUR, **sale)
+        await app.call("cancel", id=later["id"])
+        for _ in range(3):
+            await app.submits([sale])
+            await g.settled()
+        assert told(g.smsc.texts) == [True, True, False]
+
+
+@pytest.mark.parametrize("clause", ["every", "first"])
+async def test_the_clause_is_in_the_language_of_the_peer(autojump_clock: MockClock, clause: str) -> None:
+    async with gateway(extra=f'[content]\nclause = "{clause}"\nclause_language = "pt"') as g:
+        app = await g.connect()
+        german, unknown, other = peers(3)
+        await app.call("peer_set", peer=german, fields={"language": "de-AT"})
+        await app.call("peer_set", peer=other, fields={"language": "tlh"})
+        for peer in (german, unknown, other):
+            await app.submits([{"to": peer, "text": "sale", "class": "marketing"}])
+        await g.settled()
+        usual = "sale Responda STOP para cancelar."
+        assert g.smsc.texts == ["sale Antworten Sie STOP zum Abmelden.", usual, usual]
+
+
+async def test_a_store_that_cannot_be_asked_refuses(autojump_clock: MockClock) -> None:
+    commits = Commits()
+    async with gateway(extra=FIRST, run_sync=commits) as g:
+        app = await g.connect()
+        commits.fill_disk()
+        refused = await app.refused("submit", to=TO, text="sale", **{"class": "marketing"})
+        assert (refused.code, refused.data["retry_after"]) == (-32001, 1)
+        commits.heal()
 
 
 async def test_an_app_has_bounds_and_rights_of_its_own(autojump_clock: MockClock) -> None:
