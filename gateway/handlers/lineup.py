@@ -85,6 +85,7 @@ class Lineup:
         self._turn_of_retries = True
         self._nap = trio.CancelScope()
         self._loaded_at = 0.0
+        self._quiet_until = 0.0  # by Trio's clock: the receiver asked for it
         self._at_once = False  # whether the next one does not wait for its time: it tries a receiver that is down
 
     def _begin(self) -> None:
@@ -121,6 +122,9 @@ class Lineup:
             if pause > 0:
                 await self._sleep(pause)
                 return None
+        if self._quiet_until > now and not self._at_once:
+            await self._sleep(self._quiet_until - now)
+            return None
         due = self._waiting.next_due() if self._retrying < self._retry_slots else None
         due_in = (due - self._clock.now_ms()) / 1000 if due is not None else LOOK_AGAIN
         if self._at_once and due is not None:

@@ -82,12 +82,14 @@ class Pusher(Lineup, ABC):
         return pause.at if pause is not None and self.paused else None
 
     def probe(self) -> bool:
-        """A receiver that is down or paused is tried again at once; returns whether it is."""
-        if self._circuit.open:
-            self._circuit.probe(trio.current_time())
-            self._at_once = True
-            self._nap.cancel()
-        return self._circuit.open
+        """A receiver that is down or paused, or asked for time, is tried again at once; returns whether it is so."""
+        now = trio.current_time()
+        if not self._circuit.open and self._quiet_until <= now:
+            return False
+        self._circuit.probe(now)
+        self._at_once = True
+        self._nap.cancel()
+        return True
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Delivers events until it is cancelled. What was not answered then is delivered again by the next run."""
@@ -178,6 +180,9 @@ class Pusher(Lineup, ABC):
             self._refused(job, outcome, error)
             return
         asked = min(outcome.retry_after, self.handler.retry_max)
+        if asked and outcome.status is not None and job.attempt == 1:
+            # It is said to whoever posts, not of this event; what comes again and again is not heard out for all.
+            self._quiet_until = trio.current_time() + min(asked, LONGEST_PAUSE)
         # An event that fails again and again says nothing of the receiver when no others are there to succeed.
         if (outcome.down or job.attempt == 1) and self._circuit.failed(trio.current_time(), asked):
             self._log.warning(f"{self.kind}_down", handler=self.handler.name, error=error)
@@ -219,6 +224,7 @@ class Pusher(Lineup, ABC):
 
     def _up(self) -> None:
         if self._circuit.succeeded():
+            self._quiet_until = 0.0
             self._outbox.resume(self.feed)
             self._log.info(f"{self.kind}_up", handler=self.handler.name)
 

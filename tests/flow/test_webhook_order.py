@@ -223,7 +223,7 @@ async def test_a_probe_that_is_asked_for_does_not_wait_for_the_backoff(autojump_
     s = await ordered(nursery, [(503, {"Retry-After": "3600"})] * TRIP)
     for n in range(TRIP):
         await s.events.arrive("x", peer=f"+491510000{n:04}")
-    await s.events.until(lambda: s.webhook.down)
+    await s.events.until(lambda: s.webhook.down, 60 * TRIP)
     assert s.webhook.probe()
     await s.events.until(lambda: len(s.posts.log) > TRIP, 2)
     assert not s.webhook.down

@@ -143,6 +143,35 @@ async def test_retry_after(autojump_clock, nursery, status, value, wait):
     assert second - first == pytest.approx(wait, abs=1.01)
 
 
+async def test_a_receiver_that_asks_for_time_is_left_alone(autojump_clock, nursery):
+    later = (429, {"Retry-After": "10"})
+    s = await scene(nursery, [later, later], concurrency=2, retry_min=1)
+    await s.events.arrive(*"abcdefgh")
+    await s.events.until(lambda: not s.feed.backlog and not s.webhook.waiting, 60)
+    at = [round(at) for at, _, _ in s.posts.log]
+    assert at == [0, 0] + [10] * 8
+
+
+async def test_it_is_left_alone_for_a_minute_at_most(autojump_clock, nursery):
+    s = await scene(nursery, [(503, {"Retry-After": "3000"})])
+    await s.events.arrive("a")
+    await s.posts.got(1)
+    await s.events.arrive("b")
+    await s.posts.got(2)
+    assert [at for at, _, _ in s.posts.log] == [0, pytest.approx(60, abs=0.1)]
+
+
+async def test_one_event_that_asks_for_time_again_and_again_is_not_heard_out_for_all(autojump_clock, nursery):
+    s = await scene(nursery, retry_min=1, retry_max=5)
+    s.posts.by_event["1-1"] = (503, {"Retry-After": "5"})
+    await s.events.arrive("a")
+    await s.posts.got(2)
+    for n in range(20):
+        await s.events.arrive(str(n))
+        await s.events.until(lambda: s.feed.acked == s.feed.last, 0.1)
+        await trio.sleep(1)
+
+
 async def test_an_answer_that_does_not_come_in_time(autojump_clock, nursery):
     s = await scene(nursery, [forever], timeout=10)
     await s.events.arrive("hello")
