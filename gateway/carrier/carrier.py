@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import trio
@@ -298,9 +298,9 @@ class Carrier(Life):
         """The claimed segments of a message that are not written."""
         return [s for waiting in (*self._ready, *self._gated) for s in waiting if s.message is message]
 
-    def claims_to(self, peer: str) -> list[SegmentOut]:
-        """The claimed segments to a peer that are not written."""
-        return [s for waiting in (*self._ready, *self._gated) for s in waiting if s.message.peer == peer]
+    def claims_to(self, peers: Collection[str]) -> list[SegmentOut]:
+        """The claimed segments to these peers that are not written."""
+        return [s for waiting in (*self._ready, *self._gated) for s in waiting if s.message.peer in peers]
 
     def withdraw(self, message: Outgoing, part: int) -> bool:
         """Takes one claimed segment that is not written out of its hands; returns whether it was there."""

@@ -12,6 +12,7 @@ from gateway.cli import (
     check,
     events,
     messages,
+    optout,
     peers,
     preview,
     report,
@@ -67,6 +68,7 @@ app.command()(status.status)
 app.add_typer(messages.messages, name="messages")
 app.add_typer(threads.threads, name="threads")
 app.add_typer(peers.peers, name="peers")
+app.add_typer(optout.optout, name="optout")
 app.add_typer(report.report, name="report")
 app.add_typer(events.events, name="events")
 app.add_typer(carrier.carrier, name="carrier")

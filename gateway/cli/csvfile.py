@@ -6,8 +6,11 @@ A line that cannot be read is named and the others are read, so that one bad cel
 from __future__ import annotations
 
 import csv
+import os
 import re
+import sys
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import IO, Final
 
@@ -95,3 +98,18 @@ def opened(file: str) -> IO[str]:
         )
     except OSError as error:
         raise Failure(f"{file} cannot be read: {error.strerror}", USAGE) from None
+
+
+@contextmanager
+def writing(output: str) -> Iterator[IO[str]]:
+    """A file to write, for who runs the command alone; ``-``: standard output. Raises Failure."""
+    if output == "-":
+        yield sys.stdout
+        return
+    try:
+        # Whose phone it is, is nobody else's business.
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Failure(f"{output} cannot be written: {error.strerror}", USAGE) from None
+    with open(descriptor, "w", encoding="utf-8", newline="") as stream:
+        yield stream

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
-from gateway.cli.csvfile import Rows, opened
-from gateway.cli.errors import FAILED, USAGE, Failure
+from gateway.cli.csvfile import Rows, opened, writing
+from gateway.cli.errors import FAILED, Failure
 from gateway.cli.output import cell, console, emit, inert, note, printed, sheet, table
 from gateway.cli.paging import LIMIT, PAGE, Pages, of_the_list
 from gateway.cli.times import local
@@ -177,7 +175,7 @@ def write_file(
         # Twice through all of them, as the columns have to be known before the first row, and they may be many.
         fields = sorted({name for peer in _pages_of(client, on) for name in peer["fields"]})
         count = 0
-        with _writing(output) as stream:
+        with writing(output) as stream:
             rows = csv.writer(stream)
             rows.writerow(map(quoted, (*_COLUMNS, *fields)))
             for peer in _pages_of(client, on):
@@ -190,20 +188,6 @@ def write_file(
     if output != "-":
         console().print(inert(f"{count} peer{'s'[: count != 1]} in {output}"))
     return 0
-
-
-@contextmanager
-def _writing(output: str) -> Iterator[IO[str]]:
-    if output == "-":
-        yield sys.stdout
-        return
-    try:
-        # Whose phone it is, is nobody else's business.
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise Failure(f"{output} cannot be written: {error.strerror}", USAGE) from None
-    with open(descriptor, "w", encoding="utf-8", newline="") as stream:
-        yield stream
 
 
 @peers.command("import")

@@ -16,6 +16,14 @@ from gateway.doors.capturing import CaptureParams, Capturing
 from gateway.doors.carriers import CarrierActs, CarrierParams
 from gateway.doors.events import EventParams, Events, EventsParams, ReplayParams, ResumeParams
 from gateway.doors.lookup import HistoryParams, Lookup, MessageParams, SearchParams
+from gateway.doors.optouts import (
+    OptOutChangesParams,
+    OptOutParams,
+    OptOuts,
+    OptOutSetParams,
+    OptOutsImportParams,
+    OptOutsParams,
+)
 from gateway.doors.peers import PeerMergeParams, PeerParams, Peers, PeerSetParams, PeersImportParams, PeersParams
 from gateway.doors.replies import RepliesParams, ReplyReport
 from gateway.doors.rules import Rules, RulesParams
@@ -88,6 +96,7 @@ class Methods:
         carriers = CarrierActs(store, outbound)
         threads = Threads(store, lookup, owner_of)
         peers = Peers(store, lookup)
+        optouts = OptOuts(store, lookup)
         report = ReplyReport(store, lookup, replies_within, partial(_campaign_of, settings))
         told = Events(outbox)
         ruled = Rules(store, settings)
@@ -103,6 +112,11 @@ class Methods:
             "peer_set": (PeerSetParams, peers.peer_set),
             "peers_import": (PeersImportParams, peers.peers_import),
             "peer_merge": (PeerMergeParams, peers.peer_merge),
+            "optouts": (OptOutsParams, optouts.optouts),
+            "optout": (OptOutParams, optouts.optout),
+            "optout_set": (OptOutSetParams, optouts.optout_set),
+            "optouts_import": (OptOutsImportParams, optouts.optouts_import),
+            "optout_changes": (OptOutChangesParams, optouts.optout_changes),
             "replies": (RepliesParams, report.replies),
             "events": (EventsParams, told.events),
             "event": (EventParams, told.event),

@@ -296,13 +296,12 @@ class Outbound:
             gone.setdefault(m.carrier, []).append(m)
         for name, messages in gone.items():
             self.queue(name).drop(messages)
-        for peer in self._stopped:
-            for name, carrier in self.carriers.items():
-                segments = [s for s in carrier.claims_to(peer) if self._is_stopped(s.message)]
-                for s in segments:
-                    carrier.withdraw(s.message, s.part)
-                if segments:
-                    self.unclaim(name, segments)
+        for name, carrier in self.carriers.items() if self._stopped else ():
+            segments = [s for s in carrier.claims_to(self._stopped) if self._is_stopped(s.message)]
+            for s in segments:
+                carrier.withdraw(s.message, s.part)
+            if segments:
+                self.unclaim(name, segments)
         for name in gone:
             self.refill(name)
 

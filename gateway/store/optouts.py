@@ -205,6 +205,7 @@ class OptOutChange(NamedTuple):
     out: bool
     text: str | None = None
     at: int | None = None  # ms, when it was where it comes from
+    entered: bool = False  # to undo only what was entered so, and nothing that the person said
 
 
 class OptOutOp(Op):
@@ -233,6 +234,9 @@ class OptOutOp(Op):
             op.changed = []
             for c in op.changes:
                 cause = Cause(op.how, op.who, text=c.text, at=c.at)
+                if c.entered and not c.out and changes.held(c.peer).get(c.scope) != "operator":
+                    op.changed.append(False)
+                    continue
                 change = changes.out if c.out else changes.back
                 op.changed.append(bool(change(c.peer, (c.scope,), cause, tell=op.tell)))
         changes.write()

@@ -93,7 +93,7 @@ async def test_what_waits_ends_and_the_claimed_is_taken_back(autojump_clock: Moc
         assert g.daemon.outbound.carriers["acme"].claims_waiting
         await stop(g)
         await g.settled()
-        assert {s.message.app for s in g.daemon.outbound.carriers["acme"].claims_to(PEER)} == {OWN_APP}
+        assert {s.message.app for s in g.daemon.outbound.carriers["acme"].claims_to({PEER})} == {OWN_APP}
         assert ends(g)[1:] == [REJECTED] * 4
         g.smsc.respond(g.smsc.submits[0])
         await g.settled()
@@ -324,3 +324,102 @@ async def test_no_rule_writes_to_who_opted_out(autojump_clock: MockClock) -> Non
         await g.settled()
         # A rule that answers does so in the gateway's place.
         assert seen(g)[-2:] == [STARTED, "Our own help."]
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_somebody_enters_no_start_undoes(autojump_clock: MockClock) -> None:
+    """What waits ends with it as with a STOP; nobody is answered; the record says who did it."""
+    async with gateway(carrier='window = 1\norder = "none"', answer=withhold) as g:
+        app = await g.connect()
+        await app.call("subscribe", events=["optout", "optin"])
+        for text in ("one", "two", "three"):
+            await app.submit(text, to=PEER)
+        written = f"+1 ({PEER[2:5]}) {PEER[5:8]}-{PEER[8:]}"
+        done = await app.call("optout_set", peer=written, out=True, note="called")
+        assert (done["changed"], [one["scope"] for one in done["scopes"]]) == (True, ["all"])
+        await g.settled()
+        assert (seen(g), ends(g)[1:]) == (["one"], [REJECTED] * 2)
+        deliver(g.smsc.binds[0], "START")
+        await g.settled()
+        assert (await app.refused("submit", to=PEER, text="x")).reason == "opted_out"
+        assert (await app.call("optout", peer=PEER))["opted_out"]
+        assert (await app.call("optout_set", peer=PEER, out=False))["scopes"] == []
+        await app.submit("four", to=PEER)
+        changes = (await app.call("optout_changes", peer=PEER))["changes"]
+        assert [(c["change"], c["how"], c["who"], c["text"]) for c in changes] == [
+            ("optin", "operator", "local", None),
+            ("optout", "operator", "local", "called"),
+        ]
+        told = [(line["method"], line["params"]["who"], line["params"]["id"]) for line in app.events]
+        assert told == [("optout", "local", None), ("optin", "local", None)]
+
+
+async def test_what_an_app_may_change_and_see(autojump_clock: MockClock) -> None:
+    async with gateway(numbers=3, apps=APPS) as g:
+        app = await g.connect()
+        await app.call("auth", app="crm", token="crm-crm-crm-crm-crm-crm-crm-crm-1")
+        assert (await app.call("optout_set", peer=PEER, out=True))["scopes"][0]["scope"] == "app:crm"
+        assert (await app.call("optout_set", peer=PEER, out=True, scope="number:+15551230003"))["changed"]
+        for scope, reason in (
+            ("all", "not_allowed"),
+            ("set:default", "not_allowed"),
+            ("app:shop", "not_allowed"),
+            ("number:+15551230002", "not_found"),
+            ("set:x", "invalid_params"),
+            ("x", "invalid_params"),
+        ):
+            assert (await app.refused("optout_set", peer=PEER, out=True, scope=scope)).reason == reason, scope
+        assert (await app.refused("optouts")).reason == "not_allowed"
+        assert (await app.call("optout_set", peer=PEER, out=False))["changed"]
+        deliver(g.smsc.binds[0], "STOP")
+        await g.settled()
+        found = await app.call("optout", peer=PEER, number=NUMBER)
+        assert [(s["scope"], s["how"], s["keyword"]) for s in found["scopes"]] == [("set:default", "keyword", "STOP")]
+        # What the person said is for the person to take back.
+        deliver(g.smsc.binds[0], "STOP", to="+15551230003")
+        await g.settled()
+        assert not (await app.call("optout_set", peer=PEER, out=False))["changed"]
+
+
+async def test_an_import_is_as_good_as_a_stop(autojump_clock: MockClock) -> None:
+    async with gateway() as g:
+        app = await g.connect()
+        await app.call("subscribe", events=["optout"])
+        entries = [
+            {"peer": PEER, "at": "2020-01-02T03:04:05Z", "note": "old list"},
+            {"peer": "nobody"},
+            {"peer": OTHER_PEER, "scope": "set:x"},
+            {"peer": OTHER_PEER, "at": "yesterday"},
+            {"peer": PEER},
+        ]
+        done = await app.call("optouts_import", optouts=entries)
+        assert (done["taken"], done["new"]) == (2, 1)
+        assert [(one["place"], one["field"]) for one in done["refused"]] == [(1, "peer"), (2, "scope"), (3, "at")]
+        (one,) = (await app.call("optouts"))["optouts"]
+        assert (one["peer"], one["how"], one["at"]) == (PEER, "import", "2020-01-02T03:04:05.000Z")
+        assert (await app.refused("submit", to=PEER, text="x")).reason == "opted_out"
+        deliver(g.smsc.binds[0], "START")
+        await g.settled()
+        await app.call("submit", to=PEER, text="x")
+        assert app.events == []
+
+
+async def test_pages_of_the_list_and_of_the_record(autojump_clock: MockClock) -> None:
+    async with gateway() as g:
+        app = await g.connect()
+        phones = sorted(peers(7))
+        await app.call("optouts_import", optouts=[{"peer": peer} for peer in phones])
+        for method, key, rows_, wanted in (
+            ("optouts", "after", "optouts", phones),
+            ("optout_changes", "before", "changes", phones[::-1]),
+        ):
+            got: list[str] = []
+            page: dict[str, Any] = {"next": None}
+            while True:
+                page = await app.call(method, limit=3, **({key: page["next"]} if page["next"] else {}))
+                got += [one["peer"] for one in page[rows_]]
+                if page["next"] is None:
+                    break
+            assert got == wanted

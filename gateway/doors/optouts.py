@@ -1,0 +1,213 @@
+"""Methods for opt-outs: who gets no more messages, since when and why; changed in a person's place, imported."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from gateway.doors.acts import operator
+from gateway.doors.lookup import MAX_PAGE, Lookup, moment, page_limit
+from gateway.model import id_floor, id_ms
+from gateway.outbound.request import App, Refusal
+from gateway.policy.optout import ALL
+from gateway.store.ends import rfc3339
+from gateway.store.optouts import Change, Held, OptOutChange, OptOutOp, held_by, listed, record
+from gateway.store.store import Store
+
+if TYPE_CHECKING:
+    from gateway.doors.connection import Connection
+
+LONGEST_NOTE: Final = 1000
+
+
+class OptOutsParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``optouts``: a page of all."""
+
+    after: str = ""
+    limit: int = 50
+
+
+class OptOutParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``optout``: what holds for a phone, and whether a message from ``number`` by ``app`` would be refused."""
+
+    peer: str
+    number: str | None = None
+    app: str | None = None
+
+
+class OptOutSetParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``optout_set``: a phone is out of a scope, or in again; ``scope`` null: all, of an app its own."""
+
+    peer: str
+    out: bool
+    scope: str | None = None
+    note: str | None = None
+
+
+class Entry(msgspec.Struct, forbid_unknown_fields=True):
+    """One of ``optouts_import``."""
+
+    peer: str
+    scope: str = ALL
+    at: str | None = None
+    note: str | None = None
+
+
+class OptOutsImportParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``optouts_import``: up to 500 at a time."""
+
+    optouts: list[Entry]
+
+
+class OptOutChangesParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``optout_changes``: the record, of a phone or of all, the newest first."""
+
+    peer: str | None = None
+    since: str | None = None
+    until: str | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class OptOuts:
+    """Reads and changes who opted out."""
+
+    def __init__(self, store: Store, lookup: Lookup) -> None:
+        self._store = store
+        self._lookup = lookup
+
+    async def optouts(self, connection: Connection, params: OptOutsParams) -> object:
+        """A page of all, in the order of phones and scopes."""
+        operator(connection.app)
+        page_limit(params.limit)
+        peer, _, scope = params.after.partition(" ")
+        found = await self._store.reader.read(partial(listed, after=(peer, scope), limit=params.limit))
+        following = f"{found[-1].peer} {found[-1].scope}" if len(found) == params.limit else None
+        return {"optouts": [{"peer": one.peer, **self._shown(one)} for one in found], "next": following}
+
+    async def optout(self, connection: Connection, params: OptOutParams) -> object:
+        """What a phone opted out of; an app sees what concerns its own numbers."""
+        app = connection.app
+        if params.app is not None and params.app != app.name:
+            operator(app)
+        peer = self._lookup.address(params.peer) or params.peer
+        held = await self._store.reader.read(partial(held_by, peer=peer))
+        optouts = self._store.writer.base.optouts
+        asked: frozenset[str] | None = None  # scopes; None: whatever there is
+        if params.number is not None:
+            asked = optouts.scopes(params.app or app.name, self._lookup.number(app, params.number))
+        elif params.app is not None or not app.admin:
+            name = params.app or app.name
+            numbers = optouts.numbers_in(f"app:{name}")
+            asked = frozenset({ALL, f"app:{name}"}).union(*(optouts.scopes(name, number) for number in numbers))
+        held = [one for one in held if asked is None or one.scope in asked]
+        return {"peer": peer, "opted_out": bool(held), "scopes": [self._shown(one) for one in held]}
+
+    async def optout_set(self, connection: Connection, params: OptOutSetParams) -> object:
+        """Somebody says in a person's place that they are out, or in again."""
+        app = connection.app
+        scope = params.scope if params.scope is not None else ALL if app.admin else f"app:{app.name}"
+        scope = self._scope(app, scope)
+        peer = self._lookup.phone(params.peer)
+        if peer is None:
+            # One that a carrier wrote so: it is known by that.
+            peer = params.peer
+            if not await self._store.reader.read(partial(held_by, peer=peer)):
+                raise Refusal("invalid_params", "not a phone number or short code", field="peer")
+        change = OptOutChange(peer, scope, params.out, _note(params.note), entered=not app.admin)
+        op = await self._store.writer.do(OptOutOp([change], how="operator", who=app.name))
+        held = await self._store.reader.read(partial(held_by, peer=peer))
+        return {
+            "peer": peer,
+            "changed": op.changed[0],
+            "scopes": [self._shown(one) for one in held if app.admin or one.scope == scope],
+        }
+
+    async def optouts_import(self, connection: Connection, params: OptOutsImportParams) -> object:
+        """Many at once, of which no events are told; what cannot be taken is named by its place, and the others are."""
+        operator(connection.app)
+        if len(params.optouts) > MAX_PAGE:
+            raise Refusal("invalid_params", f"at most {MAX_PAGE} opt-outs", field="optouts")
+        refused: list[dict[str, Any]] = []
+        changes: list[OptOutChange] = []
+        for place, one in enumerate(params.optouts):
+            try:
+                changes.append(self._entry(connection.app, one))
+            except Refusal as refusal:
+                refused.append({"place": place, "field": refusal.field, "detail": refusal.detail})
+        new = 0
+        if changes:
+            op = await self._store.writer.do(OptOutOp(changes, how="import", who=connection.app.name, tell=False))
+            new = sum(op.changed)
+        return {"taken": len(changes), "new": new, "refused": refused}
+
+    async def optout_changes(self, connection: Connection, params: OptOutChangesParams) -> object:
+        """The record of what changed, when, how and by which message."""
+        operator(connection.app)
+        page_limit(params.limit)
+        since, until = moment(params.since, "since"), moment(params.until, "until")
+        high = 1 << 62 if until is None else id_floor(until)
+        if params.before is not None:
+            high = min(high, self._lookup.stored(params.before, "before"))
+        peer = self._lookup.address(params.peer)
+        low = id_floor(since) if since is not None else 0
+        found = await self._store.reader.read(partial(record, peer=peer, low=low, high=high, limit=params.limit))
+        following = self._text(found[-1].id) if len(found) == params.limit else None
+        return {"changes": [self._change(one) for one in found], "next": following}
+
+    # --- reading of parameters ----------------------------------------------------------------------------------------
+
+    def _scope(self, app: App, scope: str) -> str:
+        """A scope that an app may change, in the form that is stored. Raises Refusal."""
+        kind, colon, name = scope.partition(":")
+        if kind == "number" and colon:
+            scope = f"number:{self._lookup.number(app, name)}"
+        if (problem := self._store.writer.base.optouts.problem(scope)) is not None:
+            raise Refusal("invalid_params", problem, field="scope")
+        if not app.admin and kind != "number" and scope != f"app:{app.name}":
+            detail = f"an app's scopes are app:{app.name} and number: of its numbers"
+            raise Refusal("not_allowed", detail, field="scope")
+        return scope
+
+    def _entry(self, app: App, one: Entry) -> OptOutChange:
+        peer = self._lookup.phone(one.peer)
+        if peer is None:
+            raise Refusal("invalid_params", "not a phone number or short code", field="peer")
+        return OptOutChange(peer, self._scope(app, one.scope or ALL), True, _note(one.note), moment(one.at, "at"))
+
+    # --- how they are shown -------------------------------------------------------------------------------------------
+
+    def _shown(self, one: Held) -> dict[str, Any]:
+        return {
+            "scope": one.scope,
+            "at": rfc3339(one.at),
+            "how": one.how,
+            "id": self._text(one.message_id),
+            "keyword": one.keyword,
+        }
+
+    def _change(self, one: Change) -> dict[str, Any]:
+        return {
+            "id": self._text(one.id),
+            "at": rfc3339(id_ms(one.id)),
+            "peer": one.peer,
+            "change": one.change,
+            "scope": one.scope,
+            "how": one.how,
+            "who": one.who,
+            "number": one.number,
+            "message": self._text(one.message_id),
+            "keyword": one.keyword,
+            "text": one.text,
+        }
+
+    def _text(self, stored: int | None) -> str | None:
+        return self._store.id_text.format(stored) if stored is not None else None
+
+
+def _note(text: str | None) -> str | None:
+    if text is not None and len(text) > LONGEST_NOTE:
+        raise Refusal("invalid_params", f"a note has at most {LONGEST_NOTE} characters", field="note")
+    return text or None
