@@ -14,6 +14,7 @@ import trio
 from gateway import log
 from gateway.daemon import Daemon
 from gateway.outbound.request import Refusal
+from gateway.policy.content import content_warnings
 from gateway.settings import Settings
 from gateway.store.database import StoreError
 
@@ -28,7 +29,7 @@ def run(settings: Settings, path: Path | None) -> int:
     log.configure(settings.log)
     sys.setswitchinterval(SWITCH_INTERVAL)
     started = time.monotonic()
-    for warning in settings.warnings():
+    for warning in (*settings.warnings(), *content_warnings(settings)):
         _log.warning("config", warning=warning)
     try:
         daemon = Daemon(settings, path=path)

@@ -6,7 +6,7 @@ look-ups. What is refused names what was found, and where.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Final, Literal, NamedTuple
 
 from gateway.policy.clause import Clauses, appended
@@ -21,6 +21,8 @@ Reason = Literal["empty", "public_shortener", "too_long"]
 _PER_SEGMENT: Final = 320
 """Characters for each segment allowed, beyond which a text is not looked at: it is refused when it is cut. Twice what
 fits, since normalising may take some away; a text of a megabyte must not hold up everybody else."""
+_NAMED: Final = 5
+"""Numbers named in one warning."""
 
 
 class Worded(NamedTuple):
@@ -73,7 +75,7 @@ class Content:
                 normalises=content.normalise if app.normalise is None else app.normalise,
             )
         # Who gets what from them cannot answer.
-        self._one_way = frozenset(
+        self.one_way: Final = frozenset(
             value for value, number in settings.numbers_by_value.items() if "sms_in" not in number.able
         )
 
@@ -132,7 +134,51 @@ class Content:
         own = self._own.get(number)
         if own == "":
             return "", ""
-        if own is None and number in self._one_way:
+        if own is None and number in self.one_way:
             return "", f"no clause: nobody can answer {number}; say in its `clause` how its messages are stopped"
         clause = own if own is not None else self.clauses.text(language)
         return clause, f'clause added: "{clause}"'
+
+
+def content_warnings(settings: Settings) -> list[str]:
+    """What of a configuration will not be sent as it is meant, a sentence each."""
+    content = Content(settings)
+    found = []
+    if content.adds:
+        mute = [f'"{value}"' for value in content.one_way if settings.numbers_by_value[value].clause is None]
+        if mute:
+            more = f" and {len(mute) - _NAMED} more" if len(mute) > _NAMED else ""
+            found.append(
+                f"numbers {', '.join(sorted(mute)[:_NAMED])}{more}: nobody can answer them, and without clause "
+                "what they send of class marketing says nothing of how to stop it"
+            )
+    most = settings.limits.max_segments
+    found += [
+        f'apps "{app.name}": max_segments = {app.max_segments}, and {most} are allowed for all by limits.max_segments'
+        for app in settings.apps
+        if app.max_segments is not None and app.max_segments > most
+    ]
+    for where, klass, text in _own_texts(settings):
+        worded = content.word(OWN_APP, klass, "", text)
+        if worded is not None and worded.reason == "public_shortener":
+            found.append(f"{where} has {worded.detail}")
+    return found
+
+
+def _own_texts(settings: Settings) -> Iterator[tuple[str, MessageClass, str]]:
+    """Where a configuration has texts that are sent, the class of these messages, and the texts."""
+    for language, text in settings.content.clauses.items():
+        yield f"content.clauses.{language}", "marketing", text
+    for number in settings.numbers:
+        if number.clause:
+            yield f'numbers "{number.number}": clause', "marketing", number.clause
+        if number.inbound_when_held == "reply":
+            yield f'numbers "{number.number}": reply_when_held', "transactional", number.reply_when_held
+    for rule in settings.rules:
+        if rule.reply is not None:
+            yield f'rules "{rule.name}": reply', "transactional", rule.reply
+    sets = [(f'number_sets "{one.name}"', one) for one in settings.number_sets]
+    for where, said in (("optout", settings.optout), *sets):
+        for key in ("stop_reply", "start_reply", "help_reply"):
+            if text := getattr(said, key):
+                yield f"{where}: {key}", "transactional", text

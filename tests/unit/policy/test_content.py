@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from gateway.policy.content import Content, Worded
+from gateway.policy.content import Content, Worded, content_warnings
 from gateway.settings import Settings
 from gateway.settings.own import OWN_APP
 from gateway.settings.routes import MessageClass
@@ -183,3 +183,33 @@ def test_a_text_that_cannot_be_sent_anyway_is_not_looked_at() -> None:
 def test_settings_that_make_no_sense(given: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         content(given)
+
+
+def test_check_says_what_will_not_be_sent_as_it_is_meant() -> None:
+    given: dict[str, Any] = {
+        "carriers": [{"name": "acme", "host": "x", "system_id": "a", "password": "b"}],
+        "numbers": [
+            {"number": NUMBER, "clause": "Stop: bit.ly/a", "inbound_when_held": "reply", "reply_when_held": "t.co/b"},
+            {"number": NAME},
+            {"number": "Mute", "clause": "STOP au 36180"},
+        ],
+        "apps": [{"name": "crm", "uid": [0], "max_segments": 50}],
+        "rules": [{"name": "hours", "reply": "See ow.ly/c"}, {"name": "fine", "reply": "See acme.example"}],
+        "number_sets": [{"name": "sales", "numbers": [NUMBER], "help_reply": "Help: is.gd/d"}],
+        "optout": {"stop_reply": "Gone. rb.gy/e"},
+        "content": {"clause": "first", "clauses": {"de": "Ende: t.ly/f"}},
+    }
+    why = ": carriers block public link shorteners"
+    assert content_warnings(Settings.model_validate(given)) == [
+        f'numbers "{NAME}": nobody can answer them, and without clause what they send of class marketing says '
+        "nothing of how to stop it",
+        'apps "crm": max_segments = 50, and 40 are allowed for all by limits.max_segments',
+        f"content.clauses.de has t.ly at character 7{why}",
+        f'numbers "{NUMBER}": clause has bit.ly at character 7{why}',
+        f'numbers "{NUMBER}": reply_when_held has t.co at character 1{why}',
+        f'rules "hours": reply has ow.ly at character 5{why}',
+        f"optout: stop_reply has rb.gy at character 7{why}",
+        f'number_sets "sales": help_reply has is.gd at character 7{why}',
+    ]
+    given["content"] = {"allow_shorteners": ["transactional", "marketing"]}
+    assert [w for w in content_warnings(Settings.model_validate(given)) if "limits" not in w] == []
