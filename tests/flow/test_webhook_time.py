@@ -15,7 +15,7 @@ import trio.testing
 from gateway.handlers import lineup as module
 from gateway.handlers.pace import TRIP
 from gateway.handlers.webhook import Webhook
-from gateway.outbox import SPARSE, Feed
+from gateway.outbox import Feed
 from gateway.settings import Handler
 from gateway.store.events import RetryOp
 from tests.support.events import Events, handler, trio_clock
@@ -305,15 +305,14 @@ async def test_a_poisonous_event_holds_up_nobody(autojump_clock, nursery):
     s = await scene(nursery, concurrency=2, retry_min=1, retry_max=10)
     s.posts.by_event["1-1"] = 500
     for burst in range(10):
-        await s.events.arrive(*(f"{burst}.{n}" for n in range(300)))
+        await s.events.arrive(*(f"{burst}.{n}" for n in range(50)))
         await trio.sleep(10)
     await s.events.store.writer.flush()
-    assert len(set(s.ids)) == 3000
+    assert len(set(s.ids)) == 500
     assert len(s.posts.times("1-1")) >= 9
     # The cursor is past it, so that its list of what is done beyond stays empty.
-    assert s.events.stored_cursor(s.feed) == (3000, [])
+    assert s.events.stored_cursor(s.feed) == (500, [])
     assert (s.webhook.waiting, s.webhook.down, len(s.feed.done)) == (1, False, 0)
-    assert SPARSE > 3000  # the bound that would have been reached in the end
 
 
 async def test_events_that_hang_take_half_of_the_posts(autojump_clock, nursery):
@@ -398,12 +397,13 @@ async def test_what_failed_as_a_probe_does_not_wait_for_its_own_backoff(autojump
 
 
 async def test_old_failures_alone_do_not_open_the_circuit(autojump_clock, nursery):
-    """Twenty events that the receiver never takes, and a quiet hour: a new event is posted at once."""
+    """Twenty events that the receiver never takes, and quiet minutes: a new event is posted at once."""
     s = await scene(nursery, retry_min=1, retry_max=10)
     for n in range(1, 40, 2):
         s.posts.by_event[f"1-{n}"] = 500
     await s.events.arrive(*(str(n) for n in range(40)))
-    await trio.sleep(3600)
+    await trio.sleep(300)
+    assert len(s.posts.log) > 20 * TRIP
     assert (s.webhook.waiting, s.webhook.down) == (20, False)
     before = trio.current_time()
     await s.events.arrive("new")
