@@ -79,6 +79,9 @@ class Line:
         finally:
             with self._lock:
                 self._used = False
+                cut = self._is_cut
+            if cut:  # it may have come after the last octet, which nothing failed for
+                self.close()
 
     def _send(self, sender: str, recipients: tuple[str, ...], octets: bytes) -> Taken:
         kept = self._server is not None

@@ -14,7 +14,7 @@ import trustme
 from gateway import log
 from gateway.handlers import email as module
 from gateway.handlers.email import Email
-from gateway.handlers.smtp import ANSWER_OCTETS
+from gateway.handlers.smtp import ANSWER_OCTETS, Line
 from gateway.settings import Handler, Log, Smtp
 from gateway.store.inbound import Arrival, InboundOp
 from tests.support.events import NUMBER, PEER, Events
@@ -320,6 +320,22 @@ async def test_what_was_on_its_way_at_the_end_of_a_run_comes_with_the_next(nurse
     await done(events, again)
     (mail,) = smtpd.mails
     assert mail.text.startswith("hello\n")
+
+
+async def test_a_line_that_is_cut_after_its_last_octet_is_closed_too(smtpd, monkeypatch):
+    """Nothing fails in its thread any more then."""
+    hand_over = Line._hand_over
+
+    def cut_at_the_end(line, *given):
+        taken = hand_over(line, *given)
+        line.cut()
+        return taken
+
+    monkeypatch.setattr(Line, "_hand_over", cut_at_the_end)
+    line = Line(by(smtpd), None)
+    taken = await trio.to_thread.run_sync(line.send, SENDER, (DESK,), b"Subject: a\r\n\r\nhello\r\n")
+    assert taken == ((DESK,), {})
+    assert (line.usable, line._handle) == (False, None)
 
 
 async def test_a_server_that_hangs_holds_up_no_other_handler(nursery, smtpd, events):
