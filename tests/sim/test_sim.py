@@ -1,31 +1,13 @@
-"""The simulation in the suite: a hundred seeds, equal traces of one seed, and planted defects of every kind.
-
-The runs are in processes of their own, with a fixed hash seed: a seed that fails here fails when it is played again.
-"""
+"""The simulation in the suite: a hundred seeds, and equal traces of one seed."""
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-import sys
-from functools import cache
 
-import pytest
-
-from tests.sim.planted import PLANTED
+from tests.sim.program import simulate
 
 SEEDS = 100
-WITHIN = 25
-"""Seeds within which each planted defect has to be found."""
-
-
-def simulate(*args: str) -> subprocess.CompletedProcess[str]:
-    """``python -m tests.sim`` with these arguments."""
-    env = os.environ | {"PYTHONHASHSEED": "0"}
-    return subprocess.run(
-        [sys.executable, "-m", "tests.sim", *args], env=env, capture_output=True, text=True, timeout=600, check=False
-    )
 
 
 def test_a_hundred_seeds_break_no_law() -> None:
@@ -55,16 +37,3 @@ def test_a_seed_is_the_same_in_two_processes() -> None:
 def test_another_seed_is_another_run() -> None:
     digests = {simulate("--seed", str(seed)).stdout.split("digest ")[1] for seed in (1, 2)}
     assert len(digests) == 2
-
-
-@cache
-def _found() -> dict[str, str]:
-    """What is said of each planted defect."""
-    done = simulate("--plant", "all", "--seeds", str(WITHIN))
-    assert not done.stderr, done.stderr
-    return dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
-
-
-@pytest.mark.parametrize("defect", PLANTED)
-def test_a_planted_defect_is_found(defect: str) -> None:
-    assert _found()[defect].startswith("found by seed"), _found()[defect]
