@@ -16,7 +16,7 @@ import trio
 
 from gateway.smpp import pdu as p
 from gateway.smpp.codec import encode
-from tests.sim.ledger import LABEL, Segment
+from tests.sim.ledger import Segment, label_in
 from tests.sim.line import BINDS, Delivery, Line, Lines
 from tests.sim.mood import Mood
 from tests.sim.streams import Weather, connection
@@ -331,6 +331,6 @@ def label_of(pdu: p.SubmitSm) -> tuple[int, int]:
         header, octets = octets[1 : 1 + octets[0]], octets[1 + octets[0] :]
         part = header[-1]
     text = octets.decode("utf-16-be", "replace") if pdu.data_coding & 0x0C == 8 else octets.decode("latin-1")
-    found = LABEL.search(text)
-    assert found is not None, text
-    return int(found[1]), part
+    label = label_in(text)
+    assert label >= 0, text
+    return label, part

@@ -11,6 +11,7 @@ import trio
 
 from gateway.model import STATE_WORDS, State, is_final, message_state
 from gateway.store.waiting import Waiting
+from tests.sim import own
 from tests.sim.ledger import Ledger, Message, Segment
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def at_rest(world: World) -> None:
             _receipts(world, segment)
     _inbound(world)
     _threads(world.ledger, con)
+    own.laws(world, daemon, con)
     _counters(world.ledger, daemon, con)
     _tasks(world, daemon)
 
@@ -253,6 +255,8 @@ def _tasks(world: World, daemon: Daemon) -> None:
         "Connection._write_until_closed": doors,
         "Subscription.run": doors,
         "_serve_one_listener": 1,
+        "Pusher._work": sum(pusher.handler.at_once for pusher in daemon.handlers.values()),
+        "<locals>.run": len(daemon.handlers),
         "_run_handler": doors,
     }
     for name, n in sorted(found.items()):

@@ -18,7 +18,9 @@ import trio
 from gateway.model import STATE_WORDS
 
 LABEL: Final = re.compile(r"<(\d+)>")
-INBOUND_LABEL: Final = re.compile(r"<i(\d+)\.(\d+)>")
+INBOUND_LABEL: Final = re.compile(r"<i(\d+)\.(\d+)(?:\+\d+)?>")
+_OWN: Final = re.compile(r"(?:auto|duty(\d)): (?:<i)?(\d+)\.\d+\+(\d+)")
+"""What rules send of an inbound message: to whom, its label, and which of its copies it was."""
 
 _TRIGGERS: Final = """
 CREATE TEMP TRIGGER sim_m AFTER INSERT ON main.message BEGIN
@@ -35,6 +37,15 @@ CREATE TEMP TRIGGER sim_i AFTER INSERT ON main.inbound BEGIN SELECT sim_inbound(
 CREATE TEMP TRIGGER sim_p AFTER INSERT ON main.mo_part BEGIN SELECT sim_inbound(new.data); END;
 CREATE TEMP TRIGGER sim_q AFTER UPDATE ON main.mo_part BEGIN SELECT sim_inbound(new.data); END;
 """
+
+
+def label_in(text: str) -> int:
+    """The label of a message of ours; -1: it has none."""
+    if (found := LABEL.search(text)) is not None:
+        return int(found[1])
+    if (own := _OWN.match(text)) is None:
+        return -1
+    return 10_000 + (int(own[2]) * 100 + int(own[3])) * 10 + int(own[1] or 0)
 
 
 class Message:
@@ -190,8 +201,8 @@ class Ledger:
                 if id in self.messages:
                     self.messages[id].receipt = bool(receipt)  # made anew for another carrier
                     continue
-                found = LABEL.search(body.decode())
-                message = Message(id, app, number, peer, int(found[1]) if found else -1, bool(receipt), expires_at)
+                label = label_in(body.decode())
+                message = Message(id, app, number, peer, label, bool(receipt), expires_at)
                 self.messages[id] = self.by_label[message.label] = message
             else:
                 text = row[0].decode("latin-1") if isinstance(row[0], bytes) else row[0]

@@ -26,10 +26,20 @@ BINDS: Final[dict[type, type]] = {
 
 
 class Delivery:
-    """Something for the gateway: a receipt, or an inbound part. Kept until it is acknowledged."""
+    """Something for the gateway: a receipt, or an inbound part. Kept until it is acknowledged.
 
-    def __init__(self, pdu: p.DeliverSm, told: str, acknowledged: Callable[[], None]) -> None:
+    ``stamp`` makes the PDU of each try, where one shall be told from the others.
+    """
+
+    def __init__(
+        self,
+        pdu: p.DeliverSm,
+        told: str,
+        acknowledged: Callable[[], None],
+        stamp: Callable[[int], p.DeliverSm] | None = None,
+    ) -> None:
         self.pdu = pdu
+        self.stamp = stamp
         self.told = told
         self.acknowledged = acknowledged
         self.done = False
@@ -149,7 +159,7 @@ class Line:
         sequence = next(self._sequence)
         self._asked[sequence] = delivery
         delivery.tries += 1
-        self.send(encode(delivery.pdu, sequence))
+        self.send(encode(delivery.pdu if delivery.stamp is None else delivery.stamp(delivery.tries), sequence))
 
     def unbind(self) -> None:
         self.send(encode(p.Unbind(), next(self._sequence)))

@@ -14,6 +14,8 @@ START: Final = 1_760_000_000_000
 NAMES: Final = ("alpha", "beta", "gamma")
 VALIDITY: Final = 90
 """Seconds, where an application asks for none."""
+RULED: Final = 0.35
+"""The share of seeds that have rules."""
 _WORDS: Final = ("the", "quick", "brown", "fox", "jumps", "over", "lazy", "dogs", "while", "wizards", "mix", "potions")
 
 
@@ -68,6 +70,33 @@ class CarrierPlan:
         )
 
 
+class RulePlan:
+    """A small book of rules: what comes in is tagged, answered and forwarded."""
+
+    def __init__(self, rng: Random) -> None:
+        self.targets = [f"+1415555010{i}" for i in range(1, rng.choice((2, 4)))]
+        self.mode = rng.choice(("all", "first", "turn"))
+        self.replies = rng.random() < 0.8
+        self.reply_interval = rng.choice((5, 20, 600))
+        self.forwards_per_hour = rng.choice((3, 10_000, 10_000))
+
+    @property
+    def limits(self) -> str:
+        return f"\nreply_interval = {self.reply_interval}\nforwards_per_hour = {self.forwards_per_hour}"
+
+    def toml(self) -> list[str]:
+        """Its sections. Texts begin so that `ledger.label_in` knows what they follow from."""
+        members = ", ".join(f'{{ name = "duty{i}", phone = "{one}" }}' for i, one in enumerate(self.targets, 1))
+        sections = [f"[groups.duty]\nmembers = [{members}]"]
+        sections.append('[[rules]]\nname = "tag"\ncontains = ["hello"]\ntags = ["greeted"]\nthen = "continue"')
+        if self.replies:
+            reply = 'keywords = ["i"]\nkeyword_match = "prefix"\nreply = "auto: {argument}"\nthen = "continue"'
+            sections.append(f'[[rules]]\nname = "auto"\n{reply}')
+        forward = f'forward = ["duty"]\nforward_mode = "{self.mode}"\nforward_text = "{{name}}: {{text}}"'
+        sections.append(f'[[rules]]\nname = "duty"\n{forward}')
+        return sections
+
+
 class Plan:
     """All of it; nothing here depends on what happens in the run."""
 
@@ -100,6 +129,7 @@ class Plan:
         self.wishes = self._wishes(rng)
         self.inbound = self._inbound(rng)
         self.variant = 0
+        self.rules = RulePlan(Random(f"{seed}/rules")) if Random(f"{seed}/ruled").random() < RULED else None
 
     # --- traffic ------------------------------------------------------------------------------------------------------
 
@@ -189,7 +219,8 @@ class Plan:
             "[store]\nmin_free_disk = 64",
             '[socket]\npath = "/nowhere/smsgw.sock"',
             '[metrics]\nbind = ""',
-            f"[limits]\nlook_ahead = {self.look_ahead}\ndefault_validity = {VALIDITY}",
+            f"[limits]\nlook_ahead = {self.look_ahead}\ndefault_validity = {VALIDITY}"
+            + (self.rules.limits if self.rules is not None else ""),
         ]
         for i, carrier in enumerate(self.carriers):
             settings = dict(carrier.settings)
@@ -200,6 +231,8 @@ class Plan:
             own = f"\nthroughput = {rate}" if rate else ""
             sections.append(f'[[numbers]]\nnumber = "{number}"\ncarrier = "{name}"{own}')
         sections += self.routes
+        if self.rules is not None:
+            sections += self.rules.toml()
         first = next(iter(self.numbers))
         sections.append('[[apps]]\nname = "crm"\nuid = [2001]')
         sections.append(f'[[apps]]\nname = "shop"\nuid = [2002]\nnumbers = ["{first}"]')

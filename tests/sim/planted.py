@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 from unittest import mock
 
+import msgspec
 import trio
 
 from gateway.carrier.bind import Bind
@@ -17,11 +18,13 @@ from gateway.carrier.carrier import Carrier
 from gateway.carrier.outgoing import Outgoing
 from gateway.carrier.pacer import Pacer
 from gateway.daemon import Daemon
+from gateway.handlers.own import Own
 from gateway.link import Link
 from gateway.outbound.answers import Answers
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.queue import CarrierQueue
-from gateway.store import matching, peers, sends, submits
+from gateway.store import matching, peers, ruled, sends, submits
+from gateway.store.guards import Change
 from gateway.store.hot import Values
 from gateway.store.inbound import InboundOp
 from gateway.store.submits import SubmitOp
@@ -129,6 +132,13 @@ def _tasks_left(start: Any) -> Any:
     return leaky
 
 
+def _without_ref(submit: Any) -> Any:
+    async def anew(self: Own, request: Any, door: str) -> Any:
+        return await submit(self, msgspec.structs.replace(request, ref=None), door)
+
+    return anew
+
+
 def _both(*plants: Plant) -> Plant:
     def plant(stack: ExitStack) -> None:
         for one in plants:
@@ -193,6 +203,12 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         frozenset({"validity"}),
     ),
     "an event is dropped": (_method(Tx, "emit", _some_events_dropped), frozenset({"events", "inbound"})),
+    "who was answered is answered again": (
+        _function(ruled, "not_now", lambda *_: {}),
+        frozenset({"own"}),
+    ),
+    "a forward is not counted": (_method(Change, "forwarded", _nothing), frozenset({"own"})),
+    "what rules send is another message each time": (_method(Own, "_submit", _without_ref), frozenset({"own"})),
     "who wrote has no thread": (
         _statement(peers, "NEW_PAIRS", "NOT EXISTS", "EXISTS"),
         frozenset({"threads"}),

@@ -18,7 +18,7 @@ from gateway.settings import Settings, load
 from gateway.smpp import pdu as p
 from gateway.smpp.codec import decode
 from gateway.store.store import Store
-from tests.sim import ends
+from tests.sim import ends, own
 from tests.sim.app import SimApp, Wish
 from tests.sim.carrier import SimCarrier, label_of
 from tests.sim.disk import INSTALL, Disk, DiskMood, Killed, SimReader
@@ -180,19 +180,24 @@ class World:
         order = list(range(1, parts + 1))
         rng.shuffle(order)
         for part in order:
-            body = f"<i{label}.{part}> hello".encode()
             header = bytes((5, 0, 3, label & 0xFF, parts, part)) if parts > 1 else b""
-            pdu = p.DeliverSm(
-                p.Address(1, 1, peer[1:]), p.Address(1, 1, number[1:]), header + body, esm_class=0x40 if header else 0
-            )
+
+            def made(mark: str, part: int = part, header: bytes = header) -> p.DeliverSm:
+                body = f"<i{label}.{part}{mark}> hello".encode()
+                ours, theirs = p.Address(1, 1, number[1:]), p.Address(1, 1, peer[1:])
+                return p.DeliverSm(theirs, ours, header + body, esm_class=0x40 if header else 0)
 
             def done(part: int = part) -> None:
                 acknowledged.add(part)
                 if (label, part) not in self.ledger.inbound:
                     self.ledger.broken("durable", f"<i{label}.{part}> is acknowledged and not stored")
 
-            for _ in range(2 if rng.random() < 0.05 else 1):
-                delivery = Delivery(pdu, f"<i{label}.{part}>", done)
+            for copy in range(2 if rng.random() < 0.05 else 1):
+                delivery = Delivery(made(""), f"<i{label}.{part}>", done)
+                if self.plan.rules is not None:
+                    # What follows from a copy says of which; of a long message's parts there is one, whatever comes.
+                    marks = copy * 50 if parts == 1 else None
+                    delivery.stamp = lambda n, made=made, marks=marks: made(f"+{1 if marks is None else marks + n}")  # type: ignore[misc]
                 self.later(rng.uniform(0, 1.5), lambda delivery=delivery: self.carriers[name].give(delivery))  # type: ignore[misc]
 
     # --- lives --------------------------------------------------------------------------------------------------------
@@ -332,7 +337,7 @@ class World:
         assert self.daemon is not None
         if any(queue.waiting for queue in self.daemon.outbound.queues.values()):
             return "queues wait"
-        if any(feed.backlog for feed in self.daemon.outbox.feeds.values()):
+        if any(feed.backlog for feed in self.daemon.outbox.feeds.values()) or own.waits(self.daemon):
             return "events wait"
         return ""
 
