@@ -47,7 +47,7 @@ class Expected(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 class Case(msgspec.Struct, forbid_unknown_fields=True):
     """One case: a message, and what is expected. ``count`` are messages of the peer before it, in any span.
 
-    ``lists`` are the lists of peers that it is on.
+    ``lists`` are the lists of peers that it is on, ``forwarded`` of whom messages were forwarded to it, in any span.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
     last: LastSent | None = None
     count: int = 0
     lists: list[str] = []
+    forwarded: list[str] = []
 
 
 class Cases(msgspec.Struct, forbid_unknown_fields=True):
@@ -142,6 +143,7 @@ def _facts(settings: Settings, book: RuleBook, cases: Cases, case: Case) -> Fact
         last=Last(last.app, last.class_, last.meta, at_ms - int(last.age * 1000)) if last is not None else None,
         counts=dict.fromkeys(book.needs(number).spans, case.count),
         lists=frozenset(case.lists),
+        forwarded=tuple((_address("forwarded", one, settings.default_region), at_ms) for one in case.forwarded),
     )
 
 

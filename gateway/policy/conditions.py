@@ -276,6 +276,22 @@ def _count_max(rule: Rule, world: World) -> Condition:
     return Condition("count_max", f"{most} in {span} s", lambda m: _count(m, span) <= most, _counted(span))
 
 
+def answered(facts: Facts, within: float) -> frozenset[str]:
+    """Of whom messages were forwarded to who writes, in so many seconds: whom it may be an answer to."""
+    since = facts.at_ms - int(within * 1000)
+    return frozenset(peer for peer, at in facts.forwarded if at >= since)
+
+
+def _relay_within(rule: Rule, world: World) -> Condition:
+    within = rule.relay_within or 0
+
+    def found(m: Message) -> str:
+        return f"those of {len(answered(m.facts, within))}"
+
+    wanted = f"forwards of one person in {_seconds(within * 1000)}"
+    return Condition("relay_within", wanted, lambda m: len(answered(m.facts, within)) == 1, found)
+
+
 def _counted(span: int) -> Callable[[Message], str]:
     return lambda m: str(_count(m, span))
 
@@ -305,6 +321,7 @@ _MADE: Final[dict[str, Callable[[Rule, World], Condition]]] = {
     "last_meta": _last_meta,
     "count_min": _count_min,
     "count_max": _count_max,
+    "relay_within": _relay_within,
 }
 assert tuple(_MADE) == CONDITIONS
 

@@ -31,7 +31,8 @@ class Facts(NamedTuple):
     and ``at_ms`` is when it came (Unix ms). What is in the database is asked for only where `RuleBook.needs` says so:
     ``known``, whether the peer wrote or was written to before; ``last``, our last message to the peer from the number;
     ``counts``, how many messages of the peer to the number came before this one, by the span that was asked for (s);
-    ``lists``, the lists of peers that whose phone it is is on.
+    ``lists``, the lists of peers that whose phone it is is on; ``forwarded``, of whom messages were forwarded to the
+    peer from the number, and when (Unix ms).
     """
 
     number: str
@@ -43,6 +44,7 @@ class Facts(NamedTuple):
     last: Last | None = None
     counts: Mapping[int, int] = {}
     lists: frozenset[str] = frozenset()
+    forwarded: tuple[tuple[str, int], ...] = ()
 
 
 class Needs(NamedTuple):
@@ -52,6 +54,7 @@ class Needs(NamedTuple):
     last: bool = False
     spans: tuple[int, ...] = ()
     lists: bool = False
+    forwarded: bool = False
 
 
 NOTHING: Final = Needs()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from gateway.policy.conditions import Message, World, conditions
+from gateway.policy.conditions import Message, World, answered, conditions
 from gateway.policy.decision import (
     NOTHING,
     UNDECIDED,
@@ -31,6 +31,8 @@ from gateway.settings.schedules import Schedule
 
 LONGEST_ARGUMENT: Final = 160
 """Characters of a keyword's argument that a reply repeats."""
+RELAYED: Final = "{text}"
+"""What goes to whom an answer is for: whose phone it came from is not said."""
 
 
 class Ruled(Protocol):
@@ -153,7 +155,9 @@ class _Ready:
         self._phoned = tuple({one.target.phone: one for one in forwarded}.values())
         mails = (one for name in rule.email for one in mailed.get(name) or (_Person(Recipient(name), None),))
         self._mailed = tuple({one.target.email: one for one in mails}.values())
-        self.acts = bool(self._phoned or self._mailed or rule.handlers is not None or rule.reply is not None)
+        self.acts = bool(
+            rule.relay_within or self._phoned or self._mailed or rule.handlers is not None or rule.reply is not None
+        )
 
     def matches(self, message: Message) -> bool:
         for holds in self._holds:  # noqa: SIM110 - a generator costs as much as most conditions
@@ -175,6 +179,9 @@ class _Ready:
         rule, facts = self.rule, message.facts
         if rule.handlers is not None:
             yield ToHandlers(rule.handlers)
+        if rule.relay_within is not None:
+            (person,) = answered(facts, rule.relay_within)
+            yield Forward(rule.name, (Target(person),), "all", RELAYED)
         if self._phoned:
             yield Forward(rule.name, _there(self._phoned, facts.at_ms), rule.forward_mode, rule.forward_text)
         if self._mailed:
@@ -265,4 +272,5 @@ def _needs(rules: list[_Ready]) -> Needs:
         ),
         spans=tuple(sorted({rule.count_within for rule in all_of_them if rule.count_within is not None})),
         lists=any(rule.peer_lists for rule in all_of_them),
+        forwarded=any(rule.relay_within is not None for rule in all_of_them),
     )

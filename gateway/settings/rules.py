@@ -199,6 +199,13 @@ class Rule(Section):
     count_within: Annotated[int, Field(ge=1, le=2_592_000)] | None = Field(
         None, description="Seconds before the message in which they are counted."
     )
+    relay_within: Seconds | None = Field(
+        None,
+        ge=60,
+        le=604_800,
+        description="The sender was forwarded messages of just one person from this number in so many seconds; and it "
+        "is sent on to that person, as an answer: the text alone, from this number.",
+    )
     # --- actions
     handlers: tuple[Name, ...] | None = Field(
         None, description="Handlers that get it instead of those of the number; empty: none."
@@ -249,6 +256,7 @@ class Rule(Section):
         acts = (
             self.forward
             or self.email
+            or self.relay_within
             or self.reply is not None
             or self.tags
             or self.urgent
@@ -273,6 +281,6 @@ CONDITIONS: Final = (
         "times",
     ),
     *("keywords", "contains", "matches", "length_min", "length_max", "scripts", "urgency"),
-    *("last_within", "last_before", "last_apps", "last_classes", "last_meta", "count_min", "count_max"),
+    *("last_within", "last_before", "last_apps", "last_classes", "last_meta", "count_min", "count_max", "relay_within"),
 )
 """The conditions of a rule, in the order in which they are looked at."""

@@ -28,6 +28,14 @@ SELECT_LAST: Final = Values(
 )
 
 
+SELECT_FORWARDED: Final = Values(
+    "WITH v(i, number, peer) AS (VALUES {values}) SELECT v.i, m.id, m.meta FROM v CROSS JOIN message m ON m.id IN"
+    " (SELECT l.id FROM (SELECT id, number, door FROM message WHERE peer = v.peer ORDER BY id DESC"
+    f" LIMIT {LOOKED_THROUGH}) l WHERE l.number = v.number AND l.door = '{FORWARD}') ORDER BY m.id",
+    3,
+)
+
+
 class LastSent(NamedTuple):
     """A message of ours: ``id`` as it is stored, ``klass`` a word of `CLASSES`, ``at`` in ms since 1970."""
 
@@ -45,6 +53,16 @@ def last_sent(con: sqlite3.Connection, pairs: Iterable[tuple[str, str]]) -> dict
     found: dict[tuple[str, str], LastSent] = {}
     for i, mid, app, klass, meta, ref in SELECT_LAST.fetch(con, [(i, *pair) for i, pair in enumerate(wanted)]):
         found[wanted[i]] = LastSent(mid, app, CLASSES[klass], _object(meta), ref, id_ms(mid))
+    return found
+
+
+def forwarded(con: sqlite3.Connection, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """Of whom messages were forwarded from the number to the peer of each pair: (phone, ms since 1970), in order."""
+    wanted = list(dict.fromkeys(pairs))
+    found: dict[tuple[str, str], tuple[Any, ...]] = {}
+    for i, mid, meta in SELECT_FORWARDED.fetch(con, [(i, *pair) for i, pair in enumerate(wanted)]):
+        if isinstance(peer := _object(meta).get("peer"), str):
+            found[wanted[i]] = (*found.get(wanted[i], ()), (peer, id_ms(mid)))
     return found
 
 

@@ -22,7 +22,7 @@ from gateway.store.addressbook import lists_of
 from gateway.store.ends import rfc3339
 from gateway.store.guards import Change, Guards, not_now
 from gateway.store.hot import Values
-from gateway.store.last import FORWARD, REPLY, LastSent, last_sent
+from gateway.store.last import FORWARD, REPLY, LastSent, forwarded, last_sent
 from gateway.store.optedout import OPTED_OUT, opted_out
 from gateway.store.streams import HANDLER
 
@@ -253,10 +253,10 @@ def held_back_now(
 class _Asked:
     """What the database was asked for pairs (number, peer): our last messages, and counts by pair and span (s).
 
-    ``lists`` are those of peers, by the phone.
+    ``lists`` are those of peers, by the phone; ``forwarded`` of whom messages went on to the peer.
     """
 
-    __slots__ = ("counts", "last", "lists", "needs")
+    __slots__ = ("counts", "forwarded", "last", "lists", "needs")
 
     def __init__(
         self,
@@ -264,7 +264,9 @@ class _Asked:
         last: dict[Pair, LastSent],
         counts: dict[tuple[Pair, int], int],
         lists: dict[str, frozenset[str]],
+        forwarded: dict[Pair, tuple[tuple[str, int], ...]],
     ) -> None:
+        self.forwarded = forwarded
         self.needs = needs
         self.last = last
         self.counts = counts
@@ -276,6 +278,7 @@ def _asked(con: sqlite3.Connection, book: RuleBook, pairs: Iterable[Pair], now: 
     wanted: list[Pair] = []
     spans: list[tuple[Pair, int]] = []
     listed: dict[str, None] = {}
+    relayed: list[Pair] = []
     for pair in dict.fromkeys(pairs):
         need = needs.get(pair[0])
         if need is None:
@@ -285,9 +288,12 @@ def _asked(con: sqlite3.Connection, book: RuleBook, pairs: Iterable[Pair], now: 
         spans += [(pair, span) for span in need.spans]
         if need.lists:
             listed[pair[1]] = None
+        if need.forwarded:
+            relayed.append(pair)
     rows = [(i, *pair, id_floor(now - span * 1000)) for i, (pair, span) in enumerate(spans)]
     counts = {spans[i]: count for i, count in SELECT_COUNT.fetch(con, rows)}
-    return _Asked(needs, last_sent(con, wanted), counts, lists_of(con, listed) if listed else {})
+    lists = lists_of(con, listed) if listed else {}
+    return _Asked(needs, last_sent(con, wanted), counts, lists, forwarded(con, relayed) if relayed else {})
 
 
 def _fact(found: _Asked, number: str, peer: str, text: str | None, at: int, *, complete: bool, known: bool) -> Facts:
@@ -303,6 +309,7 @@ def _fact(found: _Asked, number: str, peer: str, text: str | None, at: int, *, c
         last=None if last is None else Last(last.app, last.klass, last.meta, last.at),
         counts={span: found.counts[pair, span] for span in found.needs[number].spans},
         lists=found.lists.get(peer, _NO_LISTS),
+        forwarded=found.forwarded.get(pair, ()),
     )
 
 

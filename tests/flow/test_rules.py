@@ -77,6 +77,35 @@ def stream(g: Gateway, name: str) -> int:
     return g.daemon.handlers[name].feed.info.id
 
 
+async def test_the_answer_to_a_forward_reaches_who_wrote(autojump_clock: MockClock) -> None:
+    """Without the phone that it is from; and of two who wrote nobody gets what may be for the other."""
+    relay = '[[rules]]\nname = "answer"\ngroups = ["oncall"]\nrelay_within = 600\nhandlers = []\n'
+    own = '[[rules]]\nname = "staff"\ngroups = ["oncall"]\n'
+    async with gateway(extra=relay + own + FORWARD) as g:
+        bind = g.smsc.binds[0]
+        deliver(bind, b"It leaks")
+        await g.smsc.came(2)
+        await g.settled()
+        deliver(bind, b"On my way", by=ANN)
+        *_, answer = await g.smsc.came(3)
+        assert (answer.peer, answer.text, f"+{answer.pdu.source.addr}") == (PEER, "On my way", NUMBER)
+        await g.settled()
+        deliver(bind, b"Thanks")  # goes to both again, and they may answer again
+        await g.smsc.came(5)
+        deliver(bind, b"Me too", by=OTHER_PEER)
+        await g.smsc.came(7)
+        await g.settled()
+        app = await g.connect()
+        found = await app.call("rules", **{"from": ANN, "text": "Which?"})
+        assert (found["matched"], found["rules"][0]["found"]) == (["staff"], "those of 2")
+        deliver(bind, b"Which?", by=ANN)
+        await g.settled()
+        await trio.sleep(700)
+        deliver(bind, b"Too late", by=ANN)
+        await g.settled()
+        assert len(g.smsc.submits) == 7
+
+
 async def test_turns_and_order(autojump_clock: MockClock) -> None:
     """One after the other has it, and each gets theirs in the order in which they came."""
     rules = GROUP + '[[rules]]\nname = "turn"\nforward = ["oncall"]\nforward_mode = "turn"\nforward_text = "{text}"\n'

@@ -98,6 +98,7 @@ def last(age: int = 60, app: str = "crm", klass: str = "marketing", **meta: Any)
     return Last(app, klass, meta, AT - age * 1000)
 
 
+ONE, OTHER = ("+447700900200", AT - 60_000), ("+447700900201", AT - 600_000)
 LISTS = frozenset({"spring", "blocked"})
 
 Case = tuple[dict[str, Any], Facts, bool]
@@ -122,6 +123,10 @@ CONDITIONS: list[Case] = [
     ({"peer_lists": ["press", "vip"]}, facts(lists=frozenset({"vip"})), True),
     ({"peer_lists": ["VIP"]}, facts(lists=frozenset({"vip"})), False),
     ({"peer_lists": ["vip"]}, facts(), False),
+    ({"relay_within": 300}, facts(), False),
+    ({"relay_within": 300}, facts(forwarded=(OTHER,)), False),
+    ({"relay_within": 300}, facts(forwarded=(OTHER, ONE, ONE)), True),
+    ({"relay_within": 900}, facts(forwarded=(OTHER, ONE)), False),
     ({"known": True}, facts(known=True), True),
     ({"known": True}, facts(known=False), False),
     ({"known": False}, facts(known=False), True),
@@ -359,6 +364,14 @@ def test_an_explanation_says_what_was_wanted_and_what_there_was() -> None:
         Tried("group", "groups", "team", "none"),
         Tried("taken", None),
     ]
+
+
+def test_an_answer_goes_to_who_wrote() -> None:
+    made = book(rule(relay_within=300), rule("two", forward=["Ann"]))
+    assert made.needs(NUMBER).forwarded
+    assert made.decide(facts(forwarded=(OTHER, ONE))).actions == (Forward("one", (Target(ONE[0]),), "all", "{text}"),)
+    (tried, _) = made.explain(facts(forwarded=(OTHER, ONE, ("+447700900202", AT))))
+    assert tried == Tried("one", "relay_within", "forwards of one person in 0:05:00", "those of 2")
 
 
 def test_mails_go_to_those_who_are_there_and_have_an_address() -> None:

@@ -93,7 +93,17 @@ def test_what_is_commented_out_shows_the_default() -> None:
     without |= {"profile", "region", "receipt_text", "receipt_time_zone", "campaign_tlv"}
     without |= {"stop_scope", "stop_near", "stop_confirmation", "stop_reply", "start_reply", "help_reply"}
     without |= {"kind", "capabilities", "fallback", "held_until", "group"}
-    without |= {"known", "zone", "matches", "length_min", "length_max", "urgency", "last_within", "last_before"}
+    without |= {
+        "known",
+        "zone",
+        "matches",
+        "length_min",
+        "length_max",
+        "urgency",
+        "last_within",
+        "last_before",
+        "relay_within",
+    }
     without |= {"count_min", "count_max", "count_within", "handlers", "reply"}
     without |= {"clause", "clauses", "allowed_links", "max_segments", "max_characters", "normalise"}
     without |= {"countries", "pool", "refused_kinds", "sender_names"}

@@ -204,6 +204,27 @@ async def test_the_lists_that_a_sender_is_on(desk: Desk) -> None:
     assert book.asked[-1].lists == {"press"}
 
 
+async def test_of_whom_messages_were_forwarded(desk: Desk) -> None:
+    """Those from this number to this phone, by their door; one statement for a burst."""
+    book = await rule(desk, Book(lambda f: Decision(), Needs(forwarded=True)))
+    for number, door, meta in (
+        (NUMBER, "forward", f'{{"peer":"{OTHER_PEER}"}}'),
+        (OTHER_NUMBER, "forward", '{"peer":"+1"}'),
+        (NUMBER, "socket", '{"peer":"+2"}'),
+        (NUMBER, "forward", "damaged"),
+    ):
+        await desk.submit(peer=ANN.phone, number=number, door=door, meta=meta)
+    at = desk.now
+    desk.now += MINUTE
+    executed: list[str] = []
+    desk.con.set_trace_callback(executed.append)
+    await receive(desk, single("yes", peer=ANN.phone), single("x"))
+    desk.con.set_trace_callback(None)
+    assert [f.forwarded for f in book.asked] == [((OTHER_PEER, at),), ()]
+    assert sum("l.door = 'forward'" in sql for sql in executed) == 1
+    assert facts_now(desk.con, book, NUMBER, ANN.phone, "x", desk.now).forwarded == ((OTHER_PEER, at),)
+
+
 async def test_the_facts_of_a_message_that_only_might_come(desk: Desk) -> None:
     """The same as if it came, and nothing is changed by asking."""
     book = await rule(desk, Book(lambda f: Decision(), Needs(known=True, last=True, spans=(60, 3600))))
