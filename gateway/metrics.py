@@ -226,6 +226,9 @@ class Metrics:
         )
         for cause in PARTIAL_CAUSES:
             self.partial.labels(cause)
+        self.prefix_capped = Counter(
+            "smsgw_prefix_capped", "Messages refused by a cap of `[[caps]]`, by its prefix.", ["prefix"], registry=r
+        )
         self.app_accepted = Counter("smsgw_app_accepted", "Messages accepted from an app.", ["app"], registry=r)
         self.app_refused = Counter("smsgw_app_refused", "Submits refused, by reason.", ["app", "reason"], registry=r)
         self.ended = Counter(
@@ -401,6 +404,8 @@ class Metrics:
                 self.traces_dropped.inc(by)
             elif kind == "partial":
                 self.partial.labels(rest).inc(by)
+            elif kind == "prefix_cap":
+                self.prefix_capped.labels(rest).inc(by)
             elif kind == "rule":
                 self.rules_matched.labels(rest).inc(by)
             elif kind == "held":
@@ -462,6 +467,7 @@ REFUSALS: Final = (
     "empty",
     "ref_conflict",
     "queue_full",
+    "prefix_cap",
     "store_unavailable",
     "disk_full",
     "stopping",

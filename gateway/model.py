@@ -202,6 +202,7 @@ REASONS: Final[dict[str, str]] = {
     "too_many": "too many of this at the same time; `detail` says how many there may be",
     # try later
     "queue_full": "the stored queue of this carrier and app is at its bound",
+    "prefix_cap": "the app has had its segments of an hour to numbers that begin so (`[[caps]]`)",
     "store_unavailable": "the database cannot be written just now",
     "disk_full": "free disk space is below the configured floor",
     "stopping": "the daemon is stopping",

@@ -21,6 +21,7 @@ from gateway.outbound.request import Accepted, App, Refusal, Submit
 from gateway.settings import Settings
 from gateway.sms.address import AddressError, normalise
 from gateway.store import queries
+from gateway.store.caps import PREFIX_CAP, STEP_MS, checks
 from gateway.store.known import Known, ask
 from gateway.store.sticky import StickyRow
 from gateway.store.submits import SubmitOp
@@ -60,6 +61,7 @@ class Intake:
         self.preparer = Preparer(settings, outbound.store.ids, rng, outbound.choice)
         self.ahead = Ahead(outbound.writer, self.preparer)
         self._limit = settings.limits.queued
+        self._warned: dict[str, int] = {}  # what caps said, and when it was logged (ms)
         self._repeated: deque[Batch] = deque()
         self._repeats = trio.Event()
 
@@ -67,6 +69,10 @@ class Intake:
         """Takes over new settings."""
         self.preparer.configure(settings)
         self._limit = settings.limits.queued
+        self._writer.base.checks = checks(settings)
+        self._warned.clear()
+        for cap in settings.caps:
+            self._outbound.metrics.prefix_capped.labels(cap.prefix)
 
     def submit(self, app: App, requests: list[Submit], done: Done, door: str = "socket") -> None:
         """Takes a burst of requests; ``done`` gets an outcome for each, in order, after the commit.
@@ -192,6 +198,8 @@ class Intake:
             if row.refused is not None:
                 self._taken_back(p)
                 reason, detail, field, retry_after = row.refused
+                if reason == PREFIX_CAP:
+                    self._alarm(row.app, detail or "")
                 batch.outcomes[i] = Refusal(reason, detail, field=field, retry_after=retry_after)
                 continue
             if row.duplicate_of is not None:
@@ -250,6 +258,13 @@ class Intake:
         for name in {p.row.carrier for _, p in planned}:
             self._outbound.refill(name)
         self._settle(batch)
+
+    def _alarm(self, app: str, detail: str) -> None:
+        """A cap was reached: told once in a step of its, however much is refused."""
+        now_ms = self._store.clock.now_ms()
+        if now_ms - self._warned.get(detail, -STEP_MS) >= STEP_MS:
+            self._warned[detail] = now_ms
+            _log.error("prefix_cap", app=app, detail=detail)
 
     def _taken_back(self, prepared: Prepared) -> None:
         """A message that was not stored leaves no trace in its queue."""

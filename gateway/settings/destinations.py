@@ -1,4 +1,4 @@
-"""``[destinations]``: whom messages may go to, and from which names."""
+"""``[destinations]`` and ``[[caps]]``: whom messages may go to, and how much of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 
 from gateway.settings.base import Section
 from gateway.settings.routes import Country
-from gateway.settings.types import Form, fail
+from gateway.settings.types import Form, Name, fail
 from gateway.sms.lines import LineKind
 from gateway.sms.numbering import region_exists
 
@@ -22,6 +22,13 @@ NameStanding = Literal["allowed", "registered", "refused"]
 def _destination(value: str) -> str:
     if value != ANYWHERE and not region_exists(value):
         raise fail("country", 'a country of ISO 3166 in two capital letters, such as "GB", or "*" for all')
+    return value
+
+
+def _beginning(value: str) -> str:
+    digits = value.removeprefix("+")
+    if value != "+" and (not (digits.isascii() and digits.isdigit() and len(digits) <= 15) or value.startswith("+0")):
+        raise fail("prefix", 'the beginning of a number, such as "+7", or "+" for all of them')
     return value
 
 
@@ -48,3 +55,16 @@ class Destinations(Section):
         description="Where it is otherwise than smsgw knows: countries that take alphanumeric senders (`allowed`), "
         "only registered ones (`registered`), or none (`refused`).",
     )
+
+
+class Cap(Section):
+    """The most that an app may send to numbers that begin so, against traffic that only somebody else earns from.
+
+    Of several that match, each holds.
+    """
+
+    prefix: Annotated[str, AfterValidator(_beginning), Form("beginning of a number")] = Field(
+        description="The beginning of the numbers, such as `+7` or `+4477`; `+`: all that are no short codes."
+    )
+    per_hour: int = Field(ge=1, le=1_000_000_000, description="Segments of each app in an hour.")
+    apps: tuple[Name, ...] = Field((), description="Apps that it is for; empty: each.")

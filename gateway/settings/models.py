@@ -14,7 +14,7 @@ from gateway.settings.base import Section
 from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
 from gateway.settings.carrier.versions import SMPP_3_3
 from gateway.settings.content import Content
-from gateway.settings.destinations import Destinations
+from gateway.settings.destinations import Cap, Destinations
 from gateway.settings.groups import Group
 from gateway.settings.mail import Smtp
 from gateway.settings.numbercheck import number_warnings
@@ -68,6 +68,7 @@ class Settings(Section):
         {}, description="Numbers of which one is chosen as a sender, by name."
     )
     destinations: Destinations = Field(Destinations(), description=Destinations.__doc__)
+    caps: tuple[Cap, ...] = Field((), description=Cap.__doc__)
     routes: tuple[Route, ...] = Field((), description=Route.__doc__)
     rules: tuple[Rule, ...] = Field((), description=Rule.__doc__)
     schedules: Annotated[dict[Name, Schedule], Form("tables `[schedules.NAME]`")] = Field(

@@ -1,4 +1,4 @@
-"""What single values cannot show of pools and apps: references to nothing, numbers that an app may not use."""
+"""What single values cannot show of pools, apps and caps: references to nothing, numbers that an app may not use."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(path, "expected each number once", show(raw))
             elif value is not None:
                 pools[name].add(value)
+    apps = [app["name"] for _, app in _tables(data, "apps") if isinstance(app.get("name"), str)]
     for index, app in _tables(data, "apps"):
         wanted = app.get("pool")
         if not isinstance(wanted, str):
@@ -50,6 +51,13 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
             if missing := sorted(pools[wanted] - own):
                 expected = f"expected a pool of numbers of its own: numbers lacks {missing[0]}"
                 yield Finding(("apps", index, "pool"), expected, show(wanted))
+    known = [*(apps or ["local"]), "operator"]
+    for index, cap in _tables(data, "caps"):
+        listed = cap.get("apps")
+        for position, name in enumerate(listed if isinstance(listed, list) else ()):
+            if isinstance(name, str) and name not in known:
+                path = ("caps", index, "apps", position)
+                yield Finding(path, "expected the name of one of [[apps]]", show(name), nearest(name, known))
 
 
 def normalised(pools: Mapping[str, Pool], region: str | None) -> dict[str, Pool]:

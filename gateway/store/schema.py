@@ -378,6 +378,18 @@ handler_pause = Table(
     Column("target", Text, nullable=False),
 )
 
+# Segments by app and beginning of the number, in steps of five minutes, where a cap is set (`store.caps`).
+prefix_use = Table(
+    "prefix_use",
+    metadata,
+    Column("app", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("segments", Big, nullable=False),
+    PrimaryKeyConstraint("app", "prefix", "step"),
+    sqlite_with_rowid=False,
+)
+
 # What is remembered of a carrier over a restart: that an operator paused it, the form of its message ids ...
 carrier_state = Table(
     "carrier_state",

@@ -138,6 +138,14 @@ CREATE TABLE peer (
 	PRIMARY KEY (address)
 )
  WITHOUT ROWID;
+CREATE TABLE prefix_use (
+	app TEXT NOT NULL,
+	prefix TEXT NOT NULL,
+	step INTEGER NOT NULL,
+	segments INTEGER NOT NULL,
+	PRIMARY KEY (app, prefix, step)
+)
+ WITHOUT ROWID;
 CREATE TABLE ref (
 	bucket INTEGER NOT NULL,
 	app TEXT NOT NULL,

@@ -57,6 +57,9 @@ WRONG = [
     ('[destinations]\nrefused_kinds = ["fixed_line", "fixed_line"]',
      "destinations.refused_kinds: expected each of them once"),
     ('[destinations]\nsender_names = { GB = "no" }', "destinations.sender_names: expected"),
+    ('[[caps]]\nprefix = "7"\nper_hour = 0', "caps[0].per_hour: expected"),
+    ('[[caps]]\nprefix = "x"\nper_hour = 1', "caps[0].prefix: expected the beginning of a number"),
+    ('[[caps]]\nprefix = "+"\nper_hour = 1\napps = ["crm"]', "caps[0].apps[0]: expected the name of one of [[apps]]"),
     ('[destinations]\nsender_names = { UK = "refused" }', "destinations.sender_names: expected a country of ISO 3166"),
 ]  # fmt: skip
 

@@ -53,12 +53,22 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
     )
+    op.create_table(
+        "prefix_use",
+        sa.Column("app", sa.Text(), nullable=False),
+        sa.Column("prefix", sa.Text(), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("segments", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("app", "prefix", "step"),
+        sqlite_with_rowid=False,
+    )
     # Which numbers of ours a peer wrote to, so that it goes on hearing from the same one.
     op.create_index("thread_peer", "thread", ["peer", "first_at"])
 
 
 def downgrade() -> None:
     op.drop_index("thread_peer", "thread")
+    op.drop_table("prefix_use")
     op.drop_table("handler_pause")
     op.drop_index("optout_change_peer", "optout_change")
     op.drop_table("optout_change")
