@@ -233,6 +233,8 @@ FIRST: Final = {
     "doubt is resent again and again": 6,
     "a late response takes a final state back": 12,
     "marketing goes before a one-time code": 5,
+    "who was answered is answered again": 5,
+    "a forward is not counted": 3,
 }
 """The seed to begin with, where the first one did not find it."""
 
