@@ -38,6 +38,8 @@ STREAMS: Final = {FORWARD: FORWARDS, REPLY: REPLIES}
 """The streams of what we send of our own accord, by the kind of their events."""
 NOT_MONITORED: Final = "@not_monitored"
 """What replies for a number that is held, in the place of a rule's name; no rule can have this one."""
+PARTIAL: Final = "(parts of it did not come)"
+"""What follows the text of a message in a forward that is not the whole one."""
 MOST_COUNTED: Final = 1000
 """Messages of a sender in a span that are counted; more count as so many."""
 
@@ -377,11 +379,12 @@ def _forward(
 ) -> None:
     had = {target.phone for kind, _, target, _ in ruled.sends if kind == FORWARD}
     targets, causes = change.targets(action, m.number, m.peer, tx.now, ruling.ours, ruling.forwards_per_hour, had, out)
+    text = m.text if m.text is not None else f"({len(m.data or b'')} octets that are no text)"
     for target in targets:
         values = {
             "peer": m.peer,
             "number": m.number,
-            "text": m.text if m.text is not None else f"({len(m.data or b'')} octets that are no text)",
+            "text": text if m.complete else f"{text} {PARTIAL}",
             "name": target.name,
             "keyword": ruled.decision.keyword,
             "argument": ruled.decision.argument,

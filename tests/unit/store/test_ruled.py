@@ -9,7 +9,7 @@ import pytest
 
 from gateway.policy.decision import Decision, Facts, Mail, Needs, Recipient, Reply, ToHandlers
 from gateway.store.addressbook import Change, MergeOp, PeersOp
-from gateway.store.inbound import Arrival, Extra, InboundOp
+from gateway.store.inbound import Arrival, Extra, GiveUpPartsOp, InboundOp
 from gateway.store.ruled import MOST_COUNTED, facts_now, held_back_now
 from gateway.store.streams import HANDLER
 from tests.support.inbound import part, single
@@ -448,6 +448,15 @@ async def test_a_sender_that_floods_gets_no_reply(desk: Desk) -> None:
     await receive(desk, single("y"))
     assert len(sent(desk, "reply")) == 1
     assert desk.counts["held:reply:flood"] == 1
+
+
+async def test_a_forward_says_that_parts_did_not_come(desk: Desk) -> None:
+    book = await rule(desk, always(forward(ANN)))
+    await receive(desk, part(b"one ", ref=1, total=2, seq=1))
+    desk.now += HOUR
+    await desk.do(GiveUpPartsOp(desk.now, 0))
+    assert [(f.text, f.complete) for f in book.asked] == [("one ", False)]
+    assert sent(desk) == [(ANN.phone, f"{PEER} to {NUMBER}: one  (parts of it did not come)")]
 
 
 async def test_a_long_message_is_decided_once_when_it_is_whole(desk: Desk) -> None:
