@@ -148,7 +148,7 @@ def test_text_of_octets(
     st.integers(0, 255),
     st.sampled_from(["gsm7", "gsm7_packed", "latin1", "ascii"]),
 )
-@settings(repeatable, max_examples=1500)
+@settings(repeatable, max_examples=600)
 def test_any_octets_are_text_or_binary(data: bytes, data_coding: int, alphabet: str) -> None:
     decoded = decode_text(data, data_coding, alphabet)
     assert (decoded.text is None) == (decoded.encoding == "binary")

@@ -176,7 +176,7 @@ tlv_values = st.one_of(st.integers(-1, 0xFFFFFFFF), st.binary(max_size=8), st.te
     st.lists(st.tuples(st.sampled_from([0x020C, 0x020E, 0x020F, 0x0424, 0x1400]), tlv_values), max_size=5),
     st.sampled_from(["gsm7", "gsm7_packed", "latin1", "ascii"]),
 )
-@settings(derandomize=True, deadline=None, database=None, max_examples=1500)
+@settings(derandomize=True, deadline=None, database=None, max_examples=500)
 def test_any_octets_make_a_part(octets: bytes, esm_class: int, data_coding: int, tlvs: list, alphabet: str) -> None:
     part = read_part(octets, esm_class, data_coding, tlvs)
     assert 1 <= part.seq <= part.total <= 255

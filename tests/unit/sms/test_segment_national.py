@@ -269,7 +269,7 @@ def national_texts(draw: st.DrawFn) -> tuple[str, list[Language]]:
     udh=st.sampled_from([b"", PORTS]),
     rng=st.randoms(use_true_random=False),
 )
-@settings(derandomize=True, deadline=None, database=None, max_examples=600)
+@settings(derandomize=True, deadline=None, database=None, max_examples=300)
 def test_text_survives(
     asked: tuple[str, list[Language]], encoding: str, scheme: str, alphabet: str, udh: bytes, rng: random.Random
 ) -> None:
