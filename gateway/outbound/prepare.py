@@ -111,7 +111,7 @@ class Preparer:
         """The kinds of facts that are to be known of the peer before this is prepared (`gateway.store.known.Need`)."""
         need = self.origins.need(app, request.from_, request.class_, peer)
         if request.class_ == "marketing" and self.content.adds:
-            need |= Need.FIELDS | Need.MARKETED if self.content.once else Need.FIELDS
+            need |= Need.FIELDS | Need.TOLD if self.content.once else Need.FIELDS
         return need
 
     def prepare(self, app: App, request: Submit, now_ms: int, known: Known | None = None) -> Prepared:
@@ -200,8 +200,9 @@ class Preparer:
             prepared.warnings += warnings_of(changes)
         if warnings:
             prepared.warnings += warnings
-        if known is not None and request.class_ == "marketing" and request.text:
-            known.marketed.add(number)  # of the next in the same burst it is true already
+        if known is not None and self.content.tells(request.class_, number) and request.text:
+            row.tells = number not in known.told
+            known.told.add(number)  # of the next in the same burst it is true already
         if request.replace is not None and planned.parts > 1:
             prepared.warnings.append("replace: a phone may take each segment for a replacement of the one before")
         return prepared
@@ -230,8 +231,8 @@ class Preparer:
         """What is sent of a text that is not empty; None: the text as it is. Raises Refusal."""
         if request.data is not None or request.text is None:
             return None
-        language, marketed = (known.language, known.marketed) if known is not None else (None, ())
-        worded = self.content.word(app.name, request.class_, number, request.text, language, marketed)
+        language, told = (known.language, known.told) if known is not None else (None, ())
+        worded = self.content.word(app.name, request.class_, number, request.text, language, told)
         if worded is not None and worded.reason is not None:
             raise Refusal(worded.reason, worded.detail, field="text")
         return worded

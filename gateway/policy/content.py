@@ -47,7 +47,8 @@ class Terms(NamedTuple):
 class Content:
     """Words texts by the settings. ``max_segments`` are those of each app that has a bound of its own.
 
-    ``adds``: marketing gets clauses; ``once``: not from a number from which the peer got some before.
+    ``adds``: marketing gets clauses; ``once``: not from a number from which the peer was told before. Those that never
+    add one are ``silent``.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -78,6 +79,7 @@ class Content:
         self.one_way: Final = frozenset(
             value for value, number in settings.numbers_by_value.items() if "sms_in" not in number.able
         )
+        self.silent: Final = frozenset({*(n for n in self.one_way if n not in own), *(n for n in own if not own[n])})
 
     def _terms(
         self, allowed: tuple[MessageClass, ...], characters: int | None, segments: int, *, normalises: bool
@@ -93,12 +95,12 @@ class Content:
         number: str,
         text: str,
         language: str | None = None,
-        marketed: Collection[str] = (),
+        told: Collection[str] = (),
     ) -> Worded | None:
         """What is sent of a text of an app from one of our numbers; None: the text as it is.
 
-        ``language`` is that of the peer where it is known, a tag as "pt-BR"; ``marketed`` are the numbers from which it
-        got messages of class marketing before.
+        ``language`` is that of the peer where it is known, a tag as "pt-BR"; ``told`` are the numbers from which it was
+        told before how to stop their marketing.
         """
         terms = self._terms_of.get(app, self._usual)
         if len(text) > _PER_SEGMENT * terms.max_segments:
@@ -117,8 +119,8 @@ class Content:
                 text, reason="public_shortener", detail=f"{found.said}: carriers block public link shorteners"
             )
         clause = ""
-        told = self.once and number in marketed
-        if klass == "marketing" and self.adds and not told and not self.clauses.found(text):
+        knows = self.once and number in told
+        if klass == "marketing" and self.adds and not knows and not self.clauses.found(text):
             clause, said = self._clause(number, language)
             warnings += (said,) if said else ()
             if clause:
@@ -128,6 +130,10 @@ class Content:
             said = f"{len(text)} characters{with_it}; the app may send {terms.max_characters}"
             return Worded(text, reason="too_long", detail=said)
         return None if text is given and not warnings else Worded(text, warnings, clause=clause)
+
+    def tells(self, klass: MessageClass, number: str) -> bool:
+        """Whether texts of this class from a number say how to stop them, once to each peer."""
+        return self.once and klass == "marketing" and number not in self.silent
 
     def _clause(self, number: str, language: str | None) -> tuple[str, str]:
         """The clause for texts from a number, which may be none, and what is said of it."""

@@ -82,6 +82,12 @@ INSERT_REF: Final = Values(
     "INSERT INTO ref (bucket, app, ref, message_id, digest) VALUES {values} ON CONFLICT DO NOTHING", 5
 )
 
+INSERT_TOLD: Final = Values(
+    "INSERT INTO told (peer, number, message_id) VALUES {values} ON CONFLICT (peer, number)"
+    " DO UPDATE SET message_id = excluded.message_id",
+    3,
+)
+
 # Claims: only what still waits, and with this carrier, is claimed; a message cancelled, settled or moved meanwhile is
 # not.
 CLAIM: Final = Values(

@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterable
 from enum import IntFlag
 from typing import Any, ClassVar, Final
 
-from gateway.model import BAD_ENDS, CLASSES
+from gateway.model import BAD_ENDS
 from gateway.store.hot import Values
 from gateway.store.peers import known_fields
 from gateway.store.tx import Op, Tx
 
 MOST_THREADS: Final = 16
 """Threads of one peer that are looked at, the newest ones: a phone may write to any number of ours."""
-MOST_MESSAGES: Final = 50
-"""Messages to one peer that are looked at, the newest ones: what was said before them counts as forgotten."""
 
 
 class Need(IntFlag):
@@ -27,23 +25,23 @@ class Need(IntFlag):
 
     THREADS = 1
     FIELDS = 2
-    MARKETED = 4
+    TOLD = 4
 
 
 class Known:
     """What is known of a peer; what was not asked for is empty.
 
     ``threads`` are the numbers of ours that it wrote to, the one that it wrote to last first; ``zone`` and ``language``
-    are those noted of it; ``marketed`` are the numbers of ours from which it got messages of class marketing.
+    are those noted of it; ``told`` are the numbers of ours from which it was told how to stop their marketing.
     """
 
-    __slots__ = ("language", "marketed", "threads", "zone")
+    __slots__ = ("language", "threads", "told", "zone")
 
     def __init__(self) -> None:
         self.threads: tuple[str, ...] = ()
         self.zone: str | None = None
         self.language: str | None = None
-        self.marketed: set[str] = set()
+        self.told: set[str] = set()
 
 
 NOTHING: Final = Known()
@@ -69,15 +67,11 @@ def _threads(con: sqlite3.Connection, peers: list[str], known: dict[str, Known])
         known[peer].threads = tuple([number for _, _, number in threads])
 
 
-_BAD: Final = ", ".join([str(int(state)) for state in sorted(BAD_ENDS)])
-
-# Texts of that class. What waits counts; what ended without reaching the phone does not.
-MARKETED_OF: Final = Values(
-    "WITH v(peer) AS (VALUES {values}) SELECT m.peer, m.number FROM v"
-    " CROSS JOIN message m ON m.peer = v.peer AND m.id >= coalesce((SELECT n.id FROM message n"
-    f" WHERE n.peer = v.peer ORDER BY n.id DESC LIMIT 1 OFFSET {MOST_MESSAGES - 1}), 0)"
-    " CROSS JOIN segment s ON s.message_id = m.id AND s.part = 1"
-    f" WHERE m.class = {CLASSES.index('marketing')} AND m.encoding <> 'binary' AND s.state NOT IN ({_BAD})",
+# What waits counts, and what was purged since; what ended without reaching the phone told nobody.
+TOLD_OF: Final = Values(
+    "WITH v(peer) AS (VALUES {values}) SELECT t.peer, t.number FROM v CROSS JOIN told t ON t.peer = v.peer"
+    " LEFT JOIN segment s ON s.message_id = t.message_id AND s.part = 1"
+    f" WHERE s.state IS NULL OR s.state NOT IN ({', '.join([str(int(state)) for state in sorted(BAD_ENDS)])})",
     1,
 )
 
@@ -87,15 +81,15 @@ def _fields(con: sqlite3.Connection, peers: list[str], known: dict[str, Known]) 
         known[peer].zone, known[peer].language = noted
 
 
-def _marketed(con: sqlite3.Connection, peers: list[str], known: dict[str, Known]) -> None:
-    for peer, number in MARKETED_OF.fetch(con, [(peer,) for peer in peers]):
-        known[peer].marketed.add(number)
+def _told(con: sqlite3.Connection, peers: list[str], known: dict[str, Known]) -> None:
+    for peer, number in TOLD_OF.fetch(con, [(peer,) for peer in peers]):
+        known[peer].told.add(number)
 
 
 Read = Callable[[sqlite3.Connection, list[str], dict[str, Known]], None]
 """Writes one kind of fact of these peers, each of which has its place in the dict."""
 
-READS: Final[dict[Need, Read]] = {Need.THREADS: _threads, Need.FIELDS: _fields, Need.MARKETED: _marketed}
+READS: Final[dict[Need, Read]] = {Need.THREADS: _threads, Need.FIELDS: _fields, Need.TOLD: _told}
 
 
 def ask(con: sqlite3.Connection, wanted: Iterable[tuple[str, int]]) -> dict[str, Known]:

@@ -432,3 +432,14 @@ optout_change = Table(
     Column("text", Text),  # of the message, or the operator's note
     Index("optout_change_peer", "peer", "id"),
 )
+
+# From which numbers a peer was told how to stop their marketing, and the message that said so.
+told = Table(
+    "told",
+    metadata,
+    Column("peer", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("message_id", Big, nullable=False),
+    PrimaryKeyConstraint("peer", "number"),
+    sqlite_with_rowid=False,
+)

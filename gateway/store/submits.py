@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from gateway.model import State
-from gateway.store.hot import INSERT_MESSAGE, INSERT_REF, INSERT_SEGMENT, SELECT_REF, Row
+from gateway.store.hot import INSERT_MESSAGE, INSERT_REF, INSERT_SEGMENT, INSERT_TOLD, SELECT_REF, Row
 from gateway.store.tx import Op, Tx
 from gateway.store.verdicts import Verdict, judge
 
@@ -47,6 +47,7 @@ class NewMessage:
         "scheme",
         "shard",
         "state",
+        "tells",
     )
 
     def __init__(
@@ -104,6 +105,7 @@ class NewMessage:
         self.duplicate_of: int | None = None
         self.conflict = False
         self.refused: Verdict | None = None
+        self.tells = False  # it is the first from its number that tells the peer how to stop its marketing
 
 
 class SubmitOp(Op):
@@ -157,6 +159,9 @@ class SubmitOp(Op):
                 )  # fmt: skip
         INSERT_MESSAGE.run(con, rows)
         INSERT_SEGMENT.run(con, segments)
+        told: list[Row] = [(m.peer, m.number, m.id) for m in messages if m.tells]
+        if told:
+            INSERT_TOLD.run(con, told)
 
     @staticmethod
     def _known_refs(tx: Tx, messages: list[NewMessage]) -> dict[int, NewMessage]:

@@ -115,6 +115,30 @@ async def test_the_first_from_a_number_to_a_phone_has_the_clause(autojump_clock:
         assert (await app.call("preview", **fresh))["warnings"] == [f'clause added: "{CLAUSE}"']
 
 
+async def test_a_text_with_a_clause_of_its_own_is_the_first_as_well(autojump_clock: MockClock) -> None:
+    async with gateway(extra=FIRST) as g:
+        app = await g.connect()
+        for text in ("Sale. Txt STOP 2 end", "sale", "sale"):
+            await app.submits([{"to": TO, "text": text, "class": "marketing"}])
+        await g.settled()
+        assert g.smsc.texts == ["Sale. Txt STOP 2 end", "sale", "sale"]
+
+
+async def test_a_number_that_says_nothing_told_nobody(autojump_clock: MockClock) -> None:
+    async with gateway(extra=FIRST) as g:
+        app = await g.connect()
+        sale = {"to": TO, "text": "sale", "class": "marketing"}
+        config = g.config.read_text()
+        g.config.write_text(config.replace('number = "+15551230001"', 'number = "+15551230001"\nclause = ""'))
+        await app.call("reload")
+        await app.submits([sale])
+        g.config.write_text(config)
+        await app.call("reload")
+        await app.submits([sale, sale])
+        await g.settled()
+        assert told(g.smsc.texts) == [False, True, False]
+
+
 async def test_who_was_not_reached_was_not_told(autojump_clock: MockClock) -> None:
     """The carrier refuses the first for good; a cancelled one was never there."""
     statuses = iter([0x0B, 0])

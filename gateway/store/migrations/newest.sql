@@ -230,6 +230,13 @@ CREATE TABLE thread (
 	PRIMARY KEY (number, peer)
 )
  WITHOUT ROWID;
+CREATE TABLE told (
+	peer TEXT NOT NULL,
+	number TEXT NOT NULL,
+	message_id INTEGER NOT NULL,
+	PRIMARY KEY (peer, number)
+)
+ WITHOUT ROWID;
 CREATE TABLE trace (
 	message_id INTEGER NOT NULL,
 	id INTEGER NOT NULL,

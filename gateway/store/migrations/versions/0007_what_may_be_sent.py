@@ -62,12 +62,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("app", "prefix", "step"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "told",
+        sa.Column("peer", sa.Text(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("message_id", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("peer", "number"),
+        sqlite_with_rowid=False,
+    )
     # Which numbers of ours a peer wrote to, so that it goes on hearing from the same one.
     op.create_index("thread_peer", "thread", ["peer", "first_at"])
 
 
 def downgrade() -> None:
     op.drop_index("thread_peer", "thread")
+    op.drop_table("told")
     op.drop_table("prefix_use")
     op.drop_table("handler_pause")
     op.drop_index("optout_change_peer", "optout_change")
