@@ -152,9 +152,9 @@ def test_the_death_of_the_writer_ends_the_daemon_with_an_error(tmp_path, sink):
         original = Writer._finish
         path = Path(sys.argv[1])
         def finish(self, burst, tx):
-            original(self, burst, tx)
-            if any(op.name == "submit" for op in burst):
+            if any(op.name == "submit" for op in burst):  # stored, and answered by nobody
                 raise RuntimeError("a defect in the writer")
+            original(self, burst, tx)
         Writer._finish = finish
         sys.exit(run(load(path), path))
         """
