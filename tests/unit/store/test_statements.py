@@ -45,6 +45,7 @@ LOOKUPS = {
     "INSERT_MESSAGE": [],
     "INSERT_SEGMENT": [],
     "INSERT_REF": [],
+    "INSERT_TOLD": [],
     "INSERT_SMSC_ID": [],
     "INSERT_PARKED": [],
     "PUT_MO_MESSAGE": [],
