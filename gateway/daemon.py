@@ -217,7 +217,7 @@ class Daemon:
                 nursery.start_soon(self._second)
                 for handler in self.settings.handlers:
                     await self._start_handler(handler.name)
-                await self._open_own(self.settings)
+                await self._own_streams()
                 await self._start_own()
                 for settings in self.settings.carriers:
                     await self._start_carrier(settings)
@@ -304,6 +304,17 @@ class Daemon:
                 await pusher.run(task_status)
 
         await self._nursery.start(run)
+
+    async def _own_streams(self) -> None:
+        """Has them at the start, before a carrier brings what they are for: also when the disk is full just then."""
+        while not self._stop.is_set():
+            try:
+                await self._open_own(self.settings)
+            except StoreUnavailableError:
+                with trio.move_on_after(1):
+                    await self._stop.wait()
+            else:
+                return
 
     async def _open_own(self, settings: Settings) -> None:
         """Streams for what we send of our own accord, before anything is decided: a STOP is always answered."""

@@ -12,7 +12,6 @@ from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from gateway.policy.words import fold
 from gateway.settings.optout import Language
 
 Meaning = Literal["stop", "start", "help", "near"]
@@ -23,10 +22,13 @@ LONGEST: Final = 64
 """Characters of a text beyond which it is no keyword, whatever punctuation is around one."""
 SEARCHED: Final = 1000
 """Characters of a text in which something near a stop is looked for."""
+REMEMBERED: Final = 5000
+"""Characters of which it is remembered whether they show anything."""
 A_FEW: Final = 6
 """Words of a text in which a word near a stop counts wherever it stands."""
 
 _BETWEEN: Final = re.compile(r"[\W_]+")
+_ASCII: Final = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -58,17 +60,30 @@ def package() -> dict[Language, Words]:
     return msgspec.convert(tomllib.loads(text), dict[Language, Words])
 
 
-def key_of(text: str) -> str:
-    """The words of a text in small letters, without accents and with one blank between: what keywords are compared by.
+def words_of(text: str) -> list[str]:
+    """The words of a text in small letters and without accents: what keywords are compared by.
 
     Forms of characters do not count (Unicode NFKC), nor does what shows nothing, such as zero-width characters.
     """
     if text.isascii():
-        text = text.lower()
-    else:
-        apart = unicodedata.normalize("NFD", fold(text))
-        text = unicodedata.normalize("NFC", "".join(char for char in apart if unicodedata.category(char) != "Mn"))
-    return _BETWEEN.sub(" ", text).strip()
+        return text.translate(_ASCII).split()
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold()).translate(_SHOWN)
+    return _BETWEEN.sub(" ", folded).split()
+
+
+class _Shown(dict[int, int | str | None]):
+    """For str.translate: what is left out of a text. Asked for each character that is new, of which few are kept."""
+
+    def __missing__(self, code: int) -> int | None:
+        # Marks (accents above all), and what shows nothing.
+        value = None if unicodedata.category(chr(code)) in ("Mn", "Cf") else code
+        if len(self) < REMEMBERED:
+            self[code] = value
+        return value
+
+
+# Who types on a Turkish keyboard means the i of the keyword.
+_SHOWN: Final = _Shown({ord("\N{LATIN SMALL LETTER DOTLESS I}"): "i"})
 
 
 class Vocabulary:
@@ -96,32 +111,28 @@ class Vocabulary:
         self._others: list[str] = []
         for language in chosen:
             for word in known[language].near:
-                self._near.setdefault(key_of(word), Reading("near", word, language))
+                self._near.setdefault(_key(word), Reading("near", word, language))
             for phrase in known[language].near_phrases:
-                key = key_of(phrase)
+                key = _key(phrase)
                 reading = Reading("near", phrase, language)
                 self._phrases.setdefault(key.partition(" ")[0], []).append((f" {key} ", reading))
-            self._others += [f" {key_of(phrase)} " for phrase in known[language].not_near]
+            self._others += [f" {_key(phrase)} " for phrase in known[language].not_near]
+        self._signs = frozenset(self._near) | frozenset(self._phrases)
 
     def _put(self, meaning: Meaning, words: Iterable[str], language: Language) -> None:
         for word in words:
-            if key := key_of(word):
+            if key := _key(word):
                 self._exact.setdefault(key, Reading(meaning, word, language))
 
     def read(self, text: str) -> Reading | None:
         """What a text means; None: nothing of the kind."""
-        key = key_of(text[:SEARCHED])
-        if len(text) <= LONGEST and (found := self._exact.get(key)) is not None:
+        words = words_of(text[:SEARCHED])
+        if len(text) <= LONGEST and (found := self._exact.get(" ".join(words))) is not None:
             return found
-        return self._near_in(key)
+        return None if self._signs.isdisjoint(words) else self._near_in(words)
 
-    def _near_in(self, key: str) -> Reading | None:
-        words = key.split()
-        said = self._near.keys() & words
-        begun = self._phrases.keys() & words
-        if not said and not begun:
-            return None
-        spaced = f" {key} "
+    def _near_in(self, words: list[str]) -> Reading | None:
+        spaced = f" {' '.join(words)} "
         for phrase in self._others:
             if phrase in spaced:
                 spaced = spaced.replace(phrase, " ")
@@ -129,10 +140,12 @@ class Vocabulary:
             for phrase, reading in self._phrases.get(word, ()):
                 if phrase in spaced:
                     return reading
-        words = spaced.split()
-        if not words:
-            return None
-        for word in words if len(words) <= A_FEW else (words[0], words[-1]):
+        left = spaced.split()
+        for word in left if len(left) <= A_FEW else (left[0], left[-1]):
             if (near := self._near.get(word)) is not None:
                 return near
         return None
+
+
+def _key(word: str) -> str:
+    return " ".join(words_of(word))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gateway.model import IdSource, IdText
@@ -41,6 +42,12 @@ class Live:
         self.kind = kind
         self.subject = subject
         self.payload = payload
+
+
+@cache
+def _usual() -> OptOuts:
+    """What holds until settings say otherwise."""
+    return OptOuts(Settings())
 
 
 class Ended(NamedTuple):
@@ -220,7 +227,7 @@ class Base:
         self.planner: Planner | None = None  # where messages may go from one carrier to another
         self.guards = Guards()
         self.ruling: Ruling | None = None  # what rules make of inbound messages
-        self.optouts = OptOuts(Settings())  # how far an opt-out reaches
+        self.optouts = _usual()  # how far an opt-out reaches
         self.checks: tuple[Check, ...] = (not_opted_out,)  # whether a new message may be sent, in this order
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import trio
 
 from gateway.model import STATE_WORDS
+from tests.sim import optouts
 
 LABEL: Final = re.compile(r"<(\d+)>")
 INBOUND_LABEL: Final = re.compile(r"<i(\d+)\.(\d+)(?:\+\d+)?>")
@@ -126,6 +127,7 @@ class Ledger:
         self._pending: list[tuple[Any, ...]] = []
         self._ghost: list[tuple[Any, ...]] = []
         self._saved: dict[str, int] = {}
+        self.optouts = optouts.OptOuts(self)
 
     # --- notes --------------------------------------------------------------------------------------------------------
 
@@ -156,11 +158,12 @@ class Ledger:
         con.create_function("sim_message", 7, lambda *row: self._pending.append(("m", *row)))
         con.create_function("sim_segment", 8, lambda *row: self._pending.append(("s", *row)))
         con.create_function("sim_inbound", 1, lambda *row: self._pending.append(("i", *row)))
-        con.executescript(_TRIGGERS)
+        self.optouts.watch(con, lambda row: self._pending.append(row))
+        con.executescript(_TRIGGERS + optouts.TRIGGERS)
 
     def unwatch(self, con: sqlite3.Connection) -> None:
         """Takes the triggers away: they do not outlive the database under them."""
-        for name in ("sim_m", "sim_n", "sim_s", "sim_u", "sim_d", "sim_i", "sim_p", "sim_q"):
+        for name in ("sim_m", "sim_n", "sim_s", "sim_u", "sim_d", "sim_i", "sim_p", "sim_q", *optouts.NAMES):
             con.execute(f"DROP TRIGGER temp.{name}")
 
     def saved(self, name: str) -> None:
@@ -204,6 +207,8 @@ class Ledger:
                 label = label_in(body.decode())
                 message = Message(id, app, number, peer, label, bool(receipt), expires_at)
                 self.messages[id] = self.by_label[message.label] = message
+            elif kind == "o":
+                self.optouts.committed(*row)
             else:
                 text = row[0].decode("latin-1") if isinstance(row[0], bytes) else row[0]
                 self.inbound |= {(int(a), int(b)) for a, b in INBOUND_LABEL.findall(text or "")}

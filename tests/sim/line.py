@@ -161,6 +161,10 @@ class Line:
         delivery.tries += 1
         self.send(encode(delivery.pdu if delivery.stamp is None else delivery.stamp(delivery.tries), sequence))
 
+    def asked(self, sequence: int) -> Delivery | None:
+        """What the gateway answers with this number."""
+        return self._asked.get(sequence)
+
     def unbind(self) -> None:
         self.send(encode(p.Unbind(), next(self._sequence)))
 

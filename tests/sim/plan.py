@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Final
 
 from tests.sim.mood import Mood
+from tests.sim.optouts import planned
 from tests.sim.streams import Weather
 
 START: Final = 1_760_000_000_000
@@ -130,6 +131,7 @@ class Plan:
         self.inbound = self._inbound(rng)
         self.variant = 0
         self.rules = RulePlan(Random(f"{seed}/rules")) if Random(f"{seed}/ruled").random() < RULED else None
+        self.said = planned(self)
 
     # --- traffic ------------------------------------------------------------------------------------------------------
 
@@ -231,6 +233,8 @@ class Plan:
             own = f"\nthroughput = {rate}" if rate else ""
             sections.append(f'[[numbers]]\nnumber = "{number}"\ncarrier = "{name}"{own}')
         sections += self.routes
+        # Answers to STOP and START carry no label by which the ledger would know them.
+        sections.append('[optout]\nconfirmation = "carrier"')
         if self.rules is not None:
             sections += self.rules.toml()
         first = next(iter(self.numbers))

@@ -23,7 +23,7 @@ from gateway.link import Link
 from gateway.outbound.answers import Answers
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.queue import CarrierQueue
-from gateway.store import matching, peers, ruled, sends, submits
+from gateway.store import ends, matching, optouts, peers, ruled, sends, submits
 from gateway.store.guards import Change
 from gateway.store.hot import Values
 from gateway.store.inbound import InboundOp
@@ -217,6 +217,16 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         _statement(submits, "SELECT_REF", "r.ref = v.ref", "r.ref < v.ref"),
         frozenset({"idempotent", "durable"}),
     ),
+    "who opted out is not asked for": (
+        _function(submits, "judge", lambda tx, messages: messages),
+        frozenset({"optout"}),
+    ),
+    "what waits goes on after a STOP": (_function(optouts, "_sweep", lambda tx, stopped: None), frozenset({"optout"})),
+    "what is claimed is not taken back by a STOP": (_method(Outbound, "_stop_peers", _nothing), frozenset({"optout"})),
+    "what comes back to the queue goes on after a STOP": (
+        _function(ends, "covered", lambda tx, ids: set()),
+        frozenset({"optout"}),
+    ),
     "a task is left behind": (_method(Daemon, "_start_carrier", _tasks_left), frozenset({"tasks"})),
     "a slot of the window leaks": (_method(Carrier, "settled", _slot_leaks), frozenset({"counters"})),
 }
@@ -235,6 +245,10 @@ FIRST: Final = {
     "marketing goes before a one-time code": 5,
     "who was answered is answered again": 5,
     "a forward is not counted": 3,
+    "who opted out is not asked for": 2,
+    "what waits goes on after a STOP": 2,
+    "what is claimed is not taken back by a STOP": 8,
+    "what comes back to the queue goes on after a STOP": 8,
 }
 """The seed to begin with, where the first one did not find it."""
 

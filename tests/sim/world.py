@@ -141,6 +141,8 @@ class World:
                     self.later(at + rng.uniform(0, 8), lambda app=app, wish=wish: app.submit([wish]))  # type: ignore[misc]
         for at, name, number, peer, label, parts in plan.inbound:
             self.later(at, lambda *_, row=(name, number, peer, label, parts): self._inbound(*row))
+        for said in plan.said:
+            self.later(said.at, lambda said=said: self.ledger.optouts.give(self, said))  # type: ignore[misc]
         ops = self.apps["ops"]
         for at in plan.resolves:
             params = {"action": rng.choice(("resend", "resend", "fail")), "carrier": rng.choice(plan.carriers).name}
@@ -362,6 +364,10 @@ class World:
                 name = line.carrier.name
                 segment = self.ledger.find(label, part, name)
                 self.laws.written(name, f"{name}/{line.number}", segment, label, part)
+                if segment is not None:
+                    self.ledger.optouts.written(segment.message.peer, segment.place)
+            elif data[4:8] == b"\x80\0\0\5" and not any(data[8:12]):
+                self.ledger.optouts.answered(line.asked(int.from_bytes(data[12:16])))
             data = data[length:]
 
 
