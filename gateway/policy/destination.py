@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 from gateway.settings import App, Settings
 from gateway.settings.destinations import ANYWHERE
 from gateway.sms.address import kind_of
-from gateway.sms.lines import LineKind, line_of
+from gateway.sms.lines import LineKind, line_kind, line_of
 
 Reason = Literal["country_not_allowed", "premium_rate", "fixed_line"]
 
@@ -38,15 +38,16 @@ class Destinations:
         reach = self._apps.get(app, self._usual)
         if not peer.startswith("+") or (reach.countries is None and not reach.refused):
             return None
-        country, kind = line_of(peer)
-        if reach.countries is not None and country not in reach.countries:
-            listed = ", ".join(sorted(reach.countries))
-            return Refused(
-                "country_not_allowed", f"{peer} is of {country or 'no country'}, and {app} sends to {listed}"
-            )
+        if reach.countries is None:
+            kind = line_kind(peer)
+        else:
+            country, kind = line_of(peer)
+            if country not in reach.countries:
+                where, listed = country or "no country", ", ".join(sorted(reach.countries))
+                return Refused("country_not_allowed", f"{peer} is of {where}, and {app} sends to {listed}")
         if kind is not None and kind in reach.refused:
             what = "a premium-rate number" if kind == "premium_rate" else "a fixed line"
-            return Refused(kind, f"{peer} is {what} by the numbering plan of {country}")
+            return Refused(kind, f"{peer} is {what} by the numbering plan of {line_of(peer).country}")
         return None
 
     def reach(self, app: str) -> Reach:

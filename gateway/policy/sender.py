@@ -42,6 +42,7 @@ class Fit(NamedTuple):
     best: tuple[Drawn, ...]
     fit: frozenset[str]
     missing: str
+    even: bool = True  # whether all of the best have the same share
 
 
 class Pick(NamedTuple):
@@ -68,7 +69,7 @@ class Senders:
         for number in threads:
             if number in fit.fit:
                 return Pick(number, "thread")
-        return Pick(_first(fit.best, peer), "hash")
+        return Pick(_first(fit.best, peer, even=fit.even), "hash")
 
     def fit(self, numbers: frozenset[str], klass: MessageClass, peer: str) -> Fit:
         """Which of these numbers may send a message of this class to a peer."""
@@ -105,7 +106,8 @@ class Senders:
                 (home if self._is_home(value, country) else near).append(value)
         if not home and not near and not names:
             return Fit((), frozenset(), _missing(hindered, klass, country))
-        return Fit(self._drawn(home or near or names), frozenset(home + near + names), "")
+        best = self._drawn(home or near or names)
+        return Fit(best, frozenset(home + near + names), "", len({one.share for one in best}) == 1)
 
     def _hindrance(self, value: str, klass: MessageClass, country: str | None, deaf: str | None) -> Hindrance | None:
         number = self._numbers.get(value)
@@ -138,11 +140,13 @@ class Senders:
         return tuple([Drawn(_hash(number), share, number) for number, share in zip(numbers, shares, strict=True)])
 
 
-def _first(numbers: tuple[Drawn, ...], peer: str) -> str:
+def _first(numbers: tuple[Drawn, ...], peer: str, *, even: bool) -> str:
     """The one that is a peer's, by weighted rendezvous hashing."""
     if len(numbers) == 1:
         return numbers[0].number
     key = _hash(peer)
+    if even:  # the logarithm would order them the same
+        return max([(_mixed(seed ^ key), number) for seed, _, number in numbers])[1]
     best, first = math.inf, ""
     for seed, share, number in numbers:
         score = -math.log((_mixed(seed ^ key) + 1) / (_ALL + 2)) / share

@@ -9,7 +9,7 @@ import pytest
 from phonenumbers import PhoneNumberType
 
 from gateway.sms.kinds import country_of_number
-from gateway.sms.lines import Line, line_of
+from gateway.sms.lines import Line, line_kind, line_of
 
 KINDS = {PhoneNumberType.PREMIUM_RATE: "premium_rate", PhoneNumberType.FIXED_LINE: "fixed_line"}
 
@@ -29,11 +29,14 @@ KNOWN = [
     ("+88312345678", Line(None, None)),  # of no country
     ("12345", Line(None, None)),
     ("ACME", Line(None, None)),
+    ("+20031864567", Line("EG", "fixed_line")),  # with a national prefix that phonenumbers takes off
+    ("+7", Line("RU", None)),  # no number at all
 ]
 
 
 @pytest.mark.parametrize(("value", "line"), KNOWN)
 def test_lines_that_are_known(value: str, line: Line) -> None:
+    assert line_kind(value) == line.kind
     assert line_of(value) == line
 
 
@@ -61,3 +64,4 @@ def test_it_is_what_phonenumbers_says() -> None:
         number = phonenumbers.parse(value, None)
         expected = Line(country_of_number(value), KINDS.get(phonenumbers.number_type(number)))  # type: ignore[arg-type]
         assert line_of.__wrapped__(value) == expected, value
+        assert line_kind(value) == expected.kind, value
