@@ -102,8 +102,9 @@ def _known() -> _Known:
             continue
         own = [*common["keywords"], *of["keywords"]]
         means = of.get("means", [])
-        keywords |= _words(own) | _words(means)
-        needed = _words([*of.get("verbs", ()), *means, *of.get("ends", ()), *of.get("numbers", ())])
+        exact = of.get("exact", [])
+        keywords |= _words([*own, *means, *exact])
+        needed = _words([*of.get("verbs", ()), *means, *of.get("ends", ()), *of.get("numbers", ()), *exact])
         pattern = _pattern(of, own, [*of.get("joins", ()), *common["joins"]], common["between"])
         languages.append((needed, re.compile(pattern)))
     return _Known(frozenset(keywords), _TO_A_CODE, tuple(languages), tuple(phrases))
@@ -129,11 +130,13 @@ def _pattern(of: Mapping[str, Any], keywords: list[str], joins: list[str], betwe
     if numbers := of.get("numbers"):
         behind.append(rf"{_SEP}{_any(numbers)}{_SEP}\d{{4,}}")  # "STOP au 36180"
     ways = [
-        rf"(?!end[\W_]+to[\W_]+end){keyword}(?:{'|'.join(behind)})",
+        rf"{keyword}(?:{'|'.join(behind)})",
         rf"{means}{_SEP}{among}(?:{keyword}{end}|https?:|[\w-]+(?:\.[\w-]+)+/)",
     ]
     if verbs := of.get("verbs"):
         ways.append(rf"{_any(verbs)}{_SEP}{among}{keyword}(?![^\W\d_])")
+    if exact := of.get("exact"):
+        ways.append(rf"{_any(exact)}{end}")
     return rf"(?<![^\W_])(?:{'|'.join(ways)})"
 
 

@@ -30,6 +30,8 @@ Reply with the word STOP
 STOP to cancel
 STOP=unsub
 END to stop
+Reply END to stop
+Text "END" to 12345
 Msg&data rates may apply. HELP for help, STOP to end.
 Ｒｅｐｌｙ ＳＴＯＰ
 Reply S\u200bTOP to opt out
@@ -82,6 +84,10 @@ Cancel your plans and come to us
 Bajamos los precios, baja ahora
 Un arrêt minute
 Unsubscribed friends miss out
+The sending end of it
+Leave a message, end with #
+Removal by the end user
+End-to-end encrypted
 """.splitlines()
 
 
