@@ -115,9 +115,7 @@ class Content:
             return Worded(text, reason="empty", detail="the text has nothing that shows")
         links = terms.links[klass]
         if links is not None and (found := links.find(text)) is not None:
-            return Worded(
-                text, reason="public_shortener", detail=f"{found.said}: carriers block public link shorteners"
-            )
+            return Worded(text, reason="public_shortener", detail=found.said)
         clause = ""
         knows = self.once and number in told
         if klass == "marketing" and self.adds and not knows and not self.clauses.found(text):
@@ -167,7 +165,7 @@ def content_warnings(settings: Settings) -> list[str]:
     for where, klass, text in _own_texts(settings):
         worded = content.word(OWN_APP, klass, "", text)
         if worded is not None and worded.reason == "public_shortener":
-            found.append(f"{where} has {worded.detail}")
+            found.append(f"{where} has {worded.detail}: texts with public link shorteners are refused")
     return found
 
 

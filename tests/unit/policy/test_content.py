@@ -46,7 +46,7 @@ def test_a_shortener_is_refused_in_every_class(klass: MessageClass) -> None:
     refused = content().word("crm", klass, NUMBER, "Your code: bit.ly/x")
     assert refused is not None
     assert refused.reason == "public_shortener"
-    assert refused.detail == "bit.ly at character 12: carriers block public link shorteners"
+    assert refused.detail == "bit.ly at character 12"
 
 
 @pytest.mark.parametrize("klass", CLASSES)
@@ -66,7 +66,7 @@ def test_domains_are_added_and_let_pass() -> None:
     assert own.word("crm", "direct", NUMBER, "acme.bit.ly/x") is None
     refused = own.word("crm", "direct", NUMBER, "short.example/x")
     assert refused is not None
-    assert refused.detail.startswith("short.example at character 1")
+    assert refused.detail == "short.example at character 1"
 
 
 def test_what_people_wrote_is_forwarded_with_its_links() -> None:
@@ -199,7 +199,7 @@ def test_check_says_what_will_not_be_sent_as_it_is_meant() -> None:
         "optout": {"stop_reply": "Gone. rb.gy/e"},
         "content": {"clause": "first", "clauses": {"de": "Ende: t.ly/f"}},
     }
-    why = ": carriers block public link shorteners"
+    why = ": texts with public link shorteners are refused"
     assert content_warnings(Settings.model_validate(given)) == [
         f'numbers "{NAME}": nobody can answer them, and without clause what they send of class marketing says '
         "nothing of how to stop it",
