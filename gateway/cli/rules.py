@@ -173,6 +173,8 @@ def _show(found: dict[str, Any]) -> None:
     about.add_row("at", cell(found["at"]))
     if found["lists"]:
         about.add_row("on lists", cell(", ".join(found["lists"])))
+    if found["opted_out"]:
+        about.add_row("opted out", "yes")
     if found["last"] is not None:
         last = found["last"]
         by = f" by {last['app']}" if last["app"] else ""

@@ -78,7 +78,7 @@ def _looked_up(
     at: int,
     con: sqlite3.Connection,
 ) -> tuple[Facts, list[str]]:
-    facts = facts_now(con, book, number, peer, text, at)
+    facts = facts_now(con, book, number, peer, text, at, optouts)
     interval = int(settings.limits.reply_interval * 1000)
     return facts, held_back_now(con, book, facts, settings.numbers_by_value, interval, optouts)
 

@@ -61,6 +61,7 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
     count: int = 0
     lists: list[str] = []
     forwarded: list[str] = []
+    opted_out: bool = False
 
 
 class Cases(msgspec.Struct, forbid_unknown_fields=True):
@@ -144,6 +145,7 @@ def _facts(settings: Settings, book: RuleBook, cases: Cases, case: Case) -> Fact
         counts=dict.fromkeys(book.needs(number).spans, case.count),
         lists=frozenset(case.lists),
         forwarded=tuple((_address("forwarded", one, settings.default_region), at_ms) for one in case.forwarded),
+        opted_out=case.opted_out,
     )
 
 

@@ -131,6 +131,16 @@ def _known(rule: Rule, world: World) -> Condition:
     return Condition("known", word[bool(wanted)], lambda m: m.facts.known is wanted, lambda m: word[m.facts.known])
 
 
+def _opted_out(rule: Rule, world: World) -> Condition:
+    wanted = rule.opted_out
+    word = {True: "opted out", False: "not opted out"}
+
+    def found(m: Message) -> str:
+        return word[m.facts.opted_out]
+
+    return Condition("opted_out", word[bool(wanted)], lambda m: m.facts.opted_out is wanted, found)
+
+
 # --- when -------------------------------------------------------------------------------------------------------------
 
 
@@ -304,6 +314,7 @@ _MADE: Final[dict[str, Callable[[Rule, World], Condition]]] = {
     "groups": _groups,
     "peer_lists": _peer_lists,
     "known": _known,
+    "opted_out": _opted_out,
     "schedules": _schedules,
     "not_schedules": _not_schedules,
     "times": _times,

@@ -32,7 +32,7 @@ class Facts(NamedTuple):
     ``known``, whether the peer wrote or was written to before; ``last``, our last message to the peer from the number;
     ``counts``, how many messages of the peer to the number came before this one, by the span that was asked for (s);
     ``lists``, the lists of peers that whose phone it is is on; ``forwarded``, of whom messages were forwarded to the
-    peer from the number, and when (Unix ms).
+    peer from the number, and when (Unix ms); ``opted_out``, whether the peer wants nothing from the number any more.
     """
 
     number: str
@@ -45,6 +45,7 @@ class Facts(NamedTuple):
     counts: Mapping[int, int] = {}
     lists: frozenset[str] = frozenset()
     forwarded: tuple[tuple[str, int], ...] = ()
+    opted_out: bool = False
 
 
 class Needs(NamedTuple):
@@ -55,6 +56,7 @@ class Needs(NamedTuple):
     spans: tuple[int, ...] = ()
     lists: bool = False
     forwarded: bool = False
+    opted_out: bool = False
 
 
 NOTHING: Final = Needs()

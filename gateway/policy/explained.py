@@ -32,6 +32,7 @@ def explained(book: RuleBook, facts: Facts, number: Number) -> dict[str, Any]:
         "heard": told,
         "known": facts.known,
         "lists": sorted(facts.lists),
+        "opted_out": facts.opted_out,
         "last": None if last is None else {"app": last.app, "class": last.klass, "meta": dict(last.meta)},
         "last_age": None if last is None else round(max(facts.at_ms - last.at_ms, 0) / 1000, 3),
         "counts": {str(span): count for span, count in sorted(facts.counts.items())},

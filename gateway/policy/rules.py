@@ -273,4 +273,5 @@ def _needs(rules: list[_Ready]) -> Needs:
         spans=tuple(sorted({rule.count_within for rule in all_of_them if rule.count_within is not None})),
         lists=any(rule.peer_lists for rule in all_of_them),
         forwarded=any(rule.relay_within is not None for rule in all_of_them),
+        opted_out=any(rule.opted_out is not None for rule in all_of_them),
     )

@@ -151,6 +151,11 @@ class Rule(Section):
     known: bool | None = Field(
         None, description="true: from a peer that wrote or was written to before; false: from a new one."
     )
+    opted_out: bool | None = Field(
+        None,
+        description="true: from somebody who wants no messages from the number any more, by this very message or an "
+        "earlier one; false: from anybody else.",
+    )
     schedules: tuple[Name, ...] = Field((), description="Within one of these `[schedules]`.")
     not_schedules: tuple[Name, ...] = Field((), description="Outside of all of these `[schedules]`.")
     times: tuple[Times, ...] = Field(
@@ -276,6 +281,7 @@ CONDITIONS: Final = (
         "groups",
         "peer_lists",
         "known",
+        "opted_out",
         "schedules",
         "not_schedules",
         "times",

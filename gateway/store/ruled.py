@@ -209,14 +209,16 @@ def _decided(tx: Tx, book: RuleBook, facts: Facts) -> Decision:
 # --- facts ------------------------------------------------------------------------------------------------------------
 
 
-def facts_now(con: sqlite3.Connection, book: RuleBook, number: str, peer: str, text: str | None, at: int) -> Facts:
+def facts_now(
+    con: sqlite3.Connection, book: RuleBook, number: str, peer: str, text: str | None, at: int, optouts: OptOuts
+) -> Facts:
     """What the rules would be told of such a message if it came at ``at`` (ms); for who only wants to know."""
     known = con.execute(
         "SELECT EXISTS (SELECT 1 FROM peer WHERE address = ?) OR EXISTS (SELECT 1 FROM message WHERE peer = ?)",
         (peer, peer),
     ).fetchone()[0]
     pair = (number, peer)
-    found = _asked(con, book, [pair], at)
+    found = _asked(con, book, [pair], at, optouts)
     return _fact(found, number, peer, text, at, complete=True, known=bool(known))
 
 
@@ -255,10 +257,11 @@ def held_back_now(
 class _Asked:
     """What the database was asked for pairs (number, peer): our last messages, and counts by pair and span (s).
 
-    ``lists`` are those of peers, by the phone; ``forwarded`` of whom messages went on to the peer.
+    ``lists`` are those of peers, by the phone; ``forwarded`` of whom messages went on to the peer; ``out`` are the
+    pairs whose peer opted out.
     """
 
-    __slots__ = ("counts", "forwarded", "last", "lists", "needs")
+    __slots__ = ("counts", "forwarded", "last", "lists", "needs", "out")
 
     def __init__(
         self,
@@ -267,20 +270,23 @@ class _Asked:
         counts: dict[tuple[Pair, int], int],
         lists: dict[str, frozenset[str]],
         forwarded: dict[Pair, tuple[tuple[str, int], ...]],
+        out: set[Pair],
     ) -> None:
         self.forwarded = forwarded
+        self.out = out
         self.needs = needs
         self.last = last
         self.counts = counts
         self.lists = lists
 
 
-def _asked(con: sqlite3.Connection, book: RuleBook, pairs: Iterable[Pair], now: int) -> _Asked:
+def _asked(con: sqlite3.Connection, book: RuleBook, pairs: Iterable[Pair], now: int, optouts: OptOuts) -> _Asked:
     needs: dict[str, Needs] = {}
     wanted: list[Pair] = []
     spans: list[tuple[Pair, int]] = []
     listed: dict[str, None] = {}
     relayed: list[Pair] = []
+    asked: list[Pair] = []
     for pair in dict.fromkeys(pairs):
         need = needs.get(pair[0])
         if need is None:
@@ -292,10 +298,13 @@ def _asked(con: sqlite3.Connection, book: RuleBook, pairs: Iterable[Pair], now: 
             listed[pair[1]] = None
         if need.forwarded:
             relayed.append(pair)
+        if need.opted_out:
+            asked.append(pair)
     rows = [(i, *pair, id_floor(now - span * 1000)) for i, (pair, span) in enumerate(spans)]
     counts = {spans[i]: count for i, count in SELECT_COUNT.fetch(con, rows)}
     lists = lists_of(con, listed) if listed else {}
-    return _Asked(needs, last_sent(con, wanted), counts, lists, forwarded(con, relayed) if relayed else {})
+    out = opted_out(con, optouts, OWN_APP, asked)
+    return _Asked(needs, last_sent(con, wanted), counts, lists, forwarded(con, relayed) if relayed else {}, out)
 
 
 def _fact(found: _Asked, number: str, peer: str, text: str | None, at: int, *, complete: bool, known: bool) -> Facts:
@@ -312,11 +321,12 @@ def _fact(found: _Asked, number: str, peer: str, text: str | None, at: int, *, c
         counts={span: found.counts[pair, span] for span in found.needs[number].spans},
         lists=found.lists.get(peer, _NO_LISTS),
         forwarded=found.forwarded.get(pair, ()),
+        opted_out=pair in found.out,
     )
 
 
 def _facts(tx: Tx, book: RuleBook, messages: list[Message], strangers: Collection[str]) -> list[Facts]:
-    found = _asked(tx.con, book, [(m.number, m.peer) for m in messages], tx.now)
+    found = _asked(tx.con, book, [(m.number, m.peer) for m in messages], tx.now, tx.optouts)
     new = set(strangers)
     facts: list[Facts] = []
     for m in messages:

@@ -91,7 +91,7 @@ def test_what_is_commented_out_shows_the_default() -> None:
     without |= {"outbind", "outbind_system_id", "outbind_password"}
     without |= {"source_ton", "source_npi", "dest_ton", "dest_npi", "inbound_alphabet"}
     without |= {"profile", "region", "receipt_text", "receipt_time_zone", "campaign_tlv"}
-    without |= {"stop_scope", "stop_near", "stop_confirmation", "stop_reply", "start_reply", "help_reply"}
+    without |= {"opted_out", "stop_scope", "stop_near", "stop_confirmation", "stop_reply", "start_reply", "help_reply"}
     without |= {"kind", "capabilities", "fallback", "held_until", "group"}
     without |= {
         "known",

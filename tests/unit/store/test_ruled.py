@@ -197,7 +197,7 @@ async def test_the_lists_that_a_sender_is_on(desk: Desk) -> None:
     lists = {"1": {"vip", "press"}, "2": set(), "3": {"vip", "press"}, "4": set()}
     assert {f.text: f.lists for f in book.asked} == lists
     assert sum("p.lists" in sql for sql in executed) == 1
-    asked = facts_now(desk.con, book, NUMBER, second, "x", desk.now)
+    asked = facts_now(desk.con, book, NUMBER, second, "x", desk.now, desk.writer.base.optouts)
     assert asked.lists == {"vip", "press"}
     await desk.do(PeersOp([Change(address=PEER, leave=("vip",))]))
     await receive(desk, single("x", peer=second))
@@ -222,20 +222,22 @@ async def test_of_whom_messages_were_forwarded(desk: Desk) -> None:
     desk.con.set_trace_callback(None)
     assert [f.forwarded for f in book.asked] == [((OTHER_PEER, at),), ()]
     assert sum("l.door = 'forward'" in sql for sql in executed) == 1
-    assert facts_now(desk.con, book, NUMBER, ANN.phone, "x", desk.now).forwarded == ((OTHER_PEER, at),)
+    assert facts_now(desk.con, book, NUMBER, ANN.phone, "x", desk.now, desk.writer.base.optouts).forwarded == (
+        (OTHER_PEER, at),
+    )
 
 
 async def test_the_facts_of_a_message_that_only_might_come(desk: Desk) -> None:
     """The same as if it came, and nothing is changed by asking."""
     book = await rule(desk, Book(lambda f: Decision(), Needs(known=True, last=True, spans=(60, 3600))))
-    assert not facts_now(desk.con, book, NUMBER, PEER, "x", desk.now).known
+    assert not facts_now(desk.con, book, NUMBER, PEER, "x", desk.now, desk.writer.base.optouts).known
     await desk.submit(app="shop", peer=OTHER_PEER)
     await receive(desk, single("1"))
     desk.now += 2 * MINUTE
     await receive(desk, single("2"), single("3", peer=OTHER_PEER))
     before = desk.con.total_changes
     for peer in (PEER, OTHER_PEER):
-        asked = facts_now(desk.con, book, NUMBER, peer, "x", desk.now)
+        asked = facts_now(desk.con, book, NUMBER, peer, "x", desk.now, desk.writer.base.optouts)
         assert desk.con.total_changes == before
         await receive(desk, single("x", peer=peer))
         assert book.asked[-1] == asked
@@ -466,3 +468,11 @@ async def test_a_long_message_is_decided_once_when_it_is_whole(desk: Desk) -> No
     await receive(desk, part(b"two", ref=1, total=2, seq=2), single("more"))
     assert [(f.text, f.complete) for f in book.asked] == [("one two", True), ("more", True)]
     assert len(sent(desk, "reply")) == 1
+
+
+async def test_who_opted_out_is_asked_for_where_a_rule_wants_it(desk: Desk) -> None:
+    """By this very message too, and by one before it in the same burst."""
+    book = await rule(desk, Book(lambda facts: Decision(), Needs(opted_out=True)))
+    await receive(desk, single("hi"), single("STOP"), single("hi"), single("hi", peer=OTHER_PEER))
+    assert [facts.opted_out for facts in book.asked] == [True, True, True, False]
+    assert facts_now(desk.con, book, NUMBER, PEER, "x", desk.now, desk.writer.base.optouts).opted_out
