@@ -65,6 +65,9 @@ def _problem(problem: Any) -> dict[str, Any]:
 
 def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
     """What the daemon would do, as JSON; passwords, secrets and tokens are not in it at all."""
+    from gateway.policy.destination import Destinations
+
+    reach = Destinations(settings)
     return {
         "file": None if path is None else str(path),
         "default_region": settings.default_region,
@@ -90,12 +93,20 @@ def _summary(settings: Settings, path: Path | None) -> dict[str, Any]:
                 "uid": app.uid,
                 "token": app.token is not None,
                 "numbers": app.numbers,
+                "pool": app.pool,
+                "countries": None if (to := reach.reach(app.name).countries) is None else sorted(to),
                 "admin": app.admin,
                 "binary": app.binary,
             }
             for app in settings.apps
         ],
     }
+
+
+def _numbers(app: dict[str, Any]) -> str:
+    """The numbers of an app, and the pool of which one is chosen."""
+    numbers = "all" if app["numbers"] is None else ", ".join(app["numbers"])
+    return f"{numbers}; one of pool {app['pool']}" if app["pool"] is not None else numbers
 
 
 def _smtp(smtp: Smtp) -> dict[str, Any]:
@@ -289,17 +300,18 @@ def _show(settings: Settings, path: Path | None) -> None:
     if found["rules"]:
         console().print()
         printed(rules.shown_rules(found["rules"]))
-    apps = table("app", "known by", "numbers", "rights")
+    apps = table("app", "known by", "numbers", "sends to", "rights")
     for one in found["apps"]:
         known = [f"user {uid}" for uid in one["uid"]] + ["token"] * one["token"]
         apps.add_row(
             cell(one["name"]),
             cell(", ".join(known)),
-            cell("all" if one["numbers"] is None else ", ".join(one["numbers"])),
+            cell(_numbers(one)),
+            cell("anywhere" if one["countries"] is None else ", ".join(one["countries"])),
             cell(", ".join(right for right in ("admin", "binary") if one[right])),
         )
     if not found["apps"]:
-        apps.add_row("local", "being able to open the socket", "all", "admin, binary")
+        apps.add_row("local", "being able to open the socket", "all", "anywhere", "admin, binary")
     console().print()
     printed(apps)
     console().print()

@@ -29,6 +29,7 @@ from gateway.settings.rules import Rule, UrgencyWord
 from gateway.settings.schedules import Schedule
 from gateway.settings.secret import Secret
 from gateway.settings.service import Limits, Log, Metrics, Socket, Store
+from gateway.settings.sendercheck import sender_warnings
 from gateway.settings.types import Form, Name, fail, is_local
 
 
@@ -114,6 +115,7 @@ class Settings(Section):
             *number_warnings(self.numbers_by_value, datetime.now(UTC).date()),
             *(warning for handler in self.handlers for warning in _handler_warnings(handler)),
             *self._mail_warnings(),
+            *sender_warnings(self.pools, self.numbers_by_value, self.apps),
             *(warning for app in self.apps for warning in _app_warnings(app)),
         ]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from gateway.settings.destinations import ANYWHERE
 from gateway.settings.errors import nearest, show
+from gateway.settings.numbers import Number
 from gateway.settings.pools import BY_NAME, Pool
 from gateway.settings.references import Finding
+from gateway.settings.routing import App
 from gateway.sms.address import AddressError, normalise_sender
 from gateway.sms.numbering import region_exists
 
@@ -58,6 +61,21 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
             if isinstance(name, str) and name not in known:
                 path = ("caps", index, "apps", position)
                 yield Finding(path, "expected the name of one of [[apps]]", show(name), nearest(name, known))
+
+
+def sender_warnings(pools: Mapping[str, Pool], numbers: Mapping[str, Number], apps: Iterable[App]) -> Iterator[str]:
+    """What is allowed and probably not meant of pools and apps in the form of load()."""
+    for name, pool in pools.items():
+        for value in pool.numbers:
+            number = numbers[value]
+            if number.state != "active":
+                yield f'pools "{name}": {value} is {number.state}, and never chosen'
+            elif "sms_out" not in number.able:
+                yield f'pools "{name}": {value} sends no texts, and is never chosen'
+    for app in apps:
+        for position, country in enumerate(app.countries or ()):
+            if country == ANYWHERE and len(app.countries or ()) > 1:
+                yield f'apps "{app.name}": countries[{position}] is "*": the others are without effect'
 
 
 def normalised(pools: Mapping[str, Pool], region: str | None) -> dict[str, Pool]:

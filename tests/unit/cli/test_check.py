@@ -328,3 +328,24 @@ def test_what_a_profile_sets_is_shown(smsgw: Run, tmp_path: Path) -> None:
     profile = found["carriers"][0]["profile"]
     assert (profile["from"], profile["sets"], profile["overridden"]) == ("file", {"window": 5}, [])
     assert found["carriers"][0]["window"] == 5
+
+
+def test_whom_apps_send_to_is_shown(smsgw: Run, tmp_path: Path) -> None:
+    extra = """
+        [pools.front]
+        numbers = ["(201) 555-0124"]
+        [[apps]]
+        name = "one"
+        token = "0123456789abcdef"
+        pool = "front"
+        [[apps]]
+        name = "two"
+        token = "fedcba9876543210"
+        countries = ["*"]
+        """
+    file = str(config(tmp_path, extra))
+    found = smsgw("check", "--json", "-c", file).lines[0]
+    assert [(app["pool"], app["countries"]) for app in found["apps"]] == [("front", ["US"]), (None, None)]
+    text = " ".join(smsgw("check", "-c", file).out.split())
+    assert "one token all; one of pool front US" in text
+    assert "two token all anywhere" in text

@@ -69,3 +69,23 @@ def test_what_is_wrong_is_named(problems: Failing, text: str, said: str) -> None
     found = problems(NUMBERS + text)
     assert len(found) == 1
     assert said in found[0]
+
+
+def test_what_is_probably_not_meant_is_warned_of(config: Loader) -> None:
+    text = NUMBERS.replace('number = "+447700900100"', 'number = "+447700900100"\nstate = "held"')
+    settings = config(
+        text.replace('number = "ACME"', 'number = "ACME"\ncapabilities = []')
+        + """
+        [pools.sales]
+        numbers = ["202 555 0101", "+447700900100", "ACME"]
+        [[apps]]
+        name = "crm"
+        uid = [1000]
+        countries = ["US", "*"]
+        """
+    )
+    assert [warning for warning in settings.warnings() if warning.startswith(("pools", "apps"))] == [
+        'pools "sales": +447700900100 is held, and never chosen',
+        'pools "sales": ACME sends no texts, and is never chosen',
+        'apps "crm": countries[1] is "*": the others are without effect',
+    ]
