@@ -205,8 +205,8 @@ def _remarks(found: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
                 yield f"{bind['name']}: {bind['last_error']}", None if bind["state"] == "bound" else "yellow"
     for handler in found.get("handlers", ()):
         if handler.get("paused_since"):
-            name, since = handler["name"], local(handler["paused_since"])
-            yield f"{name}: paused since {since}; smsgw events resume {name} tries it at once", "red"
+            paused = f"{handler['name']}: paused since {local(handler['paused_since'])}"
+            yield f"{paused}; smsgw events resume {handler['name']} tries it at once", "red"
     for name, queued in found.get("not_configured", {}).items():
         yield f"{name}: not configured any more, and {_count(queued)} segments are queued for it", "yellow"
 

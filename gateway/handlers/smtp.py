@@ -77,11 +77,13 @@ class Line:
         try:
             yield
         finally:
-            with self._lock:
-                self._used = False
-                cut = self._is_cut
-            if cut:  # it may have come after the last octet, which nothing failed for
+            if self._cut_while_used():  # it may have come after the last octet, which nothing failed for
                 self.close()
+
+    def _cut_while_used(self) -> bool:
+        with self._lock:
+            self._used = False
+            return self._is_cut
 
     def _send(self, sender: str, recipients: tuple[str, ...], octets: bytes) -> Taken:
         kept = self._server is not None
