@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 _QUOTES: Final = str.maketrans(
@@ -46,22 +47,25 @@ def is_empty(text: str) -> bool:
 
 def normalise(text: str) -> Normalised:
     """A text with plain quotes and blanks, composed letters, and nothing that has no width."""
-    changes = []
+    changes: dict[str, None] = {}
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-        changes.append("line ends")
-    if not text.isascii():
-        for what, table in (("quotes", _QUOTES), ("spaces", _SPACES), ("zero-width characters", _WIDTHLESS)):
-            made = text.translate(table)
+        changes["line ends"] = None
+    before = ""
+    while text != before and not text.isascii():
+        # What is taken out may bring letters together that compose, and these be what a joiner stood for.
+        before = text
+        for what, change in _CHANGES:
+            made = change(text)
             if made != text:
                 text = made
-                changes.append(what)
-        made = _JOINERS.sub("", text)
-        if made != text:
-            text = made
-            if "zero-width characters" not in changes:
-                changes.append("zero-width characters")
-        if not unicodedata.is_normalized("NFC", text):
-            text = unicodedata.normalize("NFC", text)
-            changes.append("composed letters")
+                changes[what] = None
     return Normalised(text, tuple(changes))
+
+
+_CHANGES: Final[tuple[tuple[str, Callable[[str], str]], ...]] = (
+    ("quotes", lambda text: text.translate(_QUOTES)),
+    ("spaces", lambda text: text.translate(_SPACES)),
+    ("zero-width characters", lambda text: _JOINERS.sub("", text.translate(_WIDTHLESS))),
+    ("composed letters", lambda text: unicodedata.normalize("NFC", text)),
+)

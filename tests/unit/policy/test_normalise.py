@@ -25,6 +25,8 @@ TEXTS: list[tuple[str, str, tuple[str, ...]]] = [
     ("שלום \u200e123\u200f", "שלום \u200e123\u200f", ()),
     ("п\u02bcять", "п\u02bcять", ()),
     ("\u200b", "", ("zero-width characters",)),
+    ("o\u0301\u200d\u0301", "ó\u0301", ("composed letters", "zero-width characters")),
+    ("e\u200b\u0301", "é", ("zero-width characters", "composed letters")),
 ]
 
 
