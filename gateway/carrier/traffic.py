@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Literal
 
 import trio
 
 from gateway.carrier.answer import Answer, Ask
-from gateway.carrier.outgoing import SegmentOut
+from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.link import Link
 from gateway.log import logger
 from gateway.smpp.pdu import DataSm, DeliverSm, Pdu, SubmitSm
@@ -130,6 +131,21 @@ class Traffic(ABC):
         """Writes what was put in."""
         if self.link is not None:
             self.link.flush()
+
+    def let_go(self, unwanted: Callable[[Outgoing], bool]) -> None:
+        """What is not to be written any more waits in nothing: a connection that takes no octets just now, and has such
+        a submit before it, is closed. The others that wait in it go by another, or by the next.
+        """
+        link, session = self.link, self.session
+        if link is None or session is None or not link.blocked or link.aborted:
+            return
+        waiting = link.unwritten()
+        for sequence, token in session.outstanding_requests():
+            if sequence in waiting and isinstance(token, SegmentOut) and unwanted(token.message):
+                self.last_error = "the connection took nothing, and held a text to somebody who opted out"
+                _log.warning("connection_blocked", bind=self.name, error=self.last_error, unwritten=len(waiting))
+                link.abort()
+                return
 
     def _free(self) -> None:
         """Its connection takes octets again."""

@@ -302,6 +302,8 @@ class Outbound:
                 carrier.withdraw(s.message, s.part)
             if segments:
                 self.unclaim(name, segments)
+            for bind in carrier.binds:
+                bind.let_go(self._is_stopped)
         for name in gone:
             self.refill(name)
 

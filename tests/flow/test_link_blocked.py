@@ -202,6 +202,25 @@ async def test_what_a_blocked_write_had_not_begun_is_not_in_doubt(autojump_clock
         assert held.bind.in_use == 0
 
 
+async def test_what_is_not_to_be_written_any_more_does_not_wait_in_a_connection(autojump_clock: Clock) -> None:
+    """Somebody opts out whose text is behind others in a write that does not go on; what is begun is begun."""
+    async with carrier(behave=deaf, window=1000, response_timeout=100, enquire_link=60) as held:
+        await held.bound()
+        sent = segments(1000)
+        block(held.bind.link)
+        held.carrier.push(sent)
+        await trio.testing.wait_all_tasks_blocked()
+        held.bind.let_go(lambda message: message is sent[0].message)
+        held.bind.let_go(lambda message: False)
+        await trio.testing.wait_all_tasks_blocked()
+        assert held.bind.state == "bound"
+        held.bind.let_go(lambda message: message is sent[-1].message)
+        await held.attempts(2)
+        assert held.notes.unwritten == sent[len(held.notes.in_doubt) :]
+        assert sent[-1] in held.notes.unwritten
+        assert "opted out" in (held.bind.last_error or "")
+
+
 async def test_others_take_what_a_blocked_bind_does_not(autojump_clock: Clock) -> None:
     async with carrier(binds=2, window=4, response_timeout=10) as held:
         await held.bound(2)
