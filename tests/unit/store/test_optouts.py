@@ -162,3 +162,32 @@ async def test_a_stop_changes_nothing_that_an_operator_entered(desk: Desk) -> No
 async def test_a_message_without_a_sender_stops_nobody(desk: Desk) -> None:
     await desk.do(InboundOp([single("STOP", peer="")]))
     assert desk.con.execute("SELECT count(*) FROM optout").fetchone() == (0,)
+
+
+async def test_who_is_told(desk: Desk) -> None:
+    """Whoever hears of a number that the scope is about; once, and of kinds that were asked for."""
+    kinds = frozenset({"optout", "optin", "optout_suspected"})
+    desk.store.streams.configure({"one": frozenset({NUMBER}), "other": frozenset({"+15559"}), "all": None}, {})
+    one = await desk.open("s", app="one", events=kinds)
+    other = await desk.open("s", app="other", events=kinds)
+    every = await desk.open("s", app="all", events=kinds)
+    await desk.open("inbound alone", app="one")
+    await desk.open("of another number", app="all", events=kinds, numbers=frozenset({"+15559"}))
+
+    def told() -> list[tuple[int, str]]:
+        found = [(e.stream, e.kind) for e in desk.events if e.kind in kinds]
+        desk.events.clear()
+        return sorted(found)
+
+    await desk.do(InboundOp([single("STOP", peer=PEER)]))
+    assert told() == [(one, "optout"), (every, "optout")]
+    await desk.do(InboundOp([single("STOP", peer=PEER)]))
+    assert told() == [], "a second one is no news"
+    await desk.do(InboundOp([single("stop it", peer=PEER)]))
+    assert told() == [(one, "optout_suspected"), (every, "optout_suspected")]
+    await out(desk, OTHER, scope="number:+15559")
+    assert (other, "optout") in told()
+    await desk.do(InboundOp([single("START", peer=PEER)]))
+    assert told() == [(one, "optin"), (every, "optin")]
+    await desk.do(OptOutOp([OptOutChange(PEER, "all", True)], how="import", who="ops", tell=False))
+    assert told() == []
