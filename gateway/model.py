@@ -200,6 +200,7 @@ REASONS: Final[dict[str, str]] = {
     "invalid_config": "the new configuration is not valid; the old one goes on",
     "replaced": "another connection took over this subscription",
     "too_many": "too many of this at the same time; `detail` says how many there may be",
+    "backup_failed": "the database cannot be copied to that file; `detail` says why",
     # try later
     "queue_full": "the stored queue of this carrier and app is at its bound",
     "prefix_cap": "the app has had its segments of an hour to numbers that begin so (`[[caps]]`)",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import (
+    backup,
     capture,
     carrier,
     check,
@@ -75,6 +76,8 @@ app.add_typer(carrier.carrier, name="carrier")
 app.command()(capture.capture)
 app.command()(status.reload)
 app.add_typer(route.route, name="route")
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.add_typer(rules.rules, name="rules")
 app.add_typer(service.config, name="config")
 

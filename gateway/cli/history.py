@@ -87,6 +87,7 @@ _CAUSES: Final = {
     "timeout": "no answer in time",
     "lost": "the session ended without an answer",
     "restart": "the daemon ended without an answer, and its submit_sm was perhaps written",
+    "restore": "the database was restored from a backup, and it was perhaps written since that was taken",
     "expired": "it waited for a copy beyond its validity",
 }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway.doors.acts import Acts, IdParams, ResolveParams, operator
+from gateway.doors.backups import BackupParams, Backups
 from gateway.doors.capturing import CaptureParams, Capturing
 from gateway.doors.carriers import CarrierActs, CarrierParams
 from gateway.doors.events import EventParams, Events, EventsParams, ReplayParams, ResumeParams
@@ -95,6 +96,7 @@ class Methods:
         capturing = Capturing(outbound)
         carriers = CarrierActs(store, outbound)
         threads = Threads(store, lookup, owner_of)
+        backups = Backups(store)
         peers = Peers(store, lookup)
         optouts = OptOuts(store, lookup)
         report = ReplyReport(store, lookup, replies_within, partial(_campaign_of, settings))
@@ -138,6 +140,7 @@ class Methods:
     async def preview(self, connection: Connection, params: Submit) -> object:
         """What would be sent, and why so. Takes what ``submit`` takes, and stores nothing."""
         now_ms = self.store.clock.now_ms()
+            "backup": (BackupParams, backups.backup),
         intake = self.outbound.intake
         known = await intake.known(connection.app, params)
         prepared, shown = intake.preparer.preview(connection.app, params, now_ms, known)

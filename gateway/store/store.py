@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Final, TypeVar
 
 import trio
@@ -13,6 +14,7 @@ from gateway.log import logger
 from gateway.model import Clock, IdSource, IdText, State, id_ms
 from gateway.settings.own import FORWARDS
 from gateway.store import queries
+from gateway.store.backup import Backup
 from gateway.store.database import Database, StoreError, checkpoint, install_number, next_epoch
 from gateway.store.ends import end_left_over
 from gateway.store.hot import SELECT_SEGMENT
@@ -145,6 +147,15 @@ class Store:
         """Runs until `stop`; an error of the writer ends the daemon."""
         async with trio.open_nursery() as nursery:
             await nursery.start(self._checkpoints)
+    def backup(self, path: Path, *, rate: int) -> Backup:
+        """A copy of the database to be made at ``path``, at most ``rate`` octets a second; see `copy`."""
+        return Backup(path, self.writer.turns, rate=rate, room=self.writer.min_free_disk)
+
+    async def copy(self, backup: Backup) -> None:
+        """Makes it, beside all that goes on; it ends early by `Backup.stop` alone. Raises BackupError, StoppedError."""
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(backup.run, self._con, self.clock.now_ms(), limiter=trio.CapacityLimiter(1))
+
             task_status.started()
             await self.writer.run()
             nursery.cancel_scope.cancel()

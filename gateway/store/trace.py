@@ -11,7 +11,7 @@ The kinds, and what ``detail`` has (times are ms since 1970, statuses numbers):
 | `retry` | a refusal for now: `status`, `due` (when it may go again), `bind`, `written` |
 | `refused` | a refusal for good: `status`, `bind`, `written` |
 | `doubt` | written, perhaps, and not answered: `cause` (`timeout`, `lost`, `restart`), `resent`, `bind`, `written` |
-| | the same after a restart, which knows neither of the last two: `claimed` |
+| | the same after a restart, which knows neither of the last two: `claimed`; and after a restore (`restore`) |
 | `late` | an answer after its time: `status`, `id` (smsc_message_id), `bind` |
 | `receipt` | one that did not end its segment: `outcome`, `receipt_state`, `error`, `id` |
 | `resend` | an operator had it sent once more |

@@ -7,6 +7,7 @@ message on an idle gateway, hundreds on a busy one, and the cost of the sync to 
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -71,6 +72,7 @@ class Writer:
     ) -> None:
         self._con = connection
         self._base = base
+        self.turns = threading.Lock()  # held by who uses the connection: a transaction, or a step of a backup
         self._clock = clock
         self._run_sync = run_sync or partial(trio.to_thread.run_sync, limiter=trio.CapacityLimiter(1))
         self.min_free_disk = min_free_disk
@@ -271,6 +273,10 @@ class Writer:
     def _transaction(self, burst: list[Op]) -> Tx:
         """Runs in the writer's thread."""
         started = time.perf_counter()
+        with self.turns:
+            return self._transact(burst)
+
+    def _transact(self, burst: list[Op]) -> Tx:
         kinds: dict[type[Op], list[Op]] = {}
         for op in burst:
             kinds.setdefault(type(op), []).append(op)
