@@ -94,9 +94,9 @@ class Methods:
         lookup = self._lookup = Lookup(store, no_receipt_after=no_receipt_after, region=region)
         acts = Acts(store, outbound, lookup)
         capturing = Capturing(outbound)
+        backups = Backups(store)
         carriers = CarrierActs(store, outbound)
         threads = Threads(store, lookup, owner_of)
-        backups = Backups(store)
         peers = Peers(store, lookup)
         optouts = OptOuts(store, lookup)
         report = ReplyReport(store, lookup, replies_within, partial(_campaign_of, settings))
@@ -134,13 +134,13 @@ class Methods:
             "resolve": (ResolveParams, acts.resolve),
             "carrier": (CarrierParams, carriers.carrier),
             "capture": (CaptureParams, capturing.capture),
+            "backup": (BackupParams, backups.backup),
             "reload": (NoParams, self.reload),
         }
 
     async def preview(self, connection: Connection, params: Submit) -> object:
         """What would be sent, and why so. Takes what ``submit`` takes, and stores nothing."""
         now_ms = self.store.clock.now_ms()
-            "backup": (BackupParams, backups.backup),
         intake = self.outbound.intake
         known = await intake.known(connection.app, params)
         prepared, shown = intake.preparer.preview(connection.app, params, now_ms, known)

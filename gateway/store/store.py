@@ -143,10 +143,6 @@ class Store:
         """A read in the calling thread, for the start, before anything else runs."""
         return query(self._con)
 
-    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Runs until `stop`; an error of the writer ends the daemon."""
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self._checkpoints)
     def backup(self, path: Path, *, rate: int) -> Backup:
         """A copy of the database to be made at ``path``, at most ``rate`` octets a second; see `copy`."""
         return Backup(path, self.writer.turns, rate=rate, room=self.writer.min_free_disk)
@@ -156,6 +152,10 @@ class Store:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(backup.run, self._con, self.clock.now_ms(), limiter=trio.CapacityLimiter(1))
 
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Runs until `stop`; an error of the writer ends the daemon."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._checkpoints)
             task_status.started()
             await self.writer.run()
             nursery.cancel_scope.cancel()

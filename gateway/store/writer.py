@@ -71,8 +71,8 @@ class Writer:
         wal_size: Callable[[], int] = lambda: 0,
     ) -> None:
         self._con = connection
-        self._base = base
         self.turns = threading.Lock()  # held by who uses the connection: a transaction, or a step of a backup
+        self._base = base
         self._clock = clock
         self._run_sync = run_sync or partial(trio.to_thread.run_sync, limiter=trio.CapacityLimiter(1))
         self.min_free_disk = min_free_disk
@@ -272,11 +272,11 @@ class Writer:
 
     def _transaction(self, burst: list[Op]) -> Tx:
         """Runs in the writer's thread."""
-        started = time.perf_counter()
         with self.turns:
             return self._transact(burst)
 
     def _transact(self, burst: list[Op]) -> Tx:
+        started = time.perf_counter()
         kinds: dict[type[Op], list[Op]] = {}
         for op in burst:
             kinds.setdefault(type(op), []).append(op)
