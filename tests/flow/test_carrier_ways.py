@@ -69,7 +69,7 @@ async def test_a_phone_is_known_again_however_its_number_is_written(
         app = await g.connect()
         await app.call("subscribe")
         bind = g.smsc.binds[0]
-        bind.deliver(DeliverSm(address, Address(1, 1, NUMBER[1:]), b"STOP"), None)
+        bind.deliver(DeliverSm(address, Address(1, 1, NUMBER[1:]), b"hello"), None)
         (event,) = await app.notified(1)
         assert (event["peer"], event["number"]) == (PEER, NUMBER)
         id = await app.submit("x", to=PEER)
