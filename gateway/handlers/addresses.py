@@ -1,4 +1,4 @@
-"""Which addresses a webhook may reach: a name is looked up for each post, and every address that it has is checked.
+"""Which addresses a webhook may reach: a name is looked up for each connection, and each of its addresses checked.
 
 What is checked is what getaddrinfo returned, so that 127.0.0.1 is found in each of its spellings (``2130706433``,
 ``0x7f.1``, ``::ffff:127.0.0.1``), and the connection goes to the very address that passed: a name that answers

@@ -5,33 +5,28 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import socket
 import ssl
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-import httpx
+import h11
 import trio
 
 from gateway.handlers.addresses import AddressRefusedError, Resolver, SystemResolver, allowed_addresses
+from gateway.handlers.exchange import Connection, Kept
 from gateway.handlers.outcome import Outcome
 from gateway.handlers.trust import trusted
+from gateway.handlers.wire import Connect, Dialer, NotConnectedError
 from gateway.model import Clock
 from gateway.settings import Handler
 
-ANSWER_OCTETS: Final = 64 << 10
-"""Octets of an answer's body that are read, so that the connection can serve the next post."""
-ANSWER_WAIT: Final = 1.0
-"""Seconds for the body of an answer whose status is known; after it the connection is closed instead."""
 ADDRESSES: Final = 3
 """Addresses of a host that are tried in one post, in turn, while none can be connected to."""
-URLS: Final = 64
-KEEP_ALIVE: Final = 15.0
-"""Seconds for which a connection without posts is kept."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _DOWN: Final = frozenset({429, 502, 503, 504})
@@ -39,16 +34,20 @@ _SAYS_WHEN: Final = frozenset({429, 503})
 _LATER: Final = frozenset({408, 425, 429})
 """Of the 4xx those that say no more than: not now (RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4)."""
 _GONE: Final = 410
+_NOT_IN_A_TARGET: Final = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]|%(?![0-9A-Fa-f]{2})")
+"""What RFC 3986 §2 has encoded."""
 
 
 def sign(secret: bytes, event_id: str, timestamp: int, body: bytes) -> str:
     """The value of ``Smsgw-Signature``: HMAC-SHA256 (RFC 2104) over id, ``.``, Unix seconds, ``.`` and the body."""
-    signed = f"{event_id}.{timestamp}.".encode() + body
-    return "v1=" + hmac.new(secret, signed, hashlib.sha256).hexdigest()
+    return "v1=" + hmac.digest(secret, f"{event_id}.{timestamp}.".encode() + body, hashlib.sha256).hex()
 
 
 class Poster:
-    """Posts to the webhook of one handler. Connections are kept, and nothing else: no cookies, redirects or proxies."""
+    """Posts to the webhook of one handler. Connections are kept, and nothing else: no cookies, redirects or proxies.
+
+    ``resolver`` and ``connect`` are for tests.
+    """
 
     def __init__(
         self,
@@ -56,7 +55,7 @@ class Poster:
         clock: Clock,
         *,
         resolver: Resolver | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        connect: Connect | None = None,
     ) -> None:
         assert handler.webhook is not None
         assert handler.secret is not None  # the settings see to both
@@ -65,101 +64,104 @@ class Poster:
         self._timeout = handler.timeout
         self._allow_private = handler.allow_private
         self._secret = handler.secret.reveal().encode()
-        self._url = httpx.URL(handler.webhook)
-        self._urls: dict[str, httpx.URL] = {}  # by address: parsing one takes 0.1 ms
         self._host = handler.host.rstrip(".")
         self._port = parts.port or _DEFAULT_PORTS[parts.scheme]
         name = f"[{self._host}]" if ":" in self._host else self._host
-        self._host_header = name if self._port == _DEFAULT_PORTS[parts.scheme] else f"{name}:{self._port}"
-        self._resolver = resolver or SystemResolver()
-        self._transport = transport or httpx.AsyncHTTPTransport(
-            verify=trusted(),
-            trust_env=False,
-            limits=httpx.Limits(
-                max_connections=None, max_keepalive_connections=handler.concurrency, keepalive_expiry=KEEP_ALIVE
-            ),
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._head = (
+            f"POST {_NOT_IN_A_TARGET.sub(_encoded, target)} HTTP/1.1\r\n"
+            f"Host: {name if self._port == _DEFAULT_PORTS[parts.scheme] else f'{name}:{self._port}'}\r\n"
+            f"User-Agent: {_user_agent()}\r\n"
+            "Accept: */*\r\n"
+            "Content-Type: application/json\r\n"
         )
+        self._resolver = resolver or SystemResolver()
+        self._connect = connect or Dialer(self._host, self._port, _context() if parts.scheme == "https" else None)
+        self._kept = Kept(handler.concurrency)
 
-    async def aclose(self) -> None:
-        """Closes what connections there are."""
-        await self._transport.aclose()
+    async def tend(self) -> None:
+        """Closes connections that lie idle, until it is cancelled."""
+        await self._kept.tend()
+
+    def close(self) -> None:
+        """Closes what connections lie idle."""
+        self._kept.close()
 
     async def post(self, event_id: str, attempt: int, body: bytes) -> Outcome:
         """Posts an event, for the ``attempt``-th time. Never raises for what the receiver or the network does."""
         outcome = Outcome(None, f"no answer within {self._timeout:g} s", down=True)
         with trio.move_on_after(self._timeout):
             try:
-                response = await self._send(event_id, attempt, body)
-            except AddressRefusedError as error:
+                connection, response = await self._ask(self._request(event_id, attempt, body))
+            except (AddressRefusedError, NotConnectedError) as error:
                 return Outcome(None, str(error), down=True)
-            except (httpx.TransportError, OSError) as error:
+            except (h11.RemoteProtocolError, OSError) as error:
                 return Outcome(None, _explain(error), down=True)
             # From here on the answer is known, whatever becomes of its body.
             outcome = self._judge(response)
-            try:
-                await _drain(response)
-                if _more_came(response):
-                    # Not closed: the pool looks at it once more, and leaves what the other end has ended.
-                    response.extensions["network_stream"].get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-            except (httpx.HTTPError, OSError):
-                pass
-            finally:
-                await response.aclose()
+            if await connection.finish():
+                self._kept.put(connection)
         return outcome
 
-    async def _send(self, event_id: str, attempt: int, body: bytes) -> httpx.Response:
-        addresses = await allowed_addresses(self._resolver, self._host, self._port, allow_private=self._allow_private)
-        if not addresses:
-            raise OSError("host not found")
-        addresses = addresses[:ADDRESSES]
+    def _request(self, event_id: str, attempt: int, body: bytes) -> bytes:
         timestamp = self._clock.now_ms() // 1000
-        headers = {
-            "Host": self._host_header,
-            "User-Agent": _user_agent(),
-            "Accept": "*/*",
-            "Content-Type": "application/json",
-            "Smsgw-Event-Id": event_id,
-            "Smsgw-Attempt": str(attempt),
-            "Smsgw-Timestamp": str(timestamp),
-            "Smsgw-Signature": sign(self._secret, event_id, timestamp, body),
-        }
-        extensions = {
-            # The certificate has to be that of the name, although the connection goes to the address.
-            "sni_hostname": self._host,
-            # For the connection and again for its TLS handshake. Nine tenths in all, so that it is these limits that
-            # end a handshake: httpcore closes the socket for its own time-outs, and forgets to when it is cancelled.
-            "timeout": {"connect": 0.9 * self._timeout / (2 * len(addresses))},
-        }
-        last: httpx.TransportError | None = None
-        for address in addresses:
-            request = httpx.Request("POST", self._url_at(address), headers=headers, content=body, extensions=extensions)
+        head = (
+            f"{self._head}"
+            f"Content-Length: {len(body)}\r\n"
+            f"Smsgw-Event-Id: {event_id}\r\n"
+            f"Smsgw-Attempt: {attempt}\r\n"
+            f"Smsgw-Timestamp: {timestamp}\r\n"
+            f"Smsgw-Signature: {sign(self._secret, event_id, timestamp, body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+    async def _ask(self, request: bytes) -> tuple[Connection, h11.Response]:
+        connection = self._kept.take()
+        if connection is not None:
             try:
-                return await self._transport.handle_async_request(request)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                return connection, await connection.ask(request)
+            except (h11.RemoteProtocolError, OSError):
+                if connection.heard:
+                    raise
+                # The other end closed it as we sent: as a rule it did not see the request (RFC 9112 §9.3.1).
+        addresses = (await self._look_up())[:ADDRESSES]
+        # For the connection and again for TLS on it: nine tenths in all, so that it is said which took too long.
+        seconds = 0.9 * self._timeout / (2 * len(addresses))
+        last: NotConnectedError | None = None
+        for address in addresses:
+            try:
+                connection = Connection(await self._connect(address, seconds))
+                return connection, await connection.ask(request)
+            except NotConnectedError as error:
                 last = error  # nothing was sent yet
         assert last is not None
         raise last
 
-    def _url_at(self, address: str) -> httpx.URL:
-        url = self._urls.get(address)
-        if url is None:
-            if len(self._urls) >= URLS:
-                self._urls.clear()  # names that change their addresses all the time
-            url = self._urls[address] = self._url.copy_with(host=address)
-        return url
+    async def _look_up(self) -> list[str]:
+        try:
+            addresses = await allowed_addresses(
+                self._resolver, self._host, self._port, allow_private=self._allow_private
+            )
+        except OSError as error:
+            again = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+            raise NotConnectedError("host lookup failed" if again else "host not found") from None
+        if not addresses:
+            raise NotConnectedError("host not found")
+        return addresses
 
-    def _judge(self, response: httpx.Response) -> Outcome:
+    def _judge(self, response: h11.Response) -> Outcome:
         status = response.status_code
         if 200 <= status < 300:
             return Outcome(status, None)
         if 300 <= status < 400:
             return Outcome(status, f"status {status}: redirects are not followed")
-        after = self._retry_after(response.headers.get("retry-after", "")) if status in _SAYS_WHEN else 0.0
+        after = self._retry_after(response) if status in _SAYS_WHEN else 0.0
         refused = 400 <= status < 500 and status not in _LATER
         return Outcome(status, f"status {status}", status in _DOWN, after, refused=refused, gone=status == _GONE)
 
-    def _retry_after(self, value: str) -> float:
+    def _retry_after(self, response: h11.Response) -> float:
         """Seconds of a Retry-After header, given as seconds or as a date (RFC 9110 §10.2.3); 0 if it says nothing."""
+        value = next((value for name, value in response.headers if name == b"retry-after"), b"").decode("latin-1")
         value = value.strip()
         if value.isascii() and value.isdigit():
             return float(value[:12])
@@ -169,25 +171,14 @@ class Poster:
             return 0.0
 
 
-async def _drain(response: httpx.Response) -> None:
-    octets = 0
-    with trio.move_on_after(ANSWER_WAIT) as scope:
-        async for chunk in response.aiter_raw():
-            octets += len(chunk)
-            if octets > ANSWER_OCTETS:
-                # Leaving the loop would leave generators of the library to the garbage collector: end its read instead.
-                scope.cancel()
+def _encoded(found: re.Match[str]) -> str:
+    return "".join(f"%{octet:02X}" for octet in found[0].encode())
 
 
-def _more_came(response: httpx.Response) -> bool:
-    """Whether octets came behind an answer: on a kept connection they would be the answer to the next post.
-
-    Looks where h11 keeps them, for which the libraries above it have no word; what comes later is seen by these.
-    """
-    inner: Any = response.stream
-    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
-        inner = getattr(inner, name, None)
-    return inner is not None and bool(inner.trailing_data[0])
+def _context() -> ssl.SSLContext:
+    context = trusted()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 @lru_cache(maxsize=1)
@@ -198,39 +189,10 @@ def _user_agent() -> str:
         return "smsgw"
 
 
-def _explain(error: BaseException) -> str:
+def _explain(error: h11.RemoteProtocolError | OSError) -> str:
     """An error in fixed words: what the receiver sent or chose is not put into logs and the store."""
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"certificate refused: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
-            return "TLS failed"
-        if isinstance(cause, socket.gaierror):
-            return "host lookup failed" if cause.errno == socket.EAI_AGAIN else "host not found"
-        if isinstance(cause, OSError) and cause.errno:
-            begun = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
-            return f"{'the connection broke' if begun else 'cannot connect'}: {os.strerror(cause.errno)}"
-    for kind, words in _WORDS:
-        if isinstance(error, kind):
-            return words
-    return type(error).__name__
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came from, as libraries wrap it; at most ten deep."""
-    cause: BaseException | None = error
-    for _ in range(10):
-        if cause is None:
-            return
-        yield cause
-        inner = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else None
-        cause = inner or cause.__cause__ or cause.__context__
-
-
-_WORDS: Final[tuple[tuple[type[BaseException], str], ...]] = (
-    (httpx.ConnectTimeout, "connecting took too long"),
-    (httpx.ConnectError, "cannot connect"),
-    (httpx.RemoteProtocolError, "no proper HTTP answer"),
-    (httpx.NetworkError, "the connection broke"),
-    (OSError, "host not found"),
-)
+    if isinstance(error, h11.RemoteProtocolError):
+        return "no proper HTTP answer"
+    if isinstance(error, ssl.SSLError):
+        return "TLS failed"
+    return f"the connection broke: {os.strerror(error.errno)}" if error.errno else "the connection broke"

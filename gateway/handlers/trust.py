@@ -6,7 +6,7 @@ import os
 import ssl
 from pathlib import Path
 
-import httpx
+import certifi
 
 
 def trusted(ca: Path | None = None) -> ssl.SSLContext:
@@ -16,5 +16,5 @@ def trusted(ca: Path | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     paths = ssl.get_default_verify_paths()
     if not paths.cafile and not (paths.capath and os.listdir(paths.capath)):
-        context = httpx.create_ssl_context(trust_env=False)
+        context = ssl.create_default_context(cafile=certifi.where())
     return context

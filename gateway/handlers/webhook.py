@@ -6,12 +6,13 @@ import hashlib
 import random
 from typing import ClassVar
 
-import httpx
+import trio
 
 from gateway.handlers.addresses import Resolver
 from gateway.handlers.outcome import Outcome
 from gateway.handlers.post import Poster
 from gateway.handlers.pusher import Pusher
+from gateway.handlers.wire import Connect
 from gateway.metrics import Metrics
 from gateway.model import Clock
 from gateway.outbox import Delivery, Feed, Outbox
@@ -24,7 +25,7 @@ def body(delivery: Delivery) -> bytes:
 
 
 class Webhook(Pusher):
-    """Posts the events of one feed. ``resolver``, ``transport`` and ``rng`` are for tests."""
+    """Posts the events of one feed. ``resolver``, ``connect`` and ``rng`` are for tests."""
 
     kind: ClassVar[str] = "webhook"
 
@@ -37,17 +38,23 @@ class Webhook(Pusher):
         clock: Clock,
         *,
         resolver: Resolver | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        connect: Connect | None = None,
         rng: random.Random | None = None,
     ) -> None:
         super().__init__(handler, feed, outbox, metrics, clock, rng=rng)
         self._url = handler.webhook or ""
-        self._poster = Poster(handler, clock, resolver=resolver, transport=transport)
+        self._poster = Poster(handler, clock, resolver=resolver, connect=connect)
 
     @property
     def target(self) -> str:
         """The address, of which nothing is told."""
         return hashlib.sha256(self._url.encode()).hexdigest()[:16]
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """As `Pusher`; beside it connections that lie idle are closed."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._poster.tend)
+            await super().run(task_status)
 
     async def deliver(self, delivery: Delivery, attempt: int) -> Outcome:
         """Posts an event."""
@@ -55,4 +62,4 @@ class Webhook(Pusher):
 
     async def aclose(self) -> None:
         """Closes the connections that are kept."""
-        await self._poster.aclose()
+        self._poster.close()

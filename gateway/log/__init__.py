@@ -180,7 +180,7 @@ def _render_json(_: Any, method: str, event_dict: Any) -> str:
 
 
 class _FromLibraries(logging.Handler):
-    """The standard library's logging, as httpx and Alembic use it, into the same log."""
+    """The standard library's logging, as Alembic uses it, into the same log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

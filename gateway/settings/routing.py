@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import pwd
+import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -34,15 +35,22 @@ def _webhook(value: str) -> str:
         raise fail("webhook", f"{expected}, without user and password in it")
     if parts.fragment:
         raise fail("webhook", f"{expected}, without a fragment (#...)")
-    check_host(parts.hostname)
-    import httpx  # which posts to it; slow to import, and only for who has webhooks
-
-    try:
-        httpx.URL(value)
-    except httpx.InvalidURL:
+    if _FOUR_NUMBERS.fullmatch(parts.hostname) and not _is_address(parts.hostname):
         # Such as 0177.0.0.1, which is an address to some and a name to others.
-        raise fail("webhook", expected) from None
+        raise fail("webhook", expected)
+    check_host(parts.hostname)
     return value
+
+
+_FOUR_NUMBERS = re.compile(r"\d+(\.\d+){3}")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _not_empty(value: Secret) -> Secret:
@@ -117,7 +125,7 @@ class Handler(Section):
     allow_private: bool = Field(
         False,
         description="Allow private, loopback and link-local addresses. The name is looked up, and refused, "
-        "at each post.",
+        "for each connection.",
     )
 
     @property

@@ -24,9 +24,7 @@ PEER, NUMBER = "+12125550000", "+15551230001"
 
 async def pushing(nursery: trio.Nursery, posts: Posts, events: Events, **values: object) -> Webhook:
     feed = await events.feed()
-    made = Webhook(
-        handler(**values), feed, events.outbox, events.metrics, events.clock, resolver=public, transport=posts
-    )
+    made = Webhook(handler(**values), feed, events.outbox, events.metrics, events.clock, resolver=public, connect=posts)
     await nursery.start(made.run)
     return made
 

@@ -9,14 +9,14 @@ import json
 import ssl
 from pathlib import Path
 
-import httpx
 import pytest
 import trio
 import trio.testing
 
 from gateway import log
-from gateway.handlers import post
+from gateway.handlers import exchange
 from gateway.handlers.webhook import Webhook
+from gateway.handlers.wire import Dialer
 from gateway.settings import Handler, Log
 from tests.support import httpd
 from tests.support.events import NUMBER, PEER, SECRET, Events, handler
@@ -186,14 +186,12 @@ async def test_the_certificate_has_to_be_that_of_the_name(nursery, server, event
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(GOLDEN / "receiver.pem")
     tls = await nursery.start(Server().run_tls, context)
-    transport = None
+    connect = None
     if trusted:
-        transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cafile=GOLDEN / "ca.pem"))
+        connect = Dialer(host, tls.port, ssl.create_default_context(cafile=GOLDEN / "ca.pem"))
     settings = handler(f"https://{host}:{tls.port}/sms", allow_private=True)
     feed = await events.feed()
-    webhook = Webhook(
-        settings, feed, events.outbox, events.metrics, events.clock, resolver=loopback, transport=transport
-    )
+    webhook = Webhook(settings, feed, events.outbox, events.metrics, events.clock, resolver=loopback, connect=connect)
     await nursery.start(webhook.run)
     await events.arrive("hello")
     await events.until(lambda: webhook.failures == 1 or not feed.backlog)
@@ -236,7 +234,7 @@ async def test_an_answer_of_2xx_is_enough(nursery, server, events, name):
 )
 async def test_each_bound_of_an_answer_holds_by_itself(nursery, server, events, monkeypatch, behaviour, bound, value):
     """With the other bounds far away, the next event would wait for half a minute."""
-    monkeypatch.setattr(post, bound, value)
+    monkeypatch.setattr(exchange, bound, value)
     server.behaviours.append(behaviour)
     webhook = await serve(nursery, events, quick(server, timeout=30, concurrency=1))
     await events.arrive("one", "two")
@@ -339,7 +337,7 @@ async def test_no_secret_and_no_text_in_the_log(nursery, server, events):
     stream = io.StringIO()
     log.configure(Log(level="debug", format="json"), stream=stream)
     try:
-        server.behaviours += [answer(500, "X-Marked: marked-reply\r\n", b"marked-reply"), httpd.close]
+        server.behaviours += [answer(500, "X-Marked: marked-reply\r\n", b"marked-reply"), httpd.close, httpd.close]
         webhook = await serve(nursery, events, quick(server))
         await events.arrive("marked-text", peer="+4915799988877")
         await events.until(lambda: not webhook.failures and not webhook.waiting and not webhook.feed.backlog)

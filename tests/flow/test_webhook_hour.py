@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import httpx
 import pytest
 import trio
 
 from gateway.handlers.turns import HELD
 from gateway.handlers.webhook import Webhook
+from gateway.handlers.wire import NotConnectedError
 from tests.support.events import Events, handler, trio_clock
+from tests.support.httpd import Request
 from tests.support.transport import Posts, forever, public
 
 HOUR = 3600
@@ -33,13 +32,6 @@ async def moody() -> int:
     return (200, 500, 404, 429, 302, 200, 502)[int(trio.current_time() // 60) % 7]
 
 
-class Endless(httpx.AsyncByteStream):
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while True:
-            await trio.sleep(0.01)
-            yield b"x" * 65_536
-
-
 class Receiver(Posts):
     """Notes what it took, and when. ``huge``: its answers have no end."""
 
@@ -48,17 +40,15 @@ class Receiver(Posts):
         self.huge = False
         self.taken: list[tuple[float, int]] = []
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await super().handle_async_request(request)
-        if response.status_code == 200:
-            self.taken.append((trio.current_time(), int(request.headers["smsgw-event-id"].split("-")[1])))
-            if self.huge:
-                return httpx.Response(200, stream=Endless())
-        return response
+    def answered(self, request: Request, status: int) -> bytes:
+        if status != 200:
+            return b""
+        self.taken.append((trio.current_time(), int(request.event_id.split("-")[1])))
+        return b"x" * 65_536 if self.huge else b""
 
 
 HABITS: dict[str, object] = {
-    "down": httpx.ConnectError("down"),
+    "down": NotConnectedError("cannot connect"),
     "slow": slow,
     "flapping": flapping,
     "500": 500,
@@ -84,7 +74,7 @@ async def test_an_hour(autojump_clock, nursery, name: str) -> None:
             events.metrics,
             events.clock,
             resolver=public,
-            transport=posts,
+            connect=posts,
         )
         await nursery.start(webhooks[named].run)
     crm = webhooks["crm"]

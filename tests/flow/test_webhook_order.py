@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-import httpx
 import pytest
 import trio
 
 from gateway.handlers.lineup import BEHIND
 from gateway.handlers.pace import PAUSED_PROBE, TRIP
 from gateway.handlers.webhook import Webhook
+from gateway.handlers.wire import NotConnectedError
 from tests.flow.test_webhook_time import Scene, scene
 from tests.support.events import Events, handler, trio_clock
 from tests.support.transport import Posts, forever, public
@@ -69,7 +69,7 @@ async def test_what_failed_holds_up_its_own_thread_alone(autojump_clock, nursery
 
 
 async def test_a_receiver_that_is_down_for_an_hour_gets_every_thread_in_order(autojump_clock, nursery):
-    s = await ordered(nursery, default=httpx.ConnectError("down"), concurrency=4)
+    s = await ordered(nursery, default=NotConnectedError("cannot connect"), concurrency=4)
     peers = [f"+49151000000{n:02}" for n in range(10)]
     for n in range(60):
         await s.events.arrive(str(n), peer=peers[n % 10])
@@ -288,7 +288,7 @@ async def test_events_of_a_paused_handler_are_kept_until_their_age(autojump_cloc
     feed = await events.feed()
     posts = Posts(410)
     settings = handler(order="thread", dead_letter_after=1000)
-    webhook = Webhook(settings, feed, events.outbox, events.metrics, events.clock, resolver=public, transport=posts)
+    webhook = Webhook(settings, feed, events.outbox, events.metrics, events.clock, resolver=public, connect=posts)
     await nursery.start(webhook.run)
     await events.arrive("a", "b", "c")
     await trio.sleep(900)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SLOW = ("alembic", "sqlalchemy", "httpx", "smtplib", "holidays", "starlette", "hypercorn", "jinja2", "typer")
+SLOW = ("alembic", "sqlalchemy", "smtplib", "holidays", "starlette", "hypercorn", "jinja2", "typer")
 """Some 20 to 250 ms each, when this was written."""
 
 CONFIG = """

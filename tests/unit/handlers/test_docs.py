@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.handlers import addresses, lineup, pace, post, turns
+from gateway.handlers import addresses, exchange, lineup, pace, post, turns
 from gateway.handlers.webhook import body
 from gateway.outbox import Delivery
 from gateway.settings import Handler
@@ -119,7 +119,7 @@ def test_every_header_is_documented() -> None:
     table = re.findall(r"^\| `(Smsgw-[\w-]+)` \|", TEXT, re.M)
     assert table == [name for name in HEADERS if name.startswith("Smsgw-")]
     source = Path(sys.modules[post.__name__].__file__ or "").read_text()
-    assert set(table) == set(re.findall(r'"(Smsgw-[\w-]+)":', source))
+    assert set(table) == set(re.findall(r'"(Smsgw-[\w-]+): ', source))
 
 
 def test_the_figures_are_those_of_the_code() -> None:
@@ -139,7 +139,8 @@ def test_the_figures_are_those_of_the_code() -> None:
         "at most 500 events": turns.HELD == 500,
         '`order = "thread"`': default["order"] == "thread",
         "up to a minute": pace.LONGEST_PAUSE == 60,
-        "up to 64 KiB of it are read, for a second at most": (post.ANSWER_OCTETS, post.ANSWER_WAIT) == (65_536, 1),
+        "up to 64 KiB of it are read, for a second at most": (exchange.ANSWER_OCTETS, exchange.ANSWER_WAIT)
+        == (65_536, 1),
         "100.64.0.0/10": addresses.refusal("100.64.0.1") == "shared",
     }.items():
         assert statement in TEXT
