@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -207,6 +207,11 @@ class Daemon:
     async def _run(self, listener: trio.SocketListener, task_status: trio.TaskStatus[Daemon]) -> None:
         async with trio.open_nursery() as outer:
             await outer.start(self.store.run)
+            with suppress(StoreUnavailableError):
+                # Before the doors open, so that who asks then is soon shown all carriers; if not, before these start.
+                for handler in self.settings.handlers:
+                    await self.outbox.open(HANDLER, "", handler.name, events=handler.takes)
+                await self._open_own(self.settings)
             async with trio.open_nursery() as nursery, self._metrics_page(nursery):
                 self._nursery = nursery
                 doors = trio.CancelScope()
