@@ -229,6 +229,12 @@ class Metrics:
         self.prefix_capped = Counter(
             "smsgw_prefix_capped", "Messages refused by a cap of `[[caps]]`, by its prefix.", ["prefix"], registry=r
         )
+        self.quota_refused = Counter(
+            "smsgw_quota_refused",
+            "Messages refused by a quota of an app (`app:NAME`) or a number (`number:NUMBER`).",
+            ["of", "quota"],
+            registry=r,
+        )
         self.app_accepted = Counter("smsgw_app_accepted", "Messages accepted from an app.", ["app"], registry=r)
         self.app_refused = Counter("smsgw_app_refused", "Submits refused, by reason.", ["app", "reason"], registry=r)
         self.ended = Counter(
@@ -324,6 +330,9 @@ class Metrics:
         self.sticky_evicted = Live(
             "smsgw_sticky_evicted", "Such pairs forgotten since there were too many.", (), counter=True
         )
+        self.balances = Live(
+            "smsgw_app_balance_segments", "Segments that an app has left, where it pays in advance.", ("app",)
+        )
         self.handler_paused = Live(
             "smsgw_handler_paused",
             "1 while a handler's receiver refuses what it is sent: it is tried now and then.",
@@ -406,6 +415,9 @@ class Metrics:
                 self.partial.labels(rest).inc(by)
             elif kind == "prefix_cap":
                 self.prefix_capped.labels(rest).inc(by)
+            elif kind == "quota":
+                quota, _, of = rest.partition(":")
+                self.quota_refused.labels(of, quota).inc(by)
             elif kind == "rule":
                 self.rules_matched.labels(rest).inc(by)
             elif kind == "held":
@@ -468,6 +480,9 @@ REFUSALS: Final = (
     "ref_conflict",
     "queue_full",
     "prefix_cap",
+    "quota_exceeded",
+    "duplicate_text",
+    "balance_exhausted",
     "store_unavailable",
     "disk_full",
     "stopping",

@@ -204,6 +204,9 @@ REASONS: Final[dict[str, str]] = {
     # try later
     "queue_full": "the stored queue of this carrier and app is at its bound",
     "prefix_cap": "the app has had its segments of an hour to numbers that begin so (`[[caps]]`)",
+    "quota_exceeded": "the app or the number has sent its segments of that time; `detail` says which (`quota`)",
+    "duplicate_text": "the app sent the same text to the same phone a short while ago (`same_text_within`)",
+    "balance_exhausted": "the app pays in advance, and its balance of segments does not cover the message",
     "store_unavailable": "the database cannot be written just now",
     "disk_full": "free disk space is below the configured floor",
     "stopping": "the daemon is stopping",

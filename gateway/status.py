@@ -21,6 +21,7 @@ from gateway.outbound.request import App
 from gateway.outbound.shown import carrier_shown
 from gateway.outbox import Feed, Outbox
 from gateway.store import queries
+from gateway.store.balance import left_of
 from gateway.store.ends import rfc3339
 from gateway.store.messages import Held, held_in_doubt
 from gateway.store.store import Store
@@ -50,6 +51,7 @@ class Status:
         self._samples: deque[dict[str, float]] = deque(maxlen=RATE_SPAN + 1)
         self.server: SocketServer | None = None
         self.oldest: dict[str, int] = {}
+        self.balances: dict[str, int] = {}
         self._connect_gauges()
 
     def sample(self) -> None:
@@ -59,6 +61,8 @@ class Status:
     async def look_at_disk(self) -> None:
         """Reads from the database what gauges show; now and then."""
         self.oldest = await self._store.reader.read(queries.queued_oldest)
+        if self._store.writer.base.charges:
+            self.balances = await self._store.reader.read(left_of)
 
     def _submitted(self, name: str) -> float:
         return _value(self._metrics.carrier(name).submitted)
@@ -215,6 +219,7 @@ class Status:
             for outcome, count in c.outbinds.counts.items()
         ]
         m.backlog.read = self._backlogs
+        m.balances.read = lambda: [((app,), float(left)) for app, left in self.balances.items()]
         m.handler_paused.read = lambda: [((name,), float(one.paused)) for name, one in self._handlers.items()]
         m.store_state.read = lambda: [((), float(store.writer.healthy))]
         m.store_failures.read = lambda: [((), float(store.writer.stats.failures))]

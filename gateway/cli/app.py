@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli import (
     backup,
+    balance,
     capture,
     carrier,
     check,
@@ -70,6 +71,7 @@ app.add_typer(messages.messages, name="messages")
 app.add_typer(threads.threads, name="threads")
 app.add_typer(peers.peers, name="peers")
 app.add_typer(optout.optout, name="optout")
+app.add_typer(balance.balance, name="balance")
 app.add_typer(report.report, name="report")
 app.add_typer(events.events, name="events")
 app.add_typer(carrier.carrier, name="carrier")

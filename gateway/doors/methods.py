@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.doors.acts import Acts, IdParams, ResolveParams, operator
 from gateway.doors.backups import BackupParams, Backups
+from gateway.doors.balances import BalanceAddParams, BalanceEntriesParams, Balances, BalancesParams
 from gateway.doors.capturing import CaptureParams, Capturing
 from gateway.doors.carriers import CarrierActs, CarrierParams
 from gateway.doors.events import EventParams, Events, EventsParams, ReplayParams, ResumeParams
@@ -99,6 +100,7 @@ class Methods:
         threads = Threads(store, lookup, owner_of)
         peers = Peers(store, lookup)
         optouts = OptOuts(store, lookup)
+        balances = Balances(store, settings)
         report = ReplyReport(store, lookup, replies_within, partial(_campaign_of, settings))
         told = Events(outbox)
         ruled = Rules(store, settings)
@@ -119,6 +121,9 @@ class Methods:
             "optout_set": (OptOutSetParams, optouts.optout_set),
             "optouts_import": (OptOutsImportParams, optouts.optouts_import),
             "optout_changes": (OptOutChangesParams, optouts.optout_changes),
+            "balances": (BalancesParams, balances.balances),
+            "balance_entries": (BalanceEntriesParams, balances.balance_entries),
+            "balance_add": (BalanceAddParams, balances.balance_add),
             "replies": (RepliesParams, report.replies),
             "events": (EventsParams, told.events),
             "event": (EventParams, told.event),

@@ -21,8 +21,10 @@ from gateway.outbound.request import Accepted, App, Refusal, Submit
 from gateway.settings import Settings
 from gateway.sms.address import AddressError, normalise
 from gateway.store import queries
-from gateway.store.caps import PREFIX_CAP, STEP_MS, checks
+from gateway.store.caps import PREFIX_CAP, STEP_MS
+from gateway.store.checks import checks
 from gateway.store.known import Known, ask
+from gateway.store.quotas import quotas
 from gateway.store.sticky import StickyRow
 from gateway.store.submits import SubmitOp
 from gateway.store.writer import StoreUnavailableError
@@ -70,9 +72,12 @@ class Intake:
         self.preparer.configure(settings)
         self._limit = settings.limits.queued
         self._writer.base.checks = checks(settings)
+        self._writer.base.charges |= any(app.prepaid for app in settings.apps)
         self._warned.clear()
         for cap in settings.caps:
             self._outbound.metrics.prefix_capped.labels(cap.prefix)
+        for of, quota in quotas(settings):
+            self._outbound.metrics.quota_refused.labels(of, quota)
 
     def submit(self, app: App, requests: list[Submit], done: Done, door: str = "socket") -> None:
         """Takes a burst of requests; ``done`` gets an outcome for each, in order, after the commit.

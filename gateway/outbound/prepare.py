@@ -173,7 +173,7 @@ class Preparer:
             route=None if chosen is None else chosen.route,
         )
         bodies = planned.render(ref)
-        row.parts = len(bodies)
+        row.air, row.parts = planned.parts, len(bodies)
         row.receipt = receipt = receipts_of(carrier, len(bodies)) if request.receipt else 0
         outgoing = Outgoing(
             id=message_id,

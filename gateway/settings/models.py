@@ -22,6 +22,7 @@ from gateway.settings.numbers import Number
 from gateway.settings.optout import NumberSet, OptOut
 from gateway.settings.own import OwnHandler, own_handlers
 from gateway.settings.pools import Pool
+from gateway.settings.quotas import Quotas
 from gateway.settings.routes import Route, route_warnings
 from gateway.settings.routing import SHORTEST_KEY, App, Handler
 from gateway.settings.rulecheck import rule_warnings
@@ -70,6 +71,7 @@ class Settings(Section):
     )
     destinations: Destinations = Field(Destinations(), description=Destinations.__doc__)
     caps: tuple[Cap, ...] = Field((), description=Cap.__doc__)
+    quotas: Quotas = Field(Quotas(), description=Quotas.__doc__)
     routes: tuple[Route, ...] = Field((), description=Route.__doc__)
     rules: tuple[Rule, ...] = Field((), description=Rule.__doc__)
     schedules: Annotated[dict[Name, Schedule], Form("tables `[schedules.NAME]`")] = Field(

@@ -12,6 +12,7 @@ from gateway.settings.base import Section
 from gateway.settings.carrier.forms import LONGEST_TEXT
 from gateway.settings.errors import show
 from gateway.settings.optout import Confirmation, Near, Reach
+from gateway.settings.quotas import Quota
 from gateway.settings.routes import Country, MessageClass
 from gateway.settings.types import Form, Name, fail
 from gateway.sms.address import kind_of
@@ -83,6 +84,9 @@ class Number(Section):
         le=1_000_000,
         description="Segments a second that are sent from it, over all carriers; 0: no cap but theirs. Others do not "
         "wait for it.",
+    )
+    quota: Annotated[Quota | None, Form("table")] = Field(
+        None, description="The most segments in a time; what is over is refused (`quota_exceeded`)."
     )
     handlers: tuple[Name, ...] = Field((), description="Handlers that get its inbound messages and receipts.")
     kind: NumberKind | None = Field(

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from gateway.settings.base import Section
 from gateway.settings.destinations import Destination, RefusedKinds
 from gateway.settings.mail import EmailAddress
+from gateway.settings.quotas import Quota
 from gateway.settings.routes import MessageClass
 from gateway.settings.secret import Secret
 from gateway.settings.types import Form, Name, Seconds, check_host, fail
@@ -212,6 +213,21 @@ class App(Section):
         (), description="Classes whose texts may have links of public shorteners, beside those of `[content]`."
     )
     normalise: bool | None = Field(None, description="As `normalise` of `[content]`, which holds without it.")
+    quota: Annotated[Quota | None, Form("table")] = Field(
+        None, description="The most segments in a time; what is over is refused (`quota_exceeded`)."
+    )
+    same_text_within: Seconds = Field(
+        0,
+        ge=0,
+        le=2_592_000,
+        description="A text that it sent to the same phone so short a time ago is refused (`duplicate_text`), unless "
+        "that came to a bad end; 0: none is.",
+    )
+    prepaid: bool = Field(
+        False,
+        description="It sends what its balance of segments covers, which `smsgw balance add` fills; else "
+        "`balance_exhausted`.",
+    )
 
     @model_validator(mode="after")
     def _reachable(self) -> App:

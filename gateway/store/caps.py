@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.settings import Settings
 from gateway.settings.own import OWN_APP
 from gateway.store.hot import Row, Values
-from gateway.store.optedout import check as not_opted_out
-from gateway.store.verdicts import Check, Verdict
+from gateway.store.verdicts import Verdict
 
 if TYPE_CHECKING:
     from gateway.store.submits import NewMessage
@@ -38,10 +37,11 @@ ADD_USE: Final = Values(
 
 Key = tuple[str, str]
 """app, prefix"""
+_NONE: Final[dict[Key, int]] = {}
 
 
 class Caps:
-    """A check (`gateway.store.verdicts`) by the caps of a configuration, of which there are some.
+    """A meter (`gateway.store.meters`) by the caps of a configuration, of which there are some.
 
     What rules send by themselves is not looked at: it has bounds of its own, and follows from what came in.
     """
@@ -51,34 +51,47 @@ class Caps:
         self._caps = [(cap.prefix, cap.per_hour, frozenset(cap.apps)) for cap in settings.caps]
         self._of_app: dict[str, dict[str, int]] = {}
         self._cleared = 0
+        # Of the burst under way:
+        self._tx: Tx
+        self._now = 0
+        self._found: dict[Key, tuple[int, int]] = {}
+        self._touched: dict[int, dict[Key, int]] = {}
+        self._added: dict[Key, int] = {}
 
-    def __call__(self, tx: Tx, messages: list[NewMessage]) -> bool:
-        """Refuses what is over a cap, in the order of the messages; what a cap lets pass is counted."""
-        touched = [(m, keys) for m in messages if m.peer.startswith(self._prefixes) and (keys := self._keys(m))]
-        if not touched:
+    def begin(self, tx: Tx, messages: list[NewMessage]) -> bool:
+        """Reads what was sent to the prefixes of these messages, where one has a cap."""
+        self._touched = {m.id: of for m in messages if m.peer.startswith(self._prefixes) and (of := self._keys(m))}
+        if not self._touched:
             return False
-        now = tx.now // STEP_MS
-        first = now - STEPS + 1
-        wanted: list[Row] = [(*key, first) for key in dict.fromkeys(key for _, keys in touched for key in keys)]
-        found = {(app, prefix): (used, since) for app, prefix, used, since in SELECT_USE.fetch(tx.con, wanted)}
-        added: dict[Key, int] = {}
-        refused = False
-        for m, keys in touched:
-            for key, most in keys.items():
-                used, since = found.get(key, (0, now))
-                if used + added.get(key, 0) + m.parts > most:
-                    m.refused = _verdict(key, most, m.parts, (since + STEPS) * STEP_MS - tx.now)
-                    tx.count(f"prefix_cap:{key[1]}")
-                    refused = True
-                    break
-            else:
-                for key in keys:
-                    added[key] = added.get(key, 0) + m.parts
-        ADD_USE.run(tx.con, [(*key, now, segments) for key, segments in added.items()])
-        if self._cleared != now:
-            tx.con.execute("DELETE FROM prefix_use WHERE step < ?", (first,))
-            self._cleared = now
-        return refused
+        self._tx = tx
+        self._now = tx.now // STEP_MS
+        first = self._now - STEPS + 1
+        keys = dict.fromkeys(key for of in self._touched.values() for key in of)
+        wanted: list[Row] = [(*key, first) for key in keys]
+        self._found = {(app, prefix): (used, since) for app, prefix, used, since in SELECT_USE.fetch(tx.con, wanted)}
+        self._added = {}
+        return True
+
+    def over(self, m: NewMessage) -> Verdict | None:
+        """Whether it is over one of its caps."""
+        for key, most in self._touched.get(m.id, _NONE).items():
+            used, since = self._found.get(key, (0, self._now))
+            if used + self._added.get(key, 0) + m.parts > most:
+                self._tx.count(f"prefix_cap:{key[1]}")
+                return _verdict(key, most, m.parts, (since + STEPS) * STEP_MS - self._tx.now)
+        return None
+
+    def take(self, m: NewMessage) -> None:
+        """Counts it for its caps."""
+        for key in self._touched.get(m.id, _NONE):
+            self._added[key] = self._added.get(key, 0) + m.parts
+
+    def write(self, tx: Tx) -> None:
+        """Adds what was let pass, and removes what is too old to count."""
+        ADD_USE.run(tx.con, [(*key, self._now, segments) for key, segments in self._added.items()])
+        if self._cleared != self._now:
+            tx.con.execute("DELETE FROM prefix_use WHERE step < ?", (self._now - STEPS + 1,))
+            self._cleared = self._now
 
     def _keys(self, m: NewMessage) -> dict[Key, int]:
         """The caps that a message counts for, each by its app and prefix, with the most of an hour."""
@@ -98,8 +111,3 @@ def _verdict(key: Key, most: int, segments: int, wait_ms: int) -> Verdict:
     if segments > most:
         return Verdict(PREFIX_CAP, f"{segments} segments, and {app} has {most} an hour to {prefix}", "to")
     return Verdict(PREFIX_CAP, said, "to", max(1.0, wait_ms / 1000))
-
-
-def checks(settings: Settings) -> tuple[Check, ...]:
-    """What is asked before a new message is stored, in this order."""
-    return (not_opted_out, Caps(settings)) if settings.caps else (not_opted_out,)

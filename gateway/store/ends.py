@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -182,6 +182,8 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
                 held.append((e.message_id, part))
                 tx.trace(e.message_id, part, "doubt", known[5], {"cause": doubt, "resent": False})
                 continue
+            if tx.charges and _unused(e, known):
+                tx.unused.append((e.message_id, part))
             at = tx.now if e.state == State.DELIVERED else _after_other_ends(tx.now, segments)
             known[:4] = [e.state, at, e.reason, e.error]
             rows.append(
@@ -219,6 +221,22 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
 
 _HELD = {"expired_unsent": "expired", OPTED_OUT: OPTED_OUT}
 """Reasons by which a copy is held, and does not end; and what its doubt is put down to."""
+
+
+_WITHOUT: Final = (State.FAILED, State.REJECTED, State.EXPIRED, State.CANCELLED)
+_BEFORE: Final = (State.SCHEDULED, State.QUEUED, State.SUBMITTING)
+
+
+def _unused(e: End, known: list[Any]) -> bool:
+    """Whether a segment ends so that certainly no carrier has it: nothing of it is in doubt, and no receipt says it.
+
+    What is held in doubt ends so where its one attempt was refused after all.
+    """
+    if e.state not in _WITHOUT or e.receipt_state is not None:
+        return False
+    if known[0] in _BEFORE:
+        return not known[4]
+    return known[0] == State.IN_DOUBT and known[4] == 1 and e.status is not None
 
 
 def end_left_over(tx: Tx, ids: list[int]) -> set[int]:
@@ -275,6 +293,8 @@ def _end_unsent(tx: Tx, mid: int, segments: Segments) -> list[Row]:
     rows: list[Row] = []
     for part, known in segments.items():
         if known[0] in UNSENT:
+            if tx.charges and not known[4]:
+                tx.unused.append((mid, part))
             known[:4] = [int(after), _after_other_ends(tx.now, segments), reason, None]
             rows.append((mid, part, int(after), known[1], None, reason, None, None, 0, 1, None))
     return rows

@@ -62,8 +62,8 @@ def _chunks(rows: Sequence[Row]) -> Iterable[tuple[int, Sequence[Row]]]:
 
 INSERT_MESSAGE: Final = Values(
     "INSERT INTO message (id, app, number, peer, class, body, meta, ref, encoding, options, scheme, concat_ref, parts,"
-    " receipt, expires_at, door, route) VALUES {values}",
-    17,
+    " receipt, expires_at, door, route, air, charged) VALUES {values}",
+    19,
 )
 
 INSERT_SEGMENT: Final = Values(

@@ -44,6 +44,8 @@ DELETE_SEGMENTS: Final = Values(
 UPDATE_MESSAGE: Final = Values(
     "WITH v(mid, body, encoding, options, scheme, ref, parts, receipt, route, tried) AS (VALUES {values})"
     " UPDATE message SET body = v.body, encoding = v.encoding, options = v.options, scheme = v.scheme,"
+    # As many as before on the air, for a carrier that does the cutting.
+    " air = CASE v.scheme WHEN 'payload' THEN coalesce(air, message.parts) END,"
     " concat_ref = v.ref, parts = v.parts, receipt = v.receipt, route = v.route, tried = v.tried"
     " FROM v WHERE id = v.mid",
     10,

@@ -15,6 +15,7 @@ from gateway.model import Clock, IdSource, IdText, State, id_ms
 from gateway.settings.own import FORWARDS
 from gateway.store import queries
 from gateway.store.backup import Backup
+from gateway.store.balance import any_balance, give_back
 from gateway.store.database import Database, StoreError, checkpoint, install_number, next_epoch
 from gateway.store.ends import end_left_over
 from gateway.store.hot import SELECT_SEGMENT
@@ -74,6 +75,7 @@ class Store:
             base = Base(self.epoch, self.ids, self.id_text, self.streams, tuning or Tuning(), parked)
             base.waiting.load(con)
             base.forms.load(con)
+            base.charges = any_balance(con)
             forwards = self.streams.find(HANDLER, "", FORWARDS)
             if forwards is not None:
                 base.guards.load(con, forwards.id, self.clock.now_ms())
@@ -131,6 +133,8 @@ class Store:
                 # What found a free slot was claimed as it was taken in, and has no time of its own for that.
                 since = {"claimed": claimed if claimed is not None else id_ms(mid)}
                 tx.trace(mid, part, "doubt", carrier, {"cause": "restart", "resent": (mid, part) in resent, **since})
+            if tx.unused:
+                give_back(tx, tx.unused)
             tx.write_traces()
             con.execute("COMMIT")
         except BaseException:

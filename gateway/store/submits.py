@@ -20,9 +20,11 @@ class NewMessage:
     """One message to insert, as the door made it; the result is in ``duplicate_of``, ``conflict`` and ``refused``."""
 
     __slots__ = (
+        "air",
         "app",
         "body",
         "carrier",
+        "charged",
         "concat_ref",
         "conflict",
         "digest",
@@ -92,6 +94,8 @@ class NewMessage:
         self.scheme = scheme
         self.concat_ref = concat_ref
         self.parts = parts
+        self.air = parts  # on the air: more, where the carrier does the cutting
+        self.charged: int | None = None  # segments taken from a balance
         self.receipt = receipt
         self.expires_at = expires_at
         self.carrier = carrier
@@ -136,6 +140,7 @@ class SubmitOp(Op):
         messages: list[NewMessage] = [m for op in ops for m in op.messages]
         for m in messages:
             m.refused = None
+            m.charged = None
         with_ref = [m for m in messages if m.ref is not None]
         if with_ref:
             first = cls._known_refs(tx, with_ref)
@@ -149,7 +154,8 @@ class SubmitOp(Op):
         for m in messages:
             rows.append(
                 (m.id, m.app, m.number, m.peer, m.klass, m.body, m.meta, m.ref, m.encoding, m.options, m.scheme,
-                 m.concat_ref, m.parts, m.receipt, m.expires_at, m.door, m.route)
+                 m.concat_ref, m.parts, m.receipt, m.expires_at, m.door, m.route,
+                 m.air if m.air != m.parts else None, m.charged)
             )  # fmt: skip
             claimed = 1 if m.state == State.SUBMITTING else 0
             for part in range(1, m.parts + 1):

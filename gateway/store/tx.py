@@ -100,6 +100,7 @@ class Tx:
         "_guards",
         "_guards_change",
         "_next_seq",
+        "charges",
         "checks",
         "con",
         "counts",
@@ -120,6 +121,7 @@ class Tx:
         "streams",
         "traces",
         "tuning",
+        "unused",
         "waiting",
     )
 
@@ -135,6 +137,7 @@ class Tx:
         self.planner = base.planner
         self.ruling = base.ruling
         self.checks = base.checks
+        self.charges = base.charges
         self.optouts = base.optouts
         self._guards = base.guards
         self._guards_change: GuardsChange | None = None
@@ -145,6 +148,7 @@ class Tx:
         self.moved: list[Moved] = []  # messages that went to another carrier by what came in
         self.stopped: list[Stopped] = []  # who opted out, and what ended by that while it waited
         self.ended: list[Ended] = []
+        self.unused: list[tuple[int, int]] = []  # segments that ended without a carrier; where ``charges`` is set
         self.counts: dict[str, int] = {}
         self.receipt_times: dict[str, list[float]] = {}  # by carrier, seconds from a response to its receipt
         self._next_seq: dict[int, int] = {}
@@ -198,6 +202,7 @@ class Base:
     """What transactions share, owned by the writer: ids, epoch, streams, bounds and the counts of what waits."""
 
     __slots__ = (
+        "charges",
         "checks",
         "epoch",
         "forms",
@@ -228,6 +233,7 @@ class Base:
         self.guards = Guards()
         self.ruling: Ruling | None = None  # what rules make of inbound messages
         self.optouts = _usual()  # how far an opt-out reaches
+        self.charges = False  # whether messages may have taken segments from a balance
         self.checks: tuple[Check, ...] = (not_opted_out,)  # whether a new message may be sent, in this order
 
 

@@ -17,6 +17,7 @@ import trio
 
 from gateway.log import logger
 from gateway.model import Clock
+from gateway.store.balance import give_back
 from gateway.store.events import CloseStreamOp, OpenStreamOp
 from gateway.store.pending import Pending
 from gateway.store.reroute import Moved
@@ -287,6 +288,8 @@ class Writer:
         try:
             for kind in sorted(kinds, key=_order):
                 kind.apply(tx, kinds[kind])
+            if tx.unused:
+                give_back(tx, tx.unused)
             tx.write_traces()
             tx.write_events()
             con.execute("COMMIT")

@@ -37,6 +37,7 @@ from bench.sinklog import SinkLog
 from bench.sinkprocess import SinkProcess
 from gateway.client import Client
 from gateway.model import IdText, message_state
+from tests.support import balances
 from tests.system.told import STOPPING, Told
 from tests.system.verdict import FINAL, WAITING, Bounds, inbound, outbound
 
@@ -44,6 +45,15 @@ STOP_LIMIT = 10.0
 """Seconds in which a daemon that is told to stop has to end."""
 ASK = 500
 """Messages that one `message` request may name."""
+_PREPAID = """
+[[apps]]
+name = "load"
+uid = [{uid}]
+admin = true
+countries = ["*"]
+prepaid = true
+quota = {{ day = 1000000000, year = 1000000000 }}
+"""
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,7 @@ class Plan:
 
     rounds: how many lives are ended. life: their shortest and longest. early: share of them that end before the socket
     takes connections. `rate` should be a little more than binds * window / latency, so that the windows are full.
+    prepaid: what is sent is taken from a balance, and counts for quotas.
     """
 
     rounds: int = 20
@@ -70,10 +81,11 @@ class Plan:
     early: float = 0.1
     response_timeout: float = 10.0
     settle: float = 30.0
+    prepaid: bool = False
 
     def config(self, directory: Path, port: int) -> str:
         """The daemon's configuration."""
-        return config(
+        text = config(
             directory,
             port,
             binds=self.binds,
@@ -81,6 +93,7 @@ class Plan:
             carrier={"in_doubt": self.in_doubt, "response_timeout": self.response_timeout, "retry_delay": 0.5},
             sections={"store": {"synchronous": self.synchronous}},
         )
+        return text + _PREPAID.format(uid=os.getuid()) if self.prepaid else text
 
 
 @dataclass
@@ -186,6 +199,9 @@ class _Run:
             self.say(f"{number + 1}: killed {seconds:.2f} s after its start")
             return
         self.starts.append(daemon.start())
+        if plan.prepaid and len(self.starts) == 1:
+            with closing(Client(daemon.socket)) as client:
+                client.call("balance_add", app="load", segments=10**9)
         with self._load(daemon, int(plan.rate * plan.life[1]) + 1000, plan.rate) as load:
             sink.command("inbound", count=10**6, rate=plan.inbound_rate)
             end = time.monotonic() + seconds
@@ -289,6 +305,9 @@ class _Run:
                 segments[message].append((state, done_at))
             stored = {message for (message,) in con.execute("SELECT id FROM message")}
             arrived = con.execute("SELECT count(*) FROM inbound").fetchone()[0]
+            self.wrong["balances"] += balances.wrong(con)
+            if self.plan.prepaid and not con.execute("SELECT EXISTS (SELECT 1 FROM balance_entry)").fetchone()[0]:
+                self.wrong["balances"].append("nothing was counted")
         for message in stored:
             state = message_state(segments[message]).word
             counts[state] += 1
@@ -345,6 +364,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--window", type=int, default=Plan.window)
     parser.add_argument("--latency-ms", type=float, default=Plan.latency * 1000, help="of the carrier's answers")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="messages a second from the application")
+    parser.add_argument("--prepaid", action="store_true", help="what is sent is taken from a balance")
     parser.add_argument("--directory", type=Path, help="an empty directory that is kept; default: a temporary one")
     parser.add_argument("--quiet", action="store_true", help="only the outcome")
     chosen = parser.parse_args(arguments)
@@ -361,6 +381,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         latency=chosen.latency_ms / 1000,
         rate=chosen.rate,
         faults=chosen.faults,
+        prepaid=chosen.prepaid,
         # A carrier that does not answer has its submits given up within a life.
         response_timeout=1.0 if "silent" in chosen.faults else Plan.response_timeout,
     )

@@ -37,6 +37,7 @@ def test_kills_while_the_carrier_misbehaves(tmp_path):
         rate=500.0,
         faults="0x58:0.002,0x14:0.01,0x08:0.005,silent:0.002,cut:0.001",
         response_timeout=1.0,
+        prepaid=True,
     )
     assert outcome.outbound.counts["copies"] >= 1
 

@@ -3,6 +3,22 @@ CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
+CREATE TABLE balance (
+	app TEXT NOT NULL,
+	segments INTEGER NOT NULL,
+	PRIMARY KEY (app)
+)
+ WITHOUT ROWID;
+CREATE TABLE balance_entry (
+	app TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	kind TEXT NOT NULL,
+	segments INTEGER NOT NULL,
+	who TEXT,
+	note TEXT,
+	PRIMARY KEY (app, at, kind)
+)
+ WITHOUT ROWID;
 CREATE TABLE carrier_state (
 	carrier TEXT NOT NULL,
 	"key" TEXT NOT NULL,
@@ -72,7 +88,7 @@ CREATE TABLE message (
 	concat_ref INTEGER NOT NULL,
 	parts SMALLINT NOT NULL,
 	receipt SMALLINT NOT NULL,
-	expires_at INTEGER NOT NULL, door TEXT, route TEXT, tried TEXT,
+	expires_at INTEGER NOT NULL, door TEXT, route TEXT, tried TEXT, air SMALLINT, charged SMALLINT,
 	PRIMARY KEY (id)
 );
 CREATE TABLE mo_message (
@@ -144,6 +160,14 @@ CREATE TABLE prefix_use (
 	step INTEGER NOT NULL,
 	segments INTEGER NOT NULL,
 	PRIMARY KEY (app, prefix, step)
+)
+ WITHOUT ROWID;
+CREATE TABLE quota_use (
+	subject TEXT NOT NULL,
+	period TEXT NOT NULL,
+	start INTEGER NOT NULL,
+	segments INTEGER NOT NULL,
+	PRIMARY KEY (subject, period)
 )
  WITHOUT ROWID;
 CREATE TABLE ref (
@@ -246,6 +270,21 @@ CREATE TABLE trace (
 	carrier TEXT NOT NULL,
 	detail TEXT,
 	PRIMARY KEY (message_id, id)
+)
+ WITHOUT ROWID;
+CREATE TABLE usage (
+	day INTEGER NOT NULL,
+	direction TEXT NOT NULL,
+	app TEXT NOT NULL,
+	carrier TEXT NOT NULL,
+	number TEXT NOT NULL,
+	country TEXT NOT NULL,
+	class TEXT NOT NULL,
+	status TEXT NOT NULL,
+	messages INTEGER NOT NULL,
+	segments INTEGER NOT NULL,
+	accepted INTEGER NOT NULL,
+	PRIMARY KEY (day, direction, app, carrier, number, country, class, status)
 )
  WITHOUT ROWID;
 CREATE INDEX inbound_pair ON inbound (peer, number, id);

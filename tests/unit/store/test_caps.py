@@ -11,7 +11,9 @@ import trio
 
 from gateway.settings import Settings
 from gateway.settings.own import OWN_APP
-from gateway.store.caps import STEP_MS, Caps, checks
+from gateway.store.caps import STEP_MS
+from gateway.store.checks import checks
+from gateway.store.meters import Metered
 from gateway.store.optedout import check as not_opted_out
 from gateway.store.submits import NewMessage, SubmitOp
 from tests.support.stores import Desk
@@ -125,7 +127,7 @@ async def test_a_restart_forgets_nothing(on_disk: Desk) -> None:
 async def test_two_statements_for_a_burst_and_none_where_no_cap_is_for_it(desk: Desk) -> None:
     assert checks(Settings()) == (not_opted_out,)
     capped(desk, {"prefix": "+7", "per_hour": 1000}, {"prefix": "+77", "per_hour": 1000})
-    assert isinstance(desk.writer.base.checks[1], Caps)
+    assert isinstance(desk.writer.base.checks[1], Metered)
     await sent(desk, RU)
     executed: list[str] = []
     desk.con.set_trace_callback(executed.append)

@@ -3,7 +3,7 @@
 Revision ID: 0007
 Revises: 0006
 
-New tables and indexes only, so that no row is written anew.
+New tables, indexes and columns that are null, so that no row is written anew.
 """
 
 from __future__ import annotations
@@ -70,6 +70,50 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("peer", "number"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "quota_use",
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("period", sa.Text(), nullable=False),
+        sa.Column("start", BIG, nullable=False),
+        sa.Column("segments", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("subject", "period"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "balance",
+        sa.Column("app", sa.Text(), primary_key=True, nullable=False),
+        sa.Column("segments", BIG, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "balance_entry",
+        sa.Column("app", sa.Text(), nullable=False),
+        sa.Column("at", BIG, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("segments", BIG, nullable=False),
+        sa.Column("who", sa.Text()),
+        sa.Column("note", sa.Text()),
+        sa.PrimaryKeyConstraint("app", "at", "kind"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "usage",
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("direction", sa.Text(), nullable=False),
+        sa.Column("app", sa.Text(), nullable=False),
+        sa.Column("carrier", sa.Text(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("country", sa.Text(), nullable=False),
+        sa.Column("class", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("messages", BIG, nullable=False),
+        sa.Column("segments", BIG, nullable=False),
+        sa.Column("accepted", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("day", "direction", "app", "carrier", "number", "country", "class", "status"),
+        sqlite_with_rowid=False,
+    )
+    op.add_column("message", sa.Column("air", sa.SmallInteger()))
+    op.add_column("message", sa.Column("charged", sa.SmallInteger()))
     # Which numbers of ours a peer wrote to, so that it goes on hearing from the same one.
     op.create_index("thread_peer", "thread", ["peer", "first_at"])
 
@@ -77,6 +121,12 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("thread_peer", "thread")
     op.drop_table("told")
+    op.drop_column("message", "charged")
+    op.drop_column("message", "air")
+    op.drop_table("usage")
+    op.drop_table("balance_entry")
+    op.drop_table("balance")
+    op.drop_table("quota_use")
     op.drop_table("prefix_use")
     op.drop_table("handler_pause")
     op.drop_index("optout_change_peer", "optout_change")

@@ -1,0 +1,20 @@
+"""The checks of a configuration, in their order: what is asked before a new message is stored."""
+
+from __future__ import annotations
+
+from gateway.settings import Settings
+from gateway.store.balance import balances_of
+from gateway.store.caps import Caps
+from gateway.store.meters import Meter, Metered
+from gateway.store.optedout import check as not_opted_out
+from gateway.store.quotas import quotas_of
+from gateway.store.sametext import same_text
+from gateway.store.verdicts import Check
+
+
+def checks(settings: Settings) -> tuple[Check, ...]:
+    """Who may be sent to comes first, then how much; what is not configured is not there."""
+    caps = Caps(settings) if settings.caps else None
+    found: tuple[Meter | None, ...] = (same_text(settings), caps, quotas_of(settings), balances_of(settings))
+    meters = [meter for meter in found if meter is not None]
+    return (not_opted_out, Metered(*meters)) if meters else (not_opted_out,)
