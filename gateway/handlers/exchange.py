@@ -123,6 +123,7 @@ class Connection:
 
         If not, it is closed. Never raises for what the other end does.
         """
+        http = self._http
         try:
             left = self._body(ANSWER_OCTETS + 1)
             if left > 0 and not self._done:
@@ -131,7 +132,12 @@ class Connection:
                         await self._more()
                         left = self._body(left)
             # What came behind the answer would be taken for the answer to the next request.
-            if self._done and self._sent and not self._http.trailing_data[0] and self._http.our_state is h11.DONE:
+            if (
+                self._done
+                and self._sent
+                and not http.trailing_data[0]
+                and http.our_state is http.their_state is h11.DONE
+            ):
                 self._idle_since = trio.current_time()
                 return True
         except (OSError, h11.RemoteProtocolError):
