@@ -131,13 +131,9 @@ class Connection:
                     while left > 0 and not self._done:
                         await self._more()
                         left = self._body(left)
-            # What came behind the answer would be taken for the answer to the next request.
-            if (
-                self._done
-                and self._sent
-                and not http.trailing_data[0]
-                and http.our_state is http.their_state is h11.DONE
-            ):
+            # What came behind an answer would be taken for the answer to the next request.
+            over = http.our_state is http.their_state is h11.DONE and http.trailing_data == (b"", False)
+            if over and self._sent:
                 self._idle_since = trio.current_time()
                 return True
         except (OSError, h11.RemoteProtocolError):

@@ -129,7 +129,7 @@ async def test_a_kept_connection_by_which_nothing_comes_counts_against_the_time(
     assert [request.headers["smsgw-attempt"] for request in server.requests] == ["1", "1", "2"]
 
 
-# --- what is in the address ---------------------------------------------------------------------------------------------
+# --- what is in the address -------------------------------------------------------------------------------------------
 
 TARGETS = {
     "": "/",
