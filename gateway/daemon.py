@@ -28,6 +28,7 @@ from gateway.metrics import Metrics
 from gateway.model import Clock
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import Refusal
+from gateway.outbound.retention import Retention
 from gateway.outbound.sweeper import Sweeper
 from gateway.outbox import Outbox
 from gateway.sdnotify import Notifier
@@ -51,6 +52,7 @@ SECTIONS: Final = (
     "store",
     "socket",
     "limits",
+    "retention",
     "numbers",
     "number_sets",
     "optout",
@@ -104,6 +106,7 @@ class Daemon:
         self.outbound.on_arrived = self.inbound.arrived
         self.sweeper = Sweeper(self.outbound, settings)
         self.outbox = Outbox(self.store, self.metrics, settings)
+        self.retention = Retention(self.store, self.outbox, settings)
         self.handlers: dict[str, Pusher] = {}
         self._handler_scopes: dict[str, trio.CancelScope] = {}
         self.status = Status(self.store, self.outbound, self.outbox, self.metrics, self.handlers)
@@ -157,6 +160,7 @@ class Daemon:
         self.outbound.configure(settings)
         self.inbound.configure(settings)
         self.sweeper.configure(settings)
+        self.retention.configure(settings)
         self.outbox.configure(settings)
         self.server.configure(settings)
         app_numbers: dict[str, frozenset[str] | None] = {
@@ -220,6 +224,7 @@ class Daemon:
                     await nursery.start(task)
                 nursery.start_soon(self.outbound.intake.answer_duplicates)
                 nursery.start_soon(self._second)
+                nursery.start_soon(self.retention.run)
                 for handler in self.settings.handlers:
                     await self._start_handler(handler.name)
                 await self._own_streams()

@@ -226,6 +226,11 @@ class Metrics:
         )
         for cause in PARTIAL_CAUSES:
             self.partial.labels(cause)
+        self.purged = Counter(
+            "smsgw_purged", "What `[retention]` removed, by kind.", ["what"], registry=r
+        )
+        for what in PURGED:
+            self.purged.labels(what)
         self.prefix_capped = Counter(
             "smsgw_prefix_capped", "Messages refused by a cap of `[[caps]]`, by its prefix.", ["prefix"], registry=r
         )
@@ -413,6 +418,8 @@ class Metrics:
                 self.traces_dropped.inc(by)
             elif kind == "partial":
                 self.partial.labels(rest).inc(by)
+            elif kind == "purged":
+                self.purged.labels(rest).inc(by)
             elif kind == "prefix_cap":
                 self.prefix_capped.labels(rest).inc(by)
             elif kind == "quota":
@@ -444,6 +451,7 @@ RECEIPT_OUTCOMES: Final = (
     "undecided",
     "stale",
 )
+PURGED: Final = ("texts", "messages", "inbound", "threads", "keys", "events")
 QUERY_RESULTS: Final = (
     "delivered",
     "undelivered",

@@ -16,6 +16,7 @@ from gateway.doors.socket import SocketServer
 from gateway.handlers.pusher import Pusher
 from gateway.log import counters as log_counters
 from gateway.metrics import Metrics
+from gateway.model import id_ms
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App
 from gateway.outbound.shown import carrier_shown
@@ -24,6 +25,7 @@ from gateway.store import queries
 from gateway.store.balance import left_of
 from gateway.store.ends import rfc3339
 from gateway.store.messages import Held, held_in_doubt
+from gateway.store.retention import oldest
 from gateway.store.store import Store
 from gateway.store.streams import HANDLER
 
@@ -99,6 +101,7 @@ class Status:
         }
         if app.admin:
             writer, database = self._store.writer, self._store.database
+            first = await self._store.reader.read(oldest)
             shown |= {
                 "pid": os.getpid(),
                 "node": self._store.ids.node,
@@ -111,6 +114,7 @@ class Status:
                     "free_bytes": database.free_disk(),
                     "bursts": writer.stats.bursts,
                     "rows": writer.stats.rows,
+                    "oldest": rfc3339(id_ms(first)) if first is not None else None,
                 },
                 "handlers": self._handler_rows(),
                 "counts": counts,

@@ -85,6 +85,7 @@ def _store(store: dict[str, Any]) -> str:
     return (
         f"store {cell(store['url'])}: {health}, {_size(store['free_bytes'])} free, "
         f"log {_size(store['wal_bytes'])}, {store['rows']} rows in {store['bursts']} transactions"
+        + (f", messages since {cell(local(store['oldest']))}" if store.get("oldest") else "")
     )
 
 

@@ -23,6 +23,7 @@ from gateway.settings.optout import NumberSet, OptOut
 from gateway.settings.own import OwnHandler, own_handlers
 from gateway.settings.pools import Pool
 from gateway.settings.quotas import Quotas
+from gateway.settings.retention import Retention
 from gateway.settings.routes import Route, route_warnings
 from gateway.settings.routing import SHORTEST_KEY, App, Handler
 from gateway.settings.rulecheck import rule_warnings
@@ -56,6 +57,7 @@ class Settings(Section):
     metrics: Metrics = Field(Metrics(), description=Metrics.__doc__)
     log: Log = Field(Log(), description=Log.__doc__)
     limits: Limits = Field(Limits(), description=Limits.__doc__)
+    retention: Retention = Field(Retention(), description=Retention.__doc__)
     profiles: Annotated[dict[str, Any], Form("tables `[profiles.NAME]`")] = Field(
         {},
         description="Settings that carriers share, by name; a carrier takes them with `profile`. Any key of "

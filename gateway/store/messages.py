@@ -103,10 +103,11 @@ class View:
             "parts": [self._part(s) for s in segments],
         }
         if with_text:
+            # Null where retention took it.
             if encoding == "binary":
-                shown["data"] = body.hex()
+                shown["data"] = body.hex() if body is not None else None
             else:
-                shown["text"] = body.decode()
+                shown["text"] = body.decode() if body is not None else None
         return shown
 
     @staticmethod

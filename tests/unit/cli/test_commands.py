@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from gateway.cli.times import local
+
 from .conftest import Run
 from .fake_daemon import FakeDaemon, Request, error, result
 
@@ -79,6 +81,7 @@ STATUS = {
         "free_bytes": 5_368_709_120,
         "bursts": 100,
         "rows": 4000,
+        "oldest": "2026-03-01T09:00:00Z",
     },
     "carriers": [
         {
@@ -369,7 +372,8 @@ def test_status_for_people(smsgw: Run, daemon: Daemon) -> None:
     lines = ran.out.splitlines()
     assert lines[0] == "smsgw 0.1.0 up for 1h1m, process 4242, node 0, epoch 7"
     assert lines[1] == (
-        "store sqlite:////var/lib/smsgw/smsgw.db: healthy, 5 GiB free, log 4 MiB, 4000 rows in 100 transactions"
+        "store sqlite:////var/lib/smsgw/smsgw.db: healthy, 5 GiB free, log 4 MiB, 4000 rows in 100 transactions, "
+        f"messages since {local('2026-03-01T09:00:00Z')}"
     )
     words = [line.split() for line in lines]
     assert ["acme", "degraded", "12", "1m15s", "3/50", "12.5/20", "990", "7", "1", "950", "5"] in words
