@@ -240,6 +240,14 @@ class Metrics:
             ["of", "quota"],
             registry=r,
         )
+        self.quiet_held = Counter(
+            "smsgw_quiet_held",
+            "Messages put off by quiet hours: when they came (`door`), or while they waited (`queue`).",
+            ["where"],
+            registry=r,
+        )
+        for where in ("door", "queue"):
+            self.quiet_held.labels(where)
         self.app_accepted = Counter("smsgw_app_accepted", "Messages accepted from an app.", ["app"], registry=r)
         self.app_refused = Counter("smsgw_app_refused", "Submits refused, by reason.", ["app", "reason"], registry=r)
         self.ended = Counter(
@@ -480,6 +488,7 @@ REFUSALS: Final = (
     "fixed_line",
     "no_sms_capability",
     "opted_out",
+    "quiet_hours",
     "no_route",
     "unencodable",
     "too_long",

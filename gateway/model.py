@@ -203,6 +203,7 @@ REASONS: Final[dict[str, str]] = {
     "backup_failed": "the database cannot be copied to that file; `detail` says why",
     # try later
     "queue_full": "the stored queue of this carrier and app is at its bound",
+    "quiet_hours": "messages of this class are not sent to this phone at this hour; `detail` says until when",
     "prefix_cap": "the app has had its segments of an hour to numbers that begin so (`[[caps]]`)",
     "quota_exceeded": "the app or the number has sent its segments of that time; `detail` says which (`quota`)",
     "duplicate_text": "the app sent the same text to the same phone a short while ago (`same_text_within`)",

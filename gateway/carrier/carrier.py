@@ -47,8 +47,8 @@ class Hooks(Protocol):
     def lost(self, bind: Bind, written: list[SegmentOut], unwritten: list[SegmentOut]) -> None:
         """The session ended: what was perhaps written is in doubt, the rest certainly not sent."""
 
-    def expired(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
-        """Claimed segments whose message's validity ended before a slot was free."""
+    def late(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
+        """Claimed segments whose message may not go any more: its validity ended, or its quiet hours began."""
 
     def unsendable(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
         """Claimed segments that cannot be written as a PDU."""
@@ -224,7 +224,7 @@ class Carrier(Life):
         now_ms = self._clock.now_ms()
         pacer = self.pace.pacer
         written = 0
-        expired: list[SegmentOut] = []
+        late: list[SegmentOut] = []
         unsendable: list[SegmentOut] = []
         turn = self._rotation
         urgent, rest = self._ready
@@ -235,8 +235,8 @@ class Carrier(Life):
             ready = urgent or rest
             if not ready:
                 break
-            if ready[0].message.expires_at <= now_ms:
-                expired.append(ready.popleft())
+            if ready[0].message.until <= now_ms:
+                late.append(ready.popleft())
                 continue
             gate = gates.get(ready[0].message.number) if gates else None
             if gate is not None and not gate.pacer.may(now):
@@ -270,8 +270,8 @@ class Carrier(Life):
         if written:
             self.written_total += written
             self.hooks.written(self, written)
-        if expired:
-            self.hooks.expired(self, expired)
+        if late:
+            self.hooks.late(self, late)
         if unsendable:
             self.hooks.unsendable(self, unsendable)
 

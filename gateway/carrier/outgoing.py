@@ -9,13 +9,15 @@ from gateway.sms.segment import SegmentBody
 
 if TYPE_CHECKING:
     from gateway.carrier.bind import Bind
+    from gateway.policy.quiet import Rest
 
 
 class Outgoing:
     """A message that is queued in memory, claimed or on the wire.
 
     ``waiting`` are the numbers of its parts that are queued, ``open`` how many are claimed and without a recorded
-    answer. Times are ms since 1970.
+    answer. Times are ms since 1970. ``until`` is when it may not go out any more: its validity ends, or the quiet hours
+    begin that ``rest`` knows of (None: it has none).
     """
 
     __slots__ = (
@@ -37,8 +39,10 @@ class Outgoing:
         "rank",
         "receipt",
         "refusal",
+        "rest",
         "settled",
         "tlvs",
+        "until",
         "validity",
         "waiting",
     )
@@ -63,6 +67,8 @@ class Outgoing:
         due_at: int = 0,
         attempts: int = 0,
         protocol_id: int = 0,
+        until: int = 0,
+        rest: Rest | None = None,
     ) -> None:
         self.id = id
         self.app = app
@@ -86,6 +92,8 @@ class Outgoing:
         self.due_at = due_at
         self.attempts = attempts
         self.protocol_id = protocol_id
+        self.until = until or expires_at
+        self.rest = rest
 
 
 class SegmentOut:

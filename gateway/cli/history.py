@@ -89,6 +89,7 @@ _CAUSES: Final = {
     "restart": "the daemon ended without an answer, and its submit_sm was perhaps written",
     "restore": "the database was restored from a backup, and it was perhaps written since that was taken",
     "expired": "it waited for a copy beyond its validity",
+    "quiet_hours": "a copy of it was not sent for quiet hours",
 }
 
 
@@ -156,6 +157,7 @@ _WORDS: Final[dict[str, Callable[[Entry], str]]] = {
     "in_doubt": _doubt,
     "resend": lambda e: "an operator had it sent once more",
     "rerouted": _rerouted,
+    "quiet": lambda e: f"put off by quiet hours until {local(e['due'])}",
     "query": _query,
     "receipt": _receipt,
     "ended": _ended,

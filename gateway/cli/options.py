@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -22,6 +23,7 @@ def in_words(options: Any) -> list[tuple[str, str]]:
 
 
 def _told(options: Any) -> Iterator[tuple[str, str]]:
+    from gateway.cli.times import local
     from gateway.outbound.options import PORTS
     from gateway.smpp.tlv import tag_name
     from gateway.sms.national import LANGUAGES
@@ -48,6 +50,11 @@ def _told(options: Any) -> Iterator[tuple[str, str]]:
         yield "alphabet", options.alphabet
     if options.validity:
         yield "validity", "as the app asked for"
+    if options.zone:
+        yield "zone", options.zone
+    if options.quiet:
+        at = datetime.fromtimestamp(options.quiet / 1000, UTC)
+        yield "quiet hours", f"held when it came, until {local(at.isoformat())}"
     if options.udh:
         yield "header", options.udh.hex()
     for tag, octets in options.tlvs:

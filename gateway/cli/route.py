@@ -11,6 +11,7 @@ from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption
 from gateway.cli.content import MessageClass
 from gateway.cli.errors import Failure
 from gateway.cli.output import cell, console, emit, inert, printed, sheet, table
+from gateway.cli.times import local
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,6 +35,9 @@ def explain(
     ] = None,
     of: Annotated[str | None, typer.Option("--app", metavar="APP", help="As if this app had submitted it.")] = None,
     class_: Annotated[MessageClass, typer.Option("--class", help="Message class.")] = MessageClass.transactional,
+    zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Where the phone is, for quiet hours: Europe/Paris, say.")
+    ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="By the configuration alone, without the daemon: all carriers up.")
     ] = False,
@@ -51,6 +55,8 @@ def explain(
         asked["from"] = from_
     if of is not None:
         asked["app"] = of
+    if zone is not None:
+        asked["zone"] = zone
     if offline:
         found = _offline(asked, config)
     else:
@@ -91,6 +97,8 @@ def _show(found: dict[str, Any]) -> None:
     about.add_row("from", cell(f"{found['from']}: {found['sender']['detail']}"))
     about.add_row("to", cell(f"{found['to']}{' (' + found['country'] + ')' if found['country'] else ''}"))
     about.add_row("app, class", cell(f"{found['app']}, {found['class']}"))
+    if (quiet := found.get("quiet")) is not None:
+        about.add_row("quiet hours", cell(_quiet(quiet)))
     printed(about)
     if len(found["sender"]["numbers"]) > 1:
         console().print()
@@ -110,6 +118,18 @@ def _show(found: dict[str, Any]) -> None:
     console().print(f"because {inert(found['detail'])}")
     for warning in found.get("warnings", ()):
         console().print(f"warning: {inert(warning)}")
+
+
+_DOES = {"send": "not now", "hold": "now: it is held", "refuse": "now: it is refused"}
+
+
+def _quiet(quiet: dict[str, Any]) -> str:
+    """What quiet hours do with it, until when, and by whose clock."""
+    until = f" until {local(quiet['until'])}" if quiet["until"] is not None else ", without an end in sight"
+    zones = quiet["zones"]
+    where = f"{zones[0]} and {len(zones) - 1} more" if len(zones) > 1 else "".join(zones)
+    how = "" if not zones else f" by {where}, as is known of the phone" if quiet["known"] else f" by {where}"
+    return f"{_DOES[quiet['does']]}{until}{how}"
 
 
 _LACKS = {

@@ -66,6 +66,9 @@ def send(
         str | None,
         typer.Option("--at", metavar="TIME", help='When to send: RFC 3339, local "2026-03-01 09:00", or 2h.'),
     ] = None,
+    zone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Where the phone is, for quiet hours: Europe/Paris, say.")
+    ] = None,
     ref: Annotated[
         str | None, typer.Option(metavar="KEY", help="Sent once however often it is given with this key.")
     ] = None,
@@ -103,6 +106,7 @@ def send(
         "tlvs": _tlvs(tlv) if tlv else None,
         "validity": None if validity is None else read_option(seconds, validity),
         "send_at": None if at is None else read_option(partial(moment, ahead=True), at),
+        "zone": zone,
         "ref": ref,
         "meta": None if meta is None else _meta(meta),
         "receipt": None if receipt else False,

@@ -37,6 +37,7 @@ from gateway.outbox import Outbox
 from gateway.settings import Settings
 from gateway.settings.routing import EventKind
 from gateway.sms.preview import described
+from gateway.store.ends import rfc3339
 from gateway.store.store import Store
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class Methods:
             "from": prepared.row.number,
             "to": prepared.row.peer,
             "carrier": prepared.row.carrier,
+            "send_at": None if row.due_at is None else rfc3339(row.due_at),
             "warnings": prepared.warnings,
             "sender": sender_of(origins, connection.app, params.from_, params.class_, row.peer, found.why),
         }

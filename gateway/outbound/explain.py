@@ -31,6 +31,7 @@ class Asked(msgspec.Struct, forbid_unknown_fields=True):
     from_: str | None = msgspec.field(name="from", default=None)
     app: str | None = None  # None: who asks
     class_: MessageClass = msgspec.field(name="class", default="transactional")
+    zone: str | None = None  # as of `submit`
 
 
 class Standing(msgspec.Struct):
@@ -74,6 +75,7 @@ class Explainer:
             "class": asked.class_,
             "country": country(peer),
             "warnings": list(found_from.warnings),
+            "quiet": quiet_of(self._preparer, asked.class_, peer, asked.zone, known, now_ms),
             "sender": sender_of(origins, app, asked.from_, asked.class_, peer, found_from.why),
             "routes": [_look(look, facts) for look in looks],
             "route": ranking.name if ranking is not None else None,
@@ -209,3 +211,18 @@ def sender_of(
         hindered = origins.senders.hindrances(origins.pool(app, wanted), klass, peer)
         numbers = [{"number": value, "lacks": lacks} for value, lacks in hindered[:MOST_SHOWN]]
     return {"why": why, "detail": _WHY[why], "numbers": numbers}
+
+
+def quiet_of(
+    preparer: Preparer, klass: MessageClass, peer: str, zone: str | None, known: Known | None, at_ms: int
+) -> dict[str, Any] | None:
+    """What the quiet hours of a class and a phone do at a moment, by which zones, and until when; None: it has none.
+
+    Raises Refusal for a zone that is none.
+    """
+    zone, rest = preparer.rest(klass, peer, zone, known)
+    if rest is None:
+        return None
+    standing = rest.at(at_ms)
+    until = None if standing.until is None else rfc3339(standing.until)
+    return {"does": standing.action or "send", "until": until, "zones": list(rest.zones), "known": zone is not None}

@@ -227,6 +227,8 @@ class Intake:
                     known += outs
             elif row.state == State.QUEUED:
                 queue.add(outgoing)
+            if p.held:
+                self._outbound.metrics.quiet_held.labels("door").inc()
             state = "scheduled" if row.state == State.SCHEDULED else "queued"
             batch.outcomes[i] = Accepted(
                 text(row.id),

@@ -180,9 +180,10 @@ class Loader:
     def restore(self, found: list[tuple[Row, list[Row]]]) -> list[Outgoing]:
         """Stored rows as messages. One that cannot be put on the air any more is set aside, with its reason."""
         items: list[Outgoing] = []
+        quiet, now_ms = self._outbound.intake.preparer.quiet, self._outbound.clock.now_ms()
         for row, segments in found:
             try:
-                item = restore(row, segments)
+                item = restore(row, segments, quiet, now_ms)
             except Exception as error:
                 self._outbound.metrics.unsendable.inc()
                 _log.error("message_set_aside", id=self._store.id_text.format(row[0]), error=repr(error))

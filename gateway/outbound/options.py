@@ -62,6 +62,8 @@ class Options(msgspec.Struct, omit_defaults=True):
     shift: Shift = Shift()
     protocol_id: int = 0
     added: int = 0  # octets of header elements that the carrier makes of TLVs
+    zone: str = ""  # of the phone, where its class has quiet hours and it was known
+    quiet: int = 0  # until when quiet hours held it at the door, ms since 1970
 
     @property
     def flash_way(self) -> FlashWay | None:

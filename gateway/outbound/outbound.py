@@ -30,6 +30,7 @@ from gateway.outbound.loader import Loader
 from gateway.outbound.queue import CarrierQueue
 from gateway.outbound.request import App, Submit
 from gateway.outbound.reroute import Rerouter
+from gateway.outbound.resting import Resting
 from gateway.settings import Settings
 from gateway.smpp.session import Session
 from gateway.store.ends import ClaimedEndOp, End, EndOp
@@ -63,6 +64,7 @@ class Outbound:
         self.loader = Loader(self)
         self.answers = Answers(self)
         self.doubts = Doubts(self)
+        self.resting = Resting(self)
         self.rerouter = Rerouter(self, settings)
         self._stopped: dict[str, frozenset[str]] = {}  # who opted out in the burst that is being told of, and of what
         self.writer.on_stopped = self._stop_peers
@@ -116,7 +118,7 @@ class Outbound:
         """Which carrier a message would go to, and why (`gateway.outbound.explain`). Raises Refusal."""
         explainer = Explainer(self._settings, self.choice, self.intake.preparer, self._stands)
         app = explainer.app(asking, asked.app)
-        known = await self.intake.known(app, Submit(asked.to, from_=asked.from_, class_=asked.class_))
+        known = await self.intake.known(app, Submit(asked.to, from_=asked.from_, class_=asked.class_, zone=asked.zone))
         return explainer.explain(asking, asked, self.clock.now_ms(), known)
 
     def _stands(self, name: str) -> Standing:
@@ -188,13 +190,14 @@ class Outbound:
                 self.gates[number] = Gate(throughput)
 
     def _claim(self, queue: CarrierQueue, taken: list[tuple[Outgoing, list[int]]]) -> list[Key]:
-        """Has them claimed, without those whose validity is over; returns what is being claimed."""
+        """Has them claimed, without those whose validity is over or that are quiet; returns what is being claimed."""
         now_ms = self.clock.now_ms()
         keys: list[Key] = []
         kept: list[tuple[Outgoing, list[int]]] = []
         expired: list[End] = []
         for item, parts in taken:
-            if item.expires_at <= now_ms:
+            late = item.until <= now_ms
+            if late and item.expires_at <= now_ms:
                 expired += [End(item.id, p, State.EXPIRED, "expired_unsent", low=0, high=1) for p in parts]
                 queue.count(item.app, -len(parts))
                 self._unused(item, len(parts))
@@ -207,12 +210,16 @@ class Outbound:
                 queue.pull(item)
                 self.rerouter.take(queue, item)
                 continue
+            if late and self.resting.rests(queue, item, parts, now_ms):
+                self._unused(item, len(parts))
+                continue
             # Open from here on: an answer to another part that comes first must not end the message.
             item.open += len(parts)
             kept.append((item, parts))
             keys += [(item.id, part) for part in parts]
         if expired:
             self.writer.put(EndOp(expired))
+        self.resting.put(queue.carrier)
         if keys:
             queue.reserved += len(keys)
             self.writer.put(ClaimOp(keys, (queue.carrier, kept), queue.carrier), self._claimed, self._not_claimed)
@@ -368,9 +375,14 @@ class Outbound:
         if segments:
             self.unclaim(carrier.name, segments)
 
-    def expired(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
-        """Claimed, not written, and past the validity."""
-        self._give_up(carrier, segments, State.EXPIRED, "expired_unsent")
+    def late(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
+        """Claimed, not written, and past the validity; or for quiet hours to be put off, which `_claim` does."""
+        now_ms = self.clock.now_ms()
+        over = [s for s in segments if s.message.expires_at <= now_ms]
+        if over:
+            self._give_up(carrier, over, State.EXPIRED, "expired_unsent")
+        if len(over) < len(segments):
+            self.unclaim(carrier.name, [s for s in segments if s.message.expires_at > now_ms])
 
     def unsendable(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
         """Claimed, and refused by our own encoder: set aside, so that they stop nobody."""

@@ -18,8 +18,11 @@ from gateway.outbound.options import USUAL, Options, is_usual, octets_of, restor
 from gateway.outbound.origin import Origins
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.policy.content import Content, Worded
+from gateway.policy.known import zone as checked_zone
+from gateway.policy.quiet import QuietHours, Rest, Standing, said
 from gateway.policy.routing import Facts
 from gateway.settings import Carrier, Settings
+from gateway.settings.routes import MessageClass
 from gateway.smpp.pdu import Tlv
 from gateway.sms.address import AddressError, normalise
 from gateway.sms.compose import Way, compose, warnings_of
@@ -44,7 +47,7 @@ _json: Final = msgspec.json.Encoder(order="sorted")
 class Prepared:
     """A request that may be stored: the row to be, and the message as the queue takes it."""
 
-    __slots__ = ("moved", "outgoing", "plan", "row", "warnings", "worded")
+    __slots__ = ("held", "moved", "outgoing", "plan", "row", "warnings", "worded")
 
     def __init__(self, row: NewMessage, outgoing: Outgoing, plan: SegmentPlan, *, moved: bool = False) -> None:
         self.row = row
@@ -53,6 +56,7 @@ class Prepared:
         self.moved = moved  # its pair is to be remembered on this carrier
         self.warnings: list[str] = []
         self.worded: Worded | None = None  # what was made of its text
+        self.held = False  # quiet hours put it off
 
 
 class Preparer:
@@ -64,6 +68,7 @@ class Preparer:
         self._ids = ids
         self.choice = choice or Choice(settings)
         self._refs = itertools.count((rng or random.Random()).randrange(1 << 16))
+        self.quiet = QuietHours(settings)
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -84,7 +89,9 @@ class Preparer:
             for carrier in settings.carriers
         }
         self.content = Content(settings)
-        self.asks = self.content.adds or self.origins.asks
+        if not self.quiet.are_of(settings):
+            self.quiet = QuietHours(settings)
+        self.asks = self.content.adds or self.origins.asks or bool(self.quiet.by_peer)
         self._ways: dict[str, Way] = {
             carrier.name: Way(
                 scheme=carrier.long_messages,
@@ -105,13 +112,19 @@ class Preparer:
 
         ``asks``: whether any request may, by the settings.
         """
-        return self.origins.chooses(request.from_) or (request.class_ == "marketing" and self.content.adds)
+        return (
+            self.origins.chooses(request.from_)
+            or (request.class_ == "marketing" and self.content.adds)
+            or (request.class_ in self.quiet.by_peer and request.zone is None)
+        )
 
     def need(self, app: App, request: Submit, peer: str) -> int:
         """The kinds of facts that are to be known of the peer before this is prepared (`gateway.store.known.Need`)."""
         need = self.origins.need(app, request.from_, request.class_, peer)
         if request.class_ == "marketing" and self.content.adds:
             need |= Need.FIELDS | Need.TOLD if self.content.once else Need.FIELDS
+        if request.class_ in self.quiet.by_peer and request.zone is None:
+            need |= Need.FIELDS
         return need
 
     def prepare(self, app: App, request: Submit, now_ms: int, known: Known | None = None) -> Prepared:
@@ -144,7 +157,19 @@ class Preparer:
         worded = self._worded(app, request, number, known) if request.text else None
         planned, content, options, changes = self._plan(app, request, carrier, worded)
         ref = self.next_ref() if planned.parts > 1 else 0
-        due_at, expires_at = self._times(request, now_ms)
+        due_at, validity = self._times(request, now_ms)
+        zone, rest, held, until = request.zone, None, None, 0
+        if zone is not None or request.class_ in self.quiet.classes:
+            zone, rest = self.rest(request.class_, peer, zone, known)
+            if rest is not None:
+                standing = rest.at(due_at or now_ms)
+                if standing.action is not None:
+                    held, due_at = standing, _put_off(standing, request, now_ms)
+                elif standing.until is not None:
+                    until = standing.until
+            if zone is not None or held is not None:
+                options = msgspec.structs.replace(options, zone=zone or "", quiet=due_at or 0 if held else 0)
+        expires_at = (due_at or now_ms) + validity
         rank = 9 - request.priority
         lane = LANES[klass]
         row = NewMessage(
@@ -191,6 +216,8 @@ class Preparer:
             bodies=bodies,
             waiting=[1] if len(bodies) == 1 else list(range(1, len(bodies) + 1)),
             protocol_id=options.protocol_id,
+            until=min(until, expires_at),
+            rest=rest,
         )
         prepared = Prepared(row, outgoing, planned, moved=chosen is not None and chosen.moved)
         if worded is not None:
@@ -200,6 +227,9 @@ class Preparer:
             prepared.warnings += warnings_of(changes)
         if warnings:
             prepared.warnings += warnings
+        if held is not None:
+            prepared.held = True
+            prepared.warnings.append(f"{said(held)}: it goes then")
         if known is not None and self.content.tells(request.class_, number) and request.text:
             row.tells = number not in known.told
             known.told.add(number)  # of the next in the same burst it is true already
@@ -292,8 +322,24 @@ class Preparer:
             national=way.national if request.national is None else _each_once(request.national),
         )
 
+    def rest(
+        self, klass: MessageClass, peer: str, zone: str | None, known: Known | None
+    ) -> tuple[str | None, Rest | None]:
+        """The zone of a phone as far as somebody knows, and the quiet hours that hold there. Raises Refusal.
+
+        ``zone`` is what the request says of it.
+        """
+        if zone is not None:
+            try:
+                checked_zone(zone)
+            except ValueError as error:
+                raise Refusal("invalid_params", f"zone is {error}", field="zone") from None
+        elif known is not None and klass in self.quiet.by_peer:
+            zone = known.zone
+        return zone, self.quiet.of(klass, peer, zone)
+
     def _times(self, request: Submit, now_ms: int) -> tuple[int | None, int]:
-        """When it is due (None: now) and when it expires; validity counts from when it is due."""
+        """When it is due (None: now) and its validity in ms, which counts from when it is due."""
         due_at: int | None = None
         if request.send_at is not None:
             try:
@@ -312,7 +358,17 @@ class Preparer:
             if not 1 <= request.validity <= LONGEST_VALIDITY:
                 raise Refusal("invalid_params", f"validity is 1 to {int(LONGEST_VALIDITY)} seconds", field="validity")
             validity = request.validity
-        return due_at, (due_at or now_ms) + int(validity * 1000)
+        return due_at, int(validity * 1000)
+
+
+def _put_off(standing: Standing, request: Submit, now_ms: int) -> int:
+    """When a message is due that quiet hours hold. Raises Refusal where they refuse it."""
+    if standing.action == "hold" and standing.until is not None:
+        return standing.until
+    if request.send_at is not None:
+        raise Refusal("quiet_hours", said(standing), field="send_at")
+    wait = None if standing.until is None else (standing.until - now_ms) / 1000
+    raise Refusal("quiet_hours", said(standing), retry_after=wait)
 
 
 _RECEIPTS: Final = {
@@ -369,12 +425,14 @@ def shard(number: str, peer: str) -> int:
     return zlib.crc32(f"{number} {peer}".encode()) & 63
 
 
-def restore(row: Row, segments: list[Row]) -> Outgoing:
+def restore(row: Row, segments: list[Row], quiet: QuietHours | None = None, now_ms: int = 0) -> Outgoing:
     """The message of a stored row (`QUEUED_COLUMNS`) with its queued segments; octets come out as the first time.
+
+    ``quiet`` are the quiet hours that hold for it from now on.
 
     Raises ValueError when the row cannot be put on the air any more.
     """
-    mid, app, number, peer, _, body, encoding, packed, scheme, ref, parts, receipt, expires_at = row
+    mid, app, number, peer, klass, body, encoding, packed, scheme, ref, parts, receipt, expires_at = row
     options = restored(packed)
     content: str | bytes = body if encoding == "binary" else body.decode()
     bodies: tuple[SegmentBody, ...] = render(
@@ -391,6 +449,7 @@ def restore(row: Row, segments: list[Row]) -> Outgoing:
     if len(bodies) != parts:
         raise ValueError(f"the stored message has {parts} parts, its text makes {len(bodies)}")
     first = segments[0]
+    rest = None if quiet is None else quiet.of(CLASSES[klass], peer, options.zone or None)
     return Outgoing(
         id=mid,
         app=app,
@@ -409,4 +468,6 @@ def restore(row: Row, segments: list[Row]) -> Outgoing:
         protocol_id=options.protocol_id,
         due_at=max([s[1] or 0 for s in segments]),
         attempts=max([s[2] for s in segments]),
+        until=0 if rest is None else min(rest.goes_until(now_ms), expires_at),
+        rest=rest,
     )

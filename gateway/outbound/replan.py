@@ -100,6 +100,7 @@ class Replanner:
             planned, content, options, _ = self._preparer.planned(_ANY, request, carrier)
         except (Refusal, ValueError):
             return None  # it cannot be sent there: too long, a character, a header
+        kept = restored(message.options)
         bodies = planned.render(0)
         if len(bodies) > 1 and (not ref or cause == "receipt"):
             ref = self._preparer.next_ref()
@@ -109,7 +110,7 @@ class Replanner:
             sticky,
             content if isinstance(content, bytes) else content.encode(),
             planned.encoding,
-            stored(options),
+            stored(msgspec.structs.replace(options, zone=kept.zone, quiet=kept.quiet)),
             planned.scheme,
             ref if len(bodies) > 1 else 0,
             len(bodies),

@@ -30,6 +30,7 @@ class Submit(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     national: list[Language] | None = None  # None: as the carrier's setting says
     validity: float | None = None  # seconds
     send_at: str | None = None  # RFC 3339
+    zone: str | None = None  # IANA name: where the phone is, for quiet hours
     priority: int = 0  # 0 to 9
     ref: str | None = None
     receipt: bool = True

@@ -24,6 +24,9 @@ from gateway.store.tx import Op, Tx
 _log = logger(component="outbound")
 
 PAGE: Final = 500
+DUE_PAGES: Final = 10
+"""Pages of scheduled messages that are due, between which all else has its turn: quiet hours end for a million at once.
+"""
 EXPIRY_EVERY: Final = 5.0
 SLOW_EVERY: Final = 60.0
 SOON_PAGES: Final = 10
@@ -67,6 +70,7 @@ class Sweeper:
         self._settings = settings
         self._swept = self._store.clock.now_ms() - int(settings.limits.no_receipt_after * 1000)
         self._tried = 0  # undecided parked receipts that came before were tried again when they had waited enough
+        self._more_due = False  # more scheduled messages are due than were looked at
         self._queries = Queries(outbound)
         self._stopped = StoppedNumbers(outbound.store)
 
@@ -83,6 +87,7 @@ class Sweeper:
         while True:
             try:
                 self._retries()
+                await self._outbound.resting.turn()
                 await self._stopped.turn(self._outbound.intake.preparer.sending)
                 await self._scheduled()
                 await self._outbound.doubts.bring_back()
@@ -102,6 +107,8 @@ class Sweeper:
             await trio.sleep(self._pause())
 
     def _pause(self) -> float:
+        if self._more_due:
+            return 0.0
         times = [at for queue in self._outbound.queues.values() if (at := queue.retries.next_at) is not None]
         if not times:
             return 1.0
@@ -117,7 +124,8 @@ class Sweeper:
 
     async def _scheduled(self) -> None:
         store = self._store
-        while True:
+        self._more_due = False
+        for _ in range(DUE_PAGES):
             ids = await store.reader.read(partial(queries.due_scheduled, now=store.clock.now_ms(), limit=PAGE))
             if not ids:
                 return
@@ -128,6 +136,7 @@ class Sweeper:
                 self._outbound.loader.admit(self._outbound.loader.restore(found))
             if len(ids) < PAGE:
                 return
+        self._more_due = True
 
     async def _not_stopped(self, ids: list[int]) -> list[int]:
         """Scheduled messages without those whose number sends nothing any more: these end."""

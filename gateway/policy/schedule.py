@@ -54,6 +54,22 @@ class Opening:
             self._asked = (at_ms, answer)
         return answer
 
+    def span(self, at_ms: int) -> tuple[int, int] | None:
+        """The span that a moment is in, as Unix ms, its end not in it; of several the one that ends last."""
+        day = self._local(at_ms).date()
+        around = [one for one in (*self._spans(day), *self._spans(day - _DAY)) if one[0] <= at_ms < one[1]]
+        return max(around, key=lambda one: one[1]) if around else None
+
+    def begins(self, at_ms: int, days: int) -> int | None:
+        """When the next span begins after a moment, on one of so many days from that of the moment on."""
+        day = self._local(at_ms).date()
+        for _ in range(days):
+            later = [start for start, end in self._spans(day) if at_ms < start < end]
+            if later:
+                return min(later)
+            day += _DAY
+        return None
+
     def why(self, at_ms: int) -> str:
         """The moment as the schedule sees it: weekday and time of its clock, the holiday or the exception it is on."""
         local = self._local(at_ms)

@@ -22,6 +22,7 @@ from gateway.settings.numbers import Number
 from gateway.settings.optout import NumberSet, OptOut
 from gateway.settings.own import OwnHandler, own_handlers
 from gateway.settings.pools import Pool
+from gateway.settings.quiet import CountryZones, Quiet, quiet_warnings
 from gateway.settings.quotas import Quotas
 from gateway.settings.retention import Retention
 from gateway.settings.routes import Route, route_warnings
@@ -30,8 +31,8 @@ from gateway.settings.rulecheck import rule_warnings
 from gateway.settings.rules import Rule, UrgencyWord
 from gateway.settings.schedules import Schedule
 from gateway.settings.secret import Secret
-from gateway.settings.service import Limits, Log, Metrics, Socket, Store
 from gateway.settings.sendercheck import sender_warnings
+from gateway.settings.service import Limits, Log, Metrics, Socket, Store
 from gateway.settings.types import Form, Name, fail, is_local
 
 
@@ -74,6 +75,12 @@ class Settings(Section):
     destinations: Destinations = Field(Destinations(), description=Destinations.__doc__)
     caps: tuple[Cap, ...] = Field((), description=Cap.__doc__)
     quotas: Quotas = Field(Quotas(), description=Quotas.__doc__)
+    quiet_hours: tuple[Quiet, ...] = Field((), description=Quiet.__doc__)
+    country_zones: CountryZones = Field(
+        {},
+        description="Zones in which the phones of a country may be, in the place of all that it has, where neither a "
+        "message nor its peer says which and the number does not tell.",
+    )
     routes: tuple[Route, ...] = Field((), description=Route.__doc__)
     rules: tuple[Rule, ...] = Field((), description=Rule.__doc__)
     schedules: Annotated[dict[Name, Schedule], Form("tables `[schedules.NAME]`")] = Field(
@@ -117,6 +124,7 @@ class Settings(Section):
             *self._route_warnings(),
             *rule_warnings(self.rules, self.groups, self.schedules, self.urgency_words, self.numbers),
             *number_warnings(self.numbers_by_value, datetime.now(UTC).date()),
+            *quiet_warnings(self.quiet_hours),
             *(warning for handler in self.handlers for warning in _handler_warnings(handler)),
             *self._mail_warnings(),
             *sender_warnings(self.pools, self.numbers_by_value, self.apps),

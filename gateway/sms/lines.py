@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberType
+from phonenumbers.phonenumberutil import is_number_type_geographical
 
 from gateway.sms.kinds import country_of_number
 from gateway.sms.numbering import possible_as_is, regions_and_digits
@@ -55,6 +56,20 @@ def line_of(value: str) -> Line:
     return Line(region, None if code.suspect(value) is None else _NAMES.get(_plan(region).kind(digits)))
 
 
+def is_geographic(value: str) -> bool:
+    """Whether the digits of a number tell where it is: it has an area code, of fixed lines or of mobiles.
+
+    In a plan that does not tell these apart (as +1) that is so of new ranges as well, which no plan knows yet.
+    """
+    code = _code(value) if possible_as_is(value) else None
+    if code is None:
+        return False
+    digits = value[code.digits_at :]
+    plan = _plan(code.region(digits) or code.main)
+    kind = plan.kind(digits)
+    return plan.same if kind is None else is_number_type_geographical(kind, int(value[1 : code.digits_at]))
+
+
 def _parsed(value: str) -> LineKind | None:
     try:
         return _NAMES.get(phonenumbers.number_type(phonenumbers.parse(value, None)))
@@ -84,23 +99,24 @@ _BEFORE: Final = (
 
 class _Plan:
     """The patterns of one region, of national significant numbers. ``known``: whether one is in any range.
+    ``same``: mobiles and fixed lines have the same ranges.
 
     ``suspects`` are patterns of those that may be of one of the kinds that are named.
     """
 
-    __slots__ = ("_before", "_fixed", "_general", "_mobile", "_same", "known", "leading", "suspects")
+    __slots__ = ("_before", "_fixed", "_general", "_mobile", "known", "leading", "same", "suspects")
 
     def __init__(self, metadata: PhoneMetadata) -> None:
         self.leading: str | None = metadata.leading_digits
-        self._same = metadata.same_mobile_and_fixed_line_pattern
+        self.same = metadata.same_mobile_and_fixed_line_pattern
         general = _pattern(metadata.general_desc)
         assert general is not None, "every region has numbers"
         fixed, mobile = _pattern(metadata.fixed_line), _pattern(metadata.mobile)
         before = [(kind, _pattern(getattr(metadata, name))) for kind, name in _BEFORE]
-        patterns = [pattern for _, pattern in before] + [fixed] + [None if self._same else mobile]
+        patterns = [pattern for _, pattern in before] + [fixed] + [None if self.same else mobile]
         ranges = "|".join("".join(pattern) for pattern in patterns if pattern is not None)
         self.known = re.compile(f"(?=(?:{''.join(general)})$)(?:{ranges})").fullmatch
-        self.suspects = [p for p in (before[0][1], None if self._same else fixed) if p is not None]
+        self.suspects = [p for p in (before[0][1], None if self.same else fixed) if p is not None]
         self._general = _match(general)
         self._before = tuple([(kind, _match(pattern)) for kind, pattern in before if pattern is not None])
         self._fixed = _match(fixed)
@@ -114,10 +130,10 @@ class _Plan:
             if match(digits) is not None:
                 return kind
         if self._fixed(digits) is not None:
-            if self._same or self._mobile(digits) is not None:
+            if self.same or self._mobile(digits) is not None:
                 return PhoneNumberType.FIXED_LINE_OR_MOBILE
             return PhoneNumberType.FIXED_LINE
-        if not self._same and self._mobile(digits) is not None:
+        if not self.same and self._mobile(digits) is not None:
             return PhoneNumberType.MOBILE
         return None
 

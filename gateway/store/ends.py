@@ -155,8 +155,8 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
     """Ends segments and announces the messages that thereby come to theirs; returns the ids of messages changed.
 
     When a message comes to a bad end, its segments that are still unsent end with it: half a text helps nobody.
-    A copy that is still unsent when the validity ends, or its peer opts out, is held in doubt: its first attempt may
-    have been taken.
+    A copy that is still unsent when the validity ends, its peer opts out, or quiet hours refuse it, is held in doubt:
+    its first attempt may have been taken.
     """
     if not ends:
         return set()
@@ -219,7 +219,7 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
     return changed
 
 
-_HELD = {"expired_unsent": "expired", OPTED_OUT: OPTED_OUT}
+_HELD = {"expired_unsent": "expired", OPTED_OUT: OPTED_OUT, "quiet_hours": "quiet_hours"}
 """Reasons by which a copy is held, and does not end; and what its doubt is put down to."""
 
 

@@ -21,7 +21,8 @@ from gateway.store.trace import Trace, read
 Entry = dict[str, Any]
 
 _IN_ORDER: Final = (
-    "accepted", "claimed", "submit_sm", "submit_sm_resp", "in_doubt", "resend", "rerouted", "query", "receipt", "ended",
+    "accepted", "claimed", "submit_sm", "submit_sm_resp", "in_doubt", "resend", "rerouted", "quiet", "query", "receipt",
+    "ended",
 )  # fmt: skip
 _ORDER: Final = {name: place for place, name in enumerate(_IN_ORDER)}
 """Of entries of the same millisecond."""

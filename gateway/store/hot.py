@@ -146,7 +146,7 @@ DOUBT: Final = Values(
 # In doubt, and not to be sent again: its validity is over.
 HOLD: Final = Values(
     "WITH v(mid, part) AS (VALUES {values}) UPDATE segment SET state = 4, due_at = NULL FROM v"
-    " WHERE message_id = v.mid AND segment.part = v.part AND state IN (1, 2) AND in_doubt > 0",
+    " WHERE message_id = v.mid AND segment.part = v.part AND state IN (0, 1, 2) AND in_doubt > 0",
     2,
 )
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from gateway.model import State
 from gateway.store.ends import end_left_over
+from gateway.store.hot import Values
 from gateway.store.optedout import covered
 from gateway.store.tx import Op, Tx
+
+DUE: Final = Values(
+    "WITH v(mid) AS (VALUES {values}) UPDATE segment SET state = 1, due_at = NULL FROM v"
+    " WHERE message_id = v.mid AND state = 0",
+    1,
+)
 
 
 class _MessagesOp(Op):
@@ -33,11 +40,7 @@ class DueOp(_MessagesOp):
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        for mid in [mid for op in ops for mid in op.ids]:
-            tx.con.execute(
-                f"UPDATE segment SET state = {int(State.QUEUED)}, due_at = NULL WHERE message_id = ? AND state = ?",
-                (mid, int(State.SCHEDULED)),
-            )
+        DUE.run(tx.con, [(mid,) for op in ops for mid in op.ids])
 
 
 class ResendOp(_MessagesOp):

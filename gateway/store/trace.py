@@ -17,6 +17,7 @@ The kinds, and what ``detail`` has (times are ms since 1970, statuses numbers):
 | `resend` | an operator had it sent once more |
 | `sent` | an attempt that was accepted, before the message went elsewhere: `status`, `id`, `bind`, `written`, `came` |
 | `rerouted` | taken to another carrier: `to`, `cause` |
+| `quiet` | put off by quiet hours: `due` |
 | `query` | a query_sm: `status`, `receipt_state`, `error` |
 | `more` | a number: so many are not kept |
 """

@@ -38,6 +38,7 @@ async def test_the_first_choice(autojump_clock: MockClock) -> None:
             "class": "transactional",
             "country": "US",
             "warnings": [],
+            "quiet": None,
             "sender": {
                 "why": "only",
                 "detail": "it is the only one that fits",

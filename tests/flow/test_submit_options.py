@@ -257,6 +257,7 @@ async def test_a_preview_explains_itself(autojump_clock: MockClock) -> None:
             "from": "+15551230001",
             "to": TO,
             "carrier": "acme",
+            "send_at": None,
             "warnings": [],
             "sender": {
                 "why": "only",
