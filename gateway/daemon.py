@@ -56,6 +56,8 @@ SECTIONS: Final = (
     "numbers",
     "number_sets",
     "optout",
+    "consent",
+    "opt_ins",
     "routes",
     "content",
     "apps",

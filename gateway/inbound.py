@@ -12,6 +12,7 @@ from gateway.carrier.carrier import Carrier
 from gateway.log import logger
 from gateway.metrics import Metrics
 from gateway.model import RECEIPT_STATES, STATE_WORDS
+from gateway.policy.consent import Consents
 from gateway.policy.optout import OptOuts
 from gateway.policy.rules import RuleBook
 from gateway.settings import Settings
@@ -67,7 +68,7 @@ class Inbound:
         # Carriers write our numbers with and without + and with any TON: the digits say which it is.
         self._ours = {value.lstrip("+"): value for value in settings.numbers_by_value}
         base = self._store.writer.base
-        base.ruling, base.optouts = ruling_of(settings), OptOuts(settings)
+        base.ruling, base.consents = ruling_of(settings), Consents(settings, OptOuts(settings))
         for rule in settings.rules:
             self._metrics.rules_matched.labels(rule.name)
 

@@ -221,6 +221,27 @@ class Metrics:
         self.optout_ended = Counter(
             "smsgw_optout_ended", "Messages that waited for somebody who opted out, and ended by that.", registry=r
         )
+        self.consent_changes = Counter(
+            "smsgw_consent_changes",
+            "Classes and scopes that people were asked about, agreed to, or agree to no more, by how that came.",
+            ["change", "how"],
+            registry=r,
+        )
+        for change, how in CONSENT_CHANGES:
+            self.consent_changes.labels(change, how)
+        self.consent_missing = Counter(
+            "smsgw_consent_missing",
+            "Messages that were sent though no consent is on record, where that is only recorded.",
+            ["class"],
+            registry=r,
+        )
+        for word in MESSAGE_CLASSES:
+            self.consent_missing.labels(word)
+        self.consent_ended = Counter(
+            "smsgw_consent_ended",
+            "Messages that waited for somebody who agrees to them no more, and ended by that.",
+            registry=r,
+        )
         self.partial = Counter(
             "smsgw_inbound_partial", "Long inbound messages that ended with parts missing.", ["cause"], registry=r
         )
@@ -440,6 +461,13 @@ class Metrics:
                 self.held_back.labels(action, cause).inc(by)
             elif kind in ("optout", "optin"):
                 self.optout_changes.labels(kind, rest).inc(by)
+            elif kind == "consent":
+                change, _, how = rest.partition(":")
+                self.consent_changes.labels(change, how).inc(by)
+            elif kind == "consent_missing":
+                self.consent_missing.labels(rest).inc(by)
+            elif name == "consent_ended":
+                self.consent_ended.inc(by)
             elif name == "optout_suspected":
                 self.optout_suspected.inc(by)
             elif name == "optout_ended":
@@ -488,6 +516,7 @@ REFUSALS: Final = (
     "fixed_line",
     "no_sms_capability",
     "opted_out",
+    "no_consent",
     "quiet_hours",
     "no_route",
     "unencodable",
@@ -540,4 +569,25 @@ OPTOUT_CHANGES: Final = (
     ("optin", "import"),
 )
 """Changes of who gets messages, and how they come."""
+MESSAGE_CLASSES: Final = ("transactional", "direct", "marketing")
+CONSENT_CHANGES: Final = (
+    ("asked", "keyword"),
+    ("asked", "api"),
+    ("granted", "keyword"),
+    ("granted", "web"),
+    ("granted", "paper"),
+    ("granted", "verbal"),
+    ("granted", "api"),
+    ("granted", "operator"),
+    ("granted", "import"),
+    ("withdrawn", "keyword"),
+    ("withdrawn", "near"),
+    ("withdrawn", "web"),
+    ("withdrawn", "paper"),
+    ("withdrawn", "verbal"),
+    ("withdrawn", "api"),
+    ("withdrawn", "operator"),
+    ("withdrawn", "import"),
+)
+"""Changes of what people agreed to, and how they come."""
 PARTIAL_CAUSES: Final = ("age", "peer_limit", "total_limit", "reference_reused")

@@ -181,6 +181,7 @@ REASONS: Final[dict[str, str]] = {
     "number_cannot_send": "the number that it is from sends no texts",
     "not_verified": "the number that it is from may not send this class until it is verified",
     "opted_out": "the person wants no messages from this number, or this app, any more",
+    "no_consent": "the person did not agree to messages of this class, or agrees no more",
     "sender_not_allowed": "it is from a name, and carriers of that country do not take names as senders",
     "sender_one_way": "it is from a name, which nobody can answer, and the message is a `direct` one",
     "country_not_allowed": "the app does not send to this country",

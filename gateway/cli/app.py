@@ -12,6 +12,7 @@ from gateway.cli import (
     capture,
     carrier,
     check,
+    consent,
     events,
     messages,
     optout,
@@ -70,6 +71,7 @@ app.command()(status.status)
 app.add_typer(messages.messages, name="messages")
 app.add_typer(threads.threads, name="threads")
 app.add_typer(peers.peers, name="peers")
+app.add_typer(consent.consent, name="consent")
 app.add_typer(optout.optout, name="optout")
 app.add_typer(balance.balance, name="balance")
 app.add_typer(report.report, name="report")

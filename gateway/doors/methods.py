@@ -16,6 +16,15 @@ from gateway.doors.backups import BackupParams, Backups
 from gateway.doors.balances import BalanceAddParams, BalanceEntriesParams, Balances, BalancesParams
 from gateway.doors.capturing import CaptureParams, Capturing
 from gateway.doors.carriers import CarrierActs, CarrierParams
+from gateway.doors.consents import (
+    ConsentAskParams,
+    ConsentChangesParams,
+    ConsentParams,
+    Consents,
+    ConsentSetParams,
+    ConsentsImportParams,
+    ConsentsParams,
+)
 from gateway.doors.events import EventParams, Events, EventsParams, ReplayParams, ResumeParams
 from gateway.doors.lookup import HistoryParams, Lookup, MessageParams, SearchParams
 from gateway.doors.optouts import (
@@ -101,6 +110,7 @@ class Methods:
         threads = Threads(store, lookup, owner_of)
         peers = Peers(store, lookup)
         optouts = OptOuts(store, lookup)
+        consents = Consents(store, lookup)
         balances = Balances(store, settings)
         report = ReplyReport(store, lookup, replies_within, partial(_campaign_of, settings))
         told = Events(outbox)
@@ -125,6 +135,12 @@ class Methods:
             "balances": (BalancesParams, balances.balances),
             "balance_entries": (BalanceEntriesParams, balances.balance_entries),
             "balance_add": (BalanceAddParams, balances.balance_add),
+            "consent": (ConsentParams, consents.consent),
+            "consent_set": (ConsentSetParams, consents.consent_set),
+            "consent_ask": (ConsentAskParams, consents.consent_ask),
+            "consents": (ConsentsParams, consents.consents),
+            "consents_import": (ConsentsImportParams, consents.consents_import),
+            "consent_changes": (ConsentChangesParams, consents.consent_changes),
             "replies": (RepliesParams, report.replies),
             "events": (EventsParams, told.events),
             "event": (EventParams, told.event),

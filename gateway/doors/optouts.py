@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from gateway.doors.acts import operator
 from gateway.doors.lookup import MAX_PAGE, Lookup, moment, page_limit
+from gateway.doors.scopes import note, scope_of
 from gateway.model import id_floor, id_ms
 from gateway.outbound.request import App, Refusal
 from gateway.policy.optout import ALL
@@ -18,8 +19,6 @@ from gateway.store.store import Store
 
 if TYPE_CHECKING:
     from gateway.doors.connection import Connection
-
-LONGEST_NOTE: Final = 1000
 
 
 class OptOutsParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -116,7 +115,7 @@ class OptOuts:
             peer = params.peer
             if not await self._store.reader.read(partial(held_by, peer=peer)):
                 raise Refusal("invalid_params", "not a phone number or short code", field="peer")
-        change = OptOutChange(peer, scope, params.out, _note(params.note), entered=not app.admin)
+        change = OptOutChange(peer, scope, params.out, note(params.note), entered=not app.admin)
         op = await self._store.writer.do(OptOutOp([change], how="operator", who=app.name))
         held = await self._store.reader.read(partial(held_by, peer=peer))
         return {
@@ -160,22 +159,13 @@ class OptOuts:
     # --- reading of parameters ----------------------------------------------------------------------------------------
 
     def _scope(self, app: App, scope: str) -> str:
-        """A scope that an app may change, in the form that is stored. Raises Refusal."""
-        kind, colon, name = scope.partition(":")
-        if kind == "number" and colon:
-            scope = f"number:{self._lookup.number(app, name)}"
-        if (problem := self._store.writer.base.optouts.problem(scope)) is not None:
-            raise Refusal("invalid_params", problem, field="scope")
-        if not app.admin and kind != "number" and scope != f"app:{app.name}":
-            detail = f"an app's scopes are app:{app.name} and number: of its numbers"
-            raise Refusal("not_allowed", detail, field="scope")
-        return scope
+        return scope_of(self._store.writer.base.optouts, self._lookup, app, scope)
 
     def _entry(self, app: App, one: Entry) -> OptOutChange:
         peer = self._lookup.phone(one.peer)
         if peer is None:
             raise Refusal("invalid_params", "not a phone number or short code", field="peer")
-        return OptOutChange(peer, self._scope(app, one.scope or ALL), True, _note(one.note), moment(one.at, "at"))
+        return OptOutChange(peer, self._scope(app, one.scope or ALL), True, note(one.note), moment(one.at, "at"))
 
     # --- how they are shown -------------------------------------------------------------------------------------------
 
@@ -205,9 +195,3 @@ class OptOuts:
 
     def _text(self, stored: int | None) -> str | None:
         return self._store.id_text.format(stored) if stored is not None else None
-
-
-def _note(text: str | None) -> str | None:
-    if text is not None and len(text) > LONGEST_NOTE:
-        raise Refusal("invalid_params", f"a note has at most {LONGEST_NOTE} characters", field="note")
-    return text or None

@@ -19,7 +19,6 @@ from gateway.log import logger
 from gateway.model import State
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
-from gateway.store.optedout import OPTED_OUT
 from gateway.store.resolve import ResendOp, Untaken, UntakenOp
 from gateway.store.sends import DoubtOp
 
@@ -150,7 +149,8 @@ class Doubts:
         """An operator settles messages: what of them is in doubt is sent once more, or failed.
 
         Skipped are those that are `not_found`, not in doubt (`too_late`), and of what is to be sent those whose
-        validity is over (`validity_over`), whose carrier is there no longer (`no_route`), or whose peer opted out.
+        validity is over (`validity_over`), whose carrier is there no longer (`no_route`), whose peer opted out
+        (`opted_out`), or agreed no more (`no_consent`).
         """
         done = 0
         skipped: dict[int, str] = {}
@@ -172,7 +172,7 @@ class Doubts:
                 changed, stopped = await self._settle(chosen, resend=resend)
                 done += len(changed)
                 left = [mid for mid in chosen if mid not in changed]
-                skipped.update({mid: OPTED_OUT if mid in stopped else "too_late" for mid in left})
+                skipped.update({mid: stopped.get(mid, "too_late") for mid in left})
         return Resolved(done, len(skipped), dict(islice(skipped.items(), MOST_SKIPPED)))
 
     async def resolve_all(self, carrier: str, *, resend: bool) -> Resolved:
@@ -191,12 +191,12 @@ class Doubts:
             reasons.update(islice(page.reasons.items(), MOST_SKIPPED - len(reasons)))
             after = ids[-1]
 
-    async def _settle(self, ids: list[int], *, resend: bool) -> tuple[set[int], set[int]]:
-        """Returns the messages that it changed, and those that it did not since their peers opted out."""
+    async def _settle(self, ids: list[int], *, resend: bool) -> tuple[set[int], dict[int, str]]:
+        """Returns the messages that it changed, and by reason those that it did not since they may not be sent."""
         writer = self._outbound.writer
         if not resend:
             ends = [End(i, 0, State.FAILED, "resolved", low=State.IN_DOUBT, high=State.IN_DOUBT) for i in ids]
-            return (await writer.do(EndOp(ends))).changed, set()
+            return (await writer.do(EndOp(ends))).changed, {}
         op = await writer.do(ResendOp(ids))
         await self._admit(sorted(op.changed))
         return op.changed, op.stopped

@@ -214,6 +214,8 @@ class Intake:
                 else:
                     batch.repeated = True
                 continue
+            if row.noted is not None:
+                p.warnings.append(row.noted)
             if row.state == State.SUBMITTING:
                 parts = outgoing.waiting
                 queue.reserved -= len(parts)

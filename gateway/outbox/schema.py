@@ -17,6 +17,7 @@ import msgspec
 
 from gateway.model import STATE_WORDS, State, is_final
 from gateway.store.arrivals import InboundEvent
+from gateway.store.consents import ConsentEvent
 from gateway.store.ends import ReceiptEvent
 from gateway.store.optouts import OptOutEvent
 from gateway.store.peers import CREATED, PeerCreated
@@ -28,6 +29,7 @@ EVENTS: Final[dict[str, tuple[type[msgspec.Struct], str]]] = {
     "optout": (OptOutEvent, "A person wants no more messages."),
     "optin": (OptOutEvent, "A person who wanted no more messages wants them again."),
     "optout_suspected": (OptOutEvent, "A person may want no more messages, and has not said so in a way that counts."),
+    "consent": (ConsentEvent, "A person agreed to messages, or agrees to them no more."),
 }
 """By kind: what its payload is made of, and what it tells."""
 
@@ -51,7 +53,12 @@ _LINK: Final = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 def words_of(guide: str) -> dict[str, dict[str, str]]:
     """What docs/webhooks.md says of each member, by kind of event."""
     found: dict[str, dict[str, str]] = {}
-    for kind, title in (("inbound", "inbound"), ("receipt", "receipt"), ("optout_suspected", _OPTOUTS)):
+    for kind, title in (
+        ("inbound", "inbound"),
+        ("receipt", "receipt"),
+        ("optout_suspected", _OPTOUTS),
+        ("consent", "consent"),
+    ):
         section = guide.split(f"### {title}\n")[1].split("\n#")[0]
         table = found[kind] = {}
         for names, said in _ROW.findall(section):

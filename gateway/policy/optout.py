@@ -132,14 +132,18 @@ class OptOuts:
         key = (app, number)
         found = self._scopes.get(key)
         if found is None:
-            of_set = self._sets.get(number)
-            the_set = f"set:{of_set.name if of_set is not None else DEFAULT_SET}"
+            the_set = self.set_of(number)
             # What follows from an inbound message is nobody's own: it is of all who may send from this number.
             apps = [app] if app != OWN_APP else [app, *self._sending(number)]
             found = frozenset({ALL, the_set, f"number:{number}", *(f"app:{name}" for name in apps)})
             if len(self._scopes) < REMEMBERED:
                 self._scopes[key] = found
         return found
+
+    def set_of(self, number: str) -> str:
+        """The scope of the set that a number is in."""
+        of_set = self._sets.get(number)
+        return f"set:{of_set.name if of_set is not None else DEFAULT_SET}"
 
     def _sending(self, number: str | None) -> list[str]:
         """The apps that may send from a number; from one that is not known: from all numbers."""

@@ -217,6 +217,9 @@ def _normalised(settings: Settings) -> Settings:
                 one.model_copy(update={"numbers": tuple(form(raw) for raw in one.numbers)})
                 for one in settings.number_sets
             ),
+            "opt_ins": tuple(
+                one.model_copy(update={"numbers": tuple(form(raw) for raw in one.numbers)}) for one in settings.opt_ins
+            ),
             "pools": sendercheck.normalised(settings.pools, region),
             "rules": rules,
             "groups": groups,

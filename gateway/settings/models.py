@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 from gateway.settings.base import Section
 from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
 from gateway.settings.carrier.versions import SMPP_3_3
+from gateway.settings.consent import Consent, OptIn
 from gateway.settings.content import Content
 from gateway.settings.destinations import Cap, Destinations
 from gateway.settings.groups import Group
@@ -68,6 +69,8 @@ class Settings(Section):
     numbers: tuple[Number, ...] = Field((), description=Number.__doc__)
     number_sets: tuple[NumberSet, ...] = Field((), description=NumberSet.__doc__)
     optout: OptOut = Field(OptOut(), description=OptOut.__doc__)
+    consent: Consent = Field(Consent(), description=Consent.__doc__)
+    opt_ins: tuple[OptIn, ...] = Field((), description=OptIn.__doc__)
     content: Content = Field(Content(), description=Content.__doc__)
     pools: Annotated[dict[Name, Pool], Form("tables `[pools.NAME]`")] = Field(
         {}, description="Numbers of which one is chosen as a sender, by name."

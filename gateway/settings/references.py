@@ -43,7 +43,7 @@ def _names(data: Mapping[str, Any], section: str) -> list[str]:
 
 def check(data: Mapping[str, Any]) -> Iterator[Finding]:
     """All that is wrong between the sections of one configuration."""
-    for section in ("carriers", "routes", "handlers", "apps", "number_sets"):
+    for section in ("carriers", "routes", "handlers", "apps", "number_sets", "opt_ins"):
         yield from _unique_names(data, section)
     yield from _carriers_of_numbers(data)
     yield from _carriers_of_routes(data)
@@ -52,6 +52,7 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _servers_of_mails(data)
     yield from _numbers(data)
     yield from _sets_of_numbers(data)
+    yield from _opt_ins(data)
 
 
 def _unique_names(data: Mapping[str, Any], section: str) -> Iterator[Finding]:
@@ -154,7 +155,7 @@ def _numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(path, expected, show(entry.get("number")))
         elif value is not None:
             owners[value] = index
-    for section in ("apps", "routes", "number_sets"):
+    for section in ("apps", "routes", "number_sets", "opt_ins"):
         for index, entry in _tables(data, section):
             for position, raw in enumerate(_list(entry, "numbers")):
                 value = _normalised(raw, region)
@@ -178,3 +179,26 @@ def _sets_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
                 expected = f"expected each number in one set; number_sets[{owners[value]}] has it"
                 yield Finding(("number_sets", index, "numbers", position), expected, show(raw))
             owners.setdefault(value, index)
+
+
+def _opt_ins(data: Mapping[str, Any]) -> Iterator[Finding]:
+    known = _names(data, "apps") or ["local"]
+    region = data.get("default_region")
+    owners: dict[tuple[str, str], int] = {}
+    for index, entry in _tables(data, "opt_ins"):
+        name = entry.get("app")
+        if isinstance(name, str) and name not in known:
+            expected = "expected the name of one of [[apps]]"
+            yield Finding(("opt_ins", index, "app"), expected, show(name), nearest(name, known))
+        numbers = [_normalised(raw, region) for raw in _list(entry, "numbers")]
+        for position, word in enumerate(_list(entry, "keywords")):
+            if not isinstance(word, str):
+                continue
+            for (of, key), other in list(owners.items()):
+                if key == word.casefold() and other != index and (not of or not numbers or of in numbers):
+                    expected = f"expected a keyword of its own for a number; opt_ins[{other}] has it"
+                    yield Finding(("opt_ins", index, "keywords", position), expected, show(word))
+                    break
+            for number in numbers or [""]:
+                if isinstance(number, str):
+                    owners.setdefault((number, word.casefold()), index)

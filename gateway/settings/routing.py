@@ -77,7 +77,7 @@ UserId = Annotated[int, BeforeValidator(_user_id), Form("user id or name")]
 _OF_WEBHOOKS = ("secret", "events", "last", "timeout", "allow_private")
 
 
-EventKind = Literal["inbound", "receipt", "peer.created", "optout", "optin", "optout_suspected"]
+EventKind = Literal["inbound", "receipt", "peer.created", "optout", "optin", "optout_suspected", "consent"]
 
 
 class Handler(Section):
@@ -96,7 +96,8 @@ class Handler(Section):
     events: Annotated[tuple[EventKind, ...], Field(min_length=1)] = Field(
         ("inbound", "receipt"),
         description="Kinds of events that a webhook takes; `peer.created` tells of a phone that never wrote before, "
-        "`optout`, `optin` and `optout_suspected` of who wants no more messages, or wants them again.",
+        "`optout`, `optin` and `optout_suspected` of who wants no more messages, or wants them again, `consent` of "
+        "what somebody agrees to, or agrees to no more.",
     )
     last: bool = Field(
         False, description="Inbound events have the last message that was sent from the number to the peer."

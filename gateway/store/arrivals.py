@@ -317,8 +317,8 @@ def _with_rules(extra: Extra | None, ruled: Ruled) -> Extra | None:
 
 
 def _with_heed(extra: Extra | None, one: Heed, *, replied: bool) -> Extra:
-    """The same with what it was taken for. A rule that replies to HELP or START answers in the gateway's place."""
-    answered = one.answer is not None and (one.taken_for == "optout" or not replied)
+    """The same with what it was taken for. A rule that replies to HELP, START or YES answers in the gateway's place."""
+    answered = one.answer is not None and (one.taken_for in ("optout", "asked") or not replied)
     return msgspec.structs.replace(extra if extra is not None else _NOTHING, optout=one.taken_for, answered=answered)
 
 

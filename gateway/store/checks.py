@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.settings import Settings
 from gateway.store.balance import balances_of
 from gateway.store.caps import Caps
+from gateway.store.consented import check as agreed_to
 from gateway.store.meters import Meter, Metered
 from gateway.store.optedout import check as not_opted_out
 from gateway.store.quotas import quotas_of
@@ -17,4 +18,5 @@ def checks(settings: Settings) -> tuple[Check, ...]:
     caps = Caps(settings) if settings.caps else None
     found: tuple[Meter | None, ...] = (same_text(settings), caps, quotas_of(settings), balances_of(settings))
     meters = [meter for meter in found if meter is not None]
-    return (not_opted_out, Metered(*meters)) if meters else (not_opted_out,)
+    asked = (agreed_to,) if settings.consent.asks else ()
+    return (not_opted_out, *asked, Metered(*meters)) if meters else (not_opted_out, *asked)

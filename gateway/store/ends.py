@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.model import STATE_WORDS, UNSENT, Receipts, State, is_final, message_state
+from gateway.policy.consent import NO_CONSENT
 from gateway.store.hot import END, HOLD, SELECT_MESSAGE_FACTS, SELECT_PARTS, SETTLE, Row
 from gateway.store.optedout import OPTED_OUT, covered
 from gateway.store.tx import Op, Tx
@@ -219,7 +220,7 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
     return changed
 
 
-_HELD = {"expired_unsent": "expired", OPTED_OUT: OPTED_OUT, "quiet_hours": "quiet_hours"}
+_HELD = {"expired_unsent": "expired", OPTED_OUT: OPTED_OUT, NO_CONSENT: NO_CONSENT, "quiet_hours": "quiet_hours"}
 """Reasons by which a copy is held, and does not end; and what its doubt is put down to."""
 
 
@@ -240,7 +241,7 @@ def _unused(e: End, known: list[Any]) -> bool:
 
 
 def end_left_over(tx: Tx, ids: list[int]) -> set[int]:
-    """Segments that came back to the queue end where their message is at a bad end already, or its peer opted out.
+    """Segments that came back to the queue end where their message is at a bad end already, or may not be sent.
 
     Returns the ids of the messages that nothing more is sent of for that.
     """
@@ -253,8 +254,8 @@ def end_left_over(tx: Tx, ids: list[int]) -> set[int]:
     END.run(tx.con, rows)
     if stopped := covered(tx, ids):
         low, high = int(State.SCHEDULED), int(State.QUEUED)
-        end_segments(tx, [End(mid, 0, State.REJECTED, OPTED_OUT, low=low, high=high) for mid in sorted(stopped)])
-        gone |= stopped
+        end_segments(tx, [End(mid, 0, State.REJECTED, stopped[mid], low=low, high=high) for mid in sorted(stopped)])
+        gone.update(stopped)
     return gone
 
 

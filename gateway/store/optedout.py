@@ -10,7 +10,10 @@ import sqlite3
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from gateway.policy.consent import NO_CONSENT
 from gateway.policy.optout import OptOuts
+from gateway.store.consented import lacking
+from gateway.store.forgotten import key_of, with_names
 from gateway.store.hot import Row, Values
 from gateway.store.verdicts import Verdict
 
@@ -36,7 +39,7 @@ SELECT_COVERED: Final = Values(
 
 def check(tx: Tx, messages: list[NewMessage]) -> bool:
     """Refuses messages to who opted out of them (`gateway.store.verdicts`)."""
-    found = SELECT_OPTOUT.fetch(tx.con, [(m.peer,) for m in messages])
+    found = with_names(tx.con, tx.forgotten, SELECT_OPTOUT, [m.peer for m in messages])
     if not found:
         return False
     held = _by_peer(found)
@@ -51,10 +54,17 @@ def check(tx: Tx, messages: list[NewMessage]) -> bool:
     return refused
 
 
-def covered(tx: Tx, ids: Iterable[int]) -> set[int]:
-    """Of stored messages those whose peer opted out of them meanwhile."""
-    found = SELECT_COVERED.fetch(tx.con, [(mid,) for mid in dict.fromkeys(ids)])
-    return {mid for mid, app, number, scope in found if scope in tx.optouts.scopes(app, number)}
+def covered(tx: Tx, ids: Iterable[int]) -> dict[int, str]:
+    """Of stored messages those that may not be sent any more: whose peer opted out of them, or withdrew its consent.
+
+    By their ids, the reason.
+    """
+    ids = list(dict.fromkeys(ids))
+    ended = dict.fromkeys(lacking(tx, ids), NO_CONSENT)
+    for mid, app, number, scope in SELECT_COVERED.fetch(tx.con, [(mid,) for mid in ids]):
+        if scope in tx.optouts.scopes(app, number):
+            ended[mid] = OPTED_OUT
+    return ended
 
 
 def opted_out(
@@ -62,7 +72,7 @@ def opted_out(
 ) -> set[tuple[str, str]]:
     """Of pairs (number, peer) those in which a message of ``app`` would be refused."""
     wanted = list(dict.fromkeys(pairs))
-    held = _by_peer(SELECT_OPTOUT.fetch(con, [(peer,) for _, peer in wanted])) if wanted else {}
+    held = _by_peer(with_names(con, key_of(con), SELECT_OPTOUT, [peer for _, peer in wanted])) if wanted else {}
     return {
         (number, peer)
         for number, peer in wanted

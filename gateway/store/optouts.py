@@ -8,13 +8,15 @@ is taken back in memory, which is told by ``tx.stopped`` before anything else of
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import msgspec
 
 from gateway.model import State
+from gateway.store.consents import ConsentChanges, Source
 from gateway.store.ends import End, end_segments, rfc3339
+from gateway.store.forgotten import key_of, name_of, with_names
 from gateway.store.hot import Row, Values
 from gateway.store.optedout import OPTED_OUT, PASSES
 from gateway.store.tx import Ended, Op, Stopped, Tx
@@ -88,7 +90,8 @@ class Changes:
     def __init__(self, tx: Tx, peers: Iterable[str]) -> None:
         self._tx = tx
         self._held: dict[str, dict[str, str]] = {peer: {} for peer in peers}
-        for peer, scope, how in SELECT_HELD.fetch(tx.con, [(peer,) for peer in self._held]):
+        self.consents = ConsentChanges(tx, self._held)
+        for peer, scope, how in with_names(tx.con, tx.forgotten, SELECT_HELD, self._held):
             self._held[peer][scope] = how
         self._put: dict[tuple[str, str], Row] = {}
         self._gone: dict[tuple[str, str], None] = {}
@@ -99,8 +102,8 @@ class Changes:
         """The scopes that a peer opted out of, and how."""
         return self._held[peer]
 
-    def out(self, peer: str, scopes: Iterable[str], cause: Cause, *, tell: bool = True) -> tuple[str, ...]:
-        """A peer opts out; returns the scopes of which that is news."""
+    def out(self, peer: str, scopes: Collection[str], cause: Cause, *, tell: bool = True) -> tuple[str, ...]:
+        """A peer opts out; returns the scopes of which that is news. What it agreed to there ends in any case."""
         held = self._held[peer]
         new = tuple(scope for scope in scopes if scope not in held)
         for scope in scopes:
@@ -120,6 +123,9 @@ class Changes:
         if new:
             self._stopped.setdefault(peer, set()).update(new)
             self._tell("optout", peer, new, cause, tell)
+        touched = self._tx.optouts.terms(cause.number).lifts if cause.number is not None else ()
+        source = Source(cause.how, cause.who, cause.number, cause.message_id, cause.text, cause.at)
+        self.consents.stopped(peer, scopes, touched, source, tell)
         return new
 
     def back(self, peer: str, scopes: Iterable[str], cause: Cause, *, tell: bool = True) -> tuple[str, ...]:
@@ -143,10 +149,13 @@ class Changes:
         """Writes them, and ends what waits for those who opted out."""
         con = self._tx.con
         DELETE_OPTOUT.run(con, list(self._gone))
+        if (key := self._tx.forgotten) is not None:
+            DELETE_OPTOUT.run(con, [(name_of(key, peer), scope) for peer, scope in self._gone])
         PUT_OPTOUT.run(con, list(self._put.values()))
         INSERT_CHANGE.run(con, self._records)
         if self._stopped:
             _sweep(self._tx, self._stopped)
+        self.consents.write()
 
     def _record(self, change: str, peer: str, scope: str, cause: Cause) -> None:
         tx = self._tx
@@ -273,8 +282,10 @@ class Change(NamedTuple):
 
 def held_by(con: sqlite3.Connection, peer: str) -> list[Held]:
     """What a peer opted out of."""
+    key = key_of(con)
     rows = con.execute(
-        "SELECT peer, scope, at, how, message_id, keyword FROM optout WHERE peer = ? ORDER BY scope", (peer,)
+        "SELECT peer, scope, at, how, message_id, keyword FROM optout WHERE peer IN (?, ?) ORDER BY scope",
+        (peer, peer if key is None else name_of(key, peer)),
     )
     return [Held(*row) for row in rows]
 

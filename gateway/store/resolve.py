@@ -47,7 +47,8 @@ class ResendOp(_MessagesOp):
     """Segments in doubt that an operator wants to be sent once more; parts that were accepted are not.
 
     ``changed`` are the messages that had such a segment and will be sent, ``expired`` those whose validity is over,
-    ``stopped`` those whose peer opted out: they stay as they are. One that is at a bad end already ends with it.
+    ``stopped`` those that may not be sent, and why: they stay as they are. One that is at a bad end already ends with
+    it.
     """
 
     __slots__ = ("changed", "expired", "stopped")
@@ -58,7 +59,7 @@ class ResendOp(_MessagesOp):
         super().__init__(ids)
         self.changed: set[int] = set()
         self.expired: set[int] = set()
-        self.stopped: set[int] = set()
+        self.stopped: dict[int, str] = {}  # and why
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
@@ -78,7 +79,7 @@ class ResendOp(_MessagesOp):
                     op.expired.add(mid)
             op.stopped = covered(tx, op.changed)
             end_left_over(tx, list(op.changed))
-            op.changed -= op.stopped
+            op.changed.difference_update(op.stopped)
 
 
 class Untaken(NamedTuple):

@@ -490,6 +490,66 @@ optout_change = Table(
     Index("optout_change_peer", "peer", "id"),
 )
 
+# Who agreed to messages of which class, in which scope (as of `optout`). One seek by peer and class finds all scopes.
+consent = Table(
+    "consent",
+    metadata,
+    Column("peer", Text, nullable=False),
+    Column("class", SmallInteger, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("at", Big, nullable=False),  # ms, when it was given
+    Column("how", Text, nullable=False),  # keyword, web, paper, verbal, api, operator or import
+    Column("change_id", Big, nullable=False),  # the record of it
+    PrimaryKeyConstraint("peer", "class", "scope"),
+    sqlite_with_rowid=False,
+)
+
+# Every change of it, and every time that it was asked for, never changed itself. Its ids lead with the time.
+consent_change = Table(
+    "consent_change",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("peer", Text, nullable=False),
+    Column("class", SmallInteger, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("change", Text, nullable=False),  # asked, granted or withdrawn
+    Column("at", Big, nullable=False),  # ms, when it was; earlier than the id where it was recorded later
+    Column("how", Text, nullable=False),
+    Column("who", Text),  # the app of whoever recorded it, where it was no message
+    Column("opt_in", Text),
+    Column("wording", LargeBinary),  # key of `consent_wording`: what was agreed to
+    Column("number", Text),  # of ours that the message was for, or that it was asked from
+    Column("message_id", Big),
+    Column("text", Text),  # of the message, or the note of whoever recorded it
+    Index("consent_change_peer", "peer", "id"),
+)
+
+# What people agreed to, once for all who did (`policy.consent.wording`).
+consent_wording = Table(
+    "consent_wording",
+    metadata,
+    Column("key", LargeBinary, primary_key=True, nullable=False),
+    Column("version", Text),
+    Column("text", Text, nullable=False),
+)
+
+# Who was asked, and may reply YES until then.
+consent_asked = Table(
+    "consent_asked",
+    metadata,
+    Column("peer", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("opt_in", Text, nullable=False),
+    Column("at", Big, nullable=False),
+    Column("until", Big, nullable=False),
+    Column("classes", Text, nullable=False),  # JSON array of numbers
+    Column("scope", Text, nullable=False),
+    Column("wording", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("peer", "number", "opt_in"),
+    Index("consent_asked_until", "until"),
+    sqlite_with_rowid=False,
+)
+
 # From which numbers a peer was told how to stop their marketing, and the message that said so.
 told = Table(
     "told",

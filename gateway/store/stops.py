@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from gateway.model import id_floor
+from gateway.policy.consent import Word
 from gateway.policy.optout import Terms
 from gateway.policy.optwords import Reading
 from gateway.settings.own import REPLIES
@@ -21,6 +22,7 @@ from gateway.store.ends import rfc3339
 from gateway.store.guards import FLOOD
 from gateway.store.hot import Values
 from gateway.store.last import REPLY
+from gateway.store.optins import step
 from gateway.store.optouts import Cause, Changes
 from gateway.store.ruled import OwnMessage
 from gateway.store.streams import HANDLER
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from gateway.store.arrivals import Message
     from gateway.store.tx import Tx
 
-Heeded = Literal["optout", "optin", "help", "suspected"]
+Heeded = Literal["optout", "optin", "help", "suspected", "asked", "agreed"]
 """What an inbound message was taken for, as handlers are told."""
 ANSWERS: Final = "@optout"
 """What answers, in the place of a rule's name; no rule can have this one."""
@@ -87,20 +89,31 @@ class Heed:
 
 def heed(tx: Tx, messages: Sequence[Message]) -> dict[int, Heed]:
     """Does what messages ask for, in their order, before anything else is made of them; by their ids."""
-    read = tx.optouts.read
-    found: list[tuple[Message, Reading]] = []
+    read, consents = tx.optouts.read, tx.consents
+    found: list[tuple[Message, Reading | None, Word | None]] = []
     for m in messages:
-        if m.text and m.peer and (reading := read(m.number, m.text)) is not None:
-            found.append((m, reading))
+        if m.text and m.peer:
+            reading = read(m.number, m.text)
+            # STOP and HELP are nothing else.
+            other = consents.opt_ins and (reading is None or reading.meaning in ("start", "near"))
+            word = consents.read(m.number, m.text) if other else None
+            if reading is not None or word is not None:
+                found.append((m, reading, word))
     if not found:
         return {}
-    changes = Changes(tx, {m.peer: None for m, _ in found})
-    helped = _helped(tx, [m for m, reading in found if reading.meaning == "help"])
+    changes = Changes(tx, {m.peer: None for m, _, _ in found})
+    helped = _helped(tx, [m for m, reading, _ in found if reading is not None and reading.meaning == "help"])
     heeded: dict[int, Heed] = {}
-    for m, reading in found:
+    for m, reading, word in found:
         terms = tx.optouts.terms(m.number)
-        one = _heed(changes, terms, m, reading)
-        if one is None:
+        if word is not None:
+            taken = step(tx, changes, terms, m, word, answerable=_answerable(tx, m))
+            if taken is not None:
+                heeded[m.id] = opted = Heed(taken.taken_for, passes=taken.passes)
+                opted.answer = taken.answer if _answerable(tx, m) else None
+                continue
+        one = _heed(changes, terms, m, reading) if reading is not None else None
+        if one is None or reading is None:
             continue
         heeded[m.id] = one
         if one.taken_for == "help":

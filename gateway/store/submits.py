@@ -37,6 +37,7 @@ class NewMessage:
         "klass",
         "lane",
         "meta",
+        "noted",
         "number",
         "options",
         "parts",
@@ -109,6 +110,7 @@ class NewMessage:
         self.duplicate_of: int | None = None
         self.conflict = False
         self.refused: Verdict | None = None
+        self.noted: str | None = None  # what a check has to say of one that it lets pass
         self.tells = False  # it is the first from its number that tells the peer how to stop its marketing
 
 

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from gateway.model import IdSource, IdText
+from gateway.policy.consent import Consents
 from gateway.policy.optout import OptOuts
 from gateway.settings import Settings
 from gateway.store.forms import Forms, FormsChange
@@ -45,9 +46,10 @@ class Live:
 
 
 @cache
-def _usual() -> OptOuts:
+def _usual() -> Consents:
     """What holds until settings say otherwise."""
-    return OptOuts(Settings())
+    settings = Settings()
+    return Consents(settings, OptOuts(settings))
 
 
 class Ended(NamedTuple):
@@ -103,10 +105,12 @@ class Tx:
         "charges",
         "checks",
         "con",
+        "consents",
         "counts",
         "ended",
         "epoch",
         "events",
+        "forgotten",
         "forms",
         "id_text",
         "ids",
@@ -137,8 +141,10 @@ class Tx:
         self.planner = base.planner
         self.ruling = base.ruling
         self.checks = base.checks
+        self.forgotten = base.forgotten
         self.charges = base.charges
-        self.optouts = base.optouts
+        self.consents = base.consents
+        self.optouts = base.consents.optouts
         self._guards = base.guards
         self._guards_change: GuardsChange | None = None
         self.waiting = Change(base.waiting)
@@ -190,6 +196,7 @@ class Tx:
     def committed(self, base: Base) -> None:
         """Takes over the sequence numbers that this transaction gave out, and its counts of what waits."""
         base.parked = self.parked
+        base.forgotten = self.forgotten
         self.waiting.commit()
         self.forms.commit()
         if self._guards_change is not None:
@@ -204,12 +211,13 @@ class Base:
     __slots__ = (
         "charges",
         "checks",
+        "consents",
         "epoch",
+        "forgotten",
         "forms",
         "guards",
         "id_text",
         "ids",
-        "optouts",
         "parked",
         "planner",
         "ruling",
@@ -229,12 +237,18 @@ class Base:
         self.parked = parked
         self.waiting = Waiting()
         self.forms = Forms()
+        self.forgotten: bytes | None = None  # key of the names of people who were erased, once there are any
         self.planner: Planner | None = None  # where messages may go from one carrier to another
         self.guards = Guards()
         self.ruling: Ruling | None = None  # what rules make of inbound messages
-        self.optouts = _usual()  # how far an opt-out reaches
+        self.consents = _usual()  # what people have to agree to, and how far an opt-out reaches
         self.charges = False  # whether messages may have taken segments from a balance
         self.checks: tuple[Check, ...] = (not_opted_out,)  # whether a new message may be sent, in this order
+
+    @property
+    def optouts(self) -> OptOuts:
+        """How far an opt-out reaches."""
+        return self.consents.optouts
 
 
 class Tuning:

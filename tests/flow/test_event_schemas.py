@@ -48,7 +48,7 @@ def test_each_is_a_schema_that_says_something_of_every_member(kind: str) -> None
 
 def test_the_examples_of_the_guide_are_valid() -> None:
     examples = [json.loads(text) for text in re.findall(r'^(\{"type".*\})$', (DOCS / "webhooks.md").read_text(), re.M)]
-    assert [e["type"] for e in examples] == ["inbound", "receipt", "peer.created", "optout"]
+    assert [e["type"] for e in examples] == ["inbound", "receipt", "peer.created", "optout", "consent"]
     for example in examples:
         check(example["type"], example)
 

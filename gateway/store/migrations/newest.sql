@@ -26,6 +26,50 @@ CREATE TABLE carrier_state (
 	PRIMARY KEY (carrier, "key")
 )
  WITHOUT ROWID;
+CREATE TABLE consent (
+	peer TEXT NOT NULL,
+	class SMALLINT NOT NULL,
+	scope TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	how TEXT NOT NULL,
+	change_id INTEGER NOT NULL,
+	PRIMARY KEY (peer, class, scope)
+)
+ WITHOUT ROWID;
+CREATE TABLE consent_asked (
+	peer TEXT NOT NULL,
+	number TEXT NOT NULL,
+	opt_in TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	until INTEGER NOT NULL,
+	classes TEXT NOT NULL,
+	scope TEXT NOT NULL,
+	wording BLOB NOT NULL,
+	PRIMARY KEY (peer, number, opt_in)
+)
+ WITHOUT ROWID;
+CREATE TABLE consent_change (
+	id INTEGER NOT NULL,
+	peer TEXT NOT NULL,
+	class SMALLINT NOT NULL,
+	scope TEXT NOT NULL,
+	change TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	how TEXT NOT NULL,
+	who TEXT,
+	opt_in TEXT,
+	wording BLOB,
+	number TEXT,
+	message_id INTEGER,
+	text TEXT,
+	PRIMARY KEY (id)
+);
+CREATE TABLE consent_wording (
+	"key" BLOB NOT NULL,
+	version TEXT,
+	text TEXT NOT NULL,
+	PRIMARY KEY ("key")
+);
 CREATE TABLE cursor (
 	stream INTEGER NOT NULL,
 	acked INTEGER NOT NULL,
@@ -287,6 +331,8 @@ CREATE TABLE usage (
 	PRIMARY KEY (day, direction, app, carrier, number, country, class, status)
 )
  WITHOUT ROWID;
+CREATE INDEX consent_asked_until ON consent_asked (until);
+CREATE INDEX consent_change_peer ON consent_change (peer, id);
 CREATE INDEX inbound_pair ON inbound (peer, number, id);
 CREATE INDEX message_peer ON message (peer, id);
 CREATE UNIQUE INDEX mo_message_key ON mo_message (peer, number, ref, total);

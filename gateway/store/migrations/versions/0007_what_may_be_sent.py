@@ -46,6 +46,54 @@ def upgrade() -> None:
     )
     op.create_index("optout_change_peer", "optout_change", ["peer", "id"])
     op.create_table(
+        "consent",
+        sa.Column("peer", sa.Text(), nullable=False),
+        sa.Column("class", sa.SmallInteger(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("at", BIG, nullable=False),
+        sa.Column("how", sa.Text(), nullable=False),
+        sa.Column("change_id", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("peer", "class", "scope"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "consent_change",
+        sa.Column("id", BIG, primary_key=True),
+        sa.Column("peer", sa.Text(), nullable=False),
+        sa.Column("class", sa.SmallInteger(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("change", sa.Text(), nullable=False),
+        sa.Column("at", BIG, nullable=False),
+        sa.Column("how", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text()),
+        sa.Column("opt_in", sa.Text()),
+        sa.Column("wording", sa.LargeBinary()),
+        sa.Column("number", sa.Text()),
+        sa.Column("message_id", BIG),
+        sa.Column("text", sa.Text()),
+    )
+    op.create_index("consent_change_peer", "consent_change", ["peer", "id"])
+    op.create_table(
+        "consent_wording",
+        sa.Column("key", sa.LargeBinary(), primary_key=True, nullable=False),
+        sa.Column("version", sa.Text()),
+        sa.Column("text", sa.Text(), nullable=False),
+    )
+    op.create_table(
+        "consent_asked",
+        sa.Column("peer", sa.Text(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("opt_in", sa.Text(), nullable=False),
+        sa.Column("at", BIG, nullable=False),
+        sa.Column("until", BIG, nullable=False),
+        sa.Column("classes", sa.Text(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("wording", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("peer", "number", "opt_in"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("consent_asked_until", "consent_asked", ["until"])
+    op.create_table(
         "handler_pause",
         sa.Column("stream", sa.Integer(), primary_key=True),
         sa.Column("at", BIG, nullable=False),
@@ -129,6 +177,12 @@ def downgrade() -> None:
     op.drop_table("quota_use")
     op.drop_table("prefix_use")
     op.drop_table("handler_pause")
+    op.drop_index("consent_asked_until", "consent_asked")
+    op.drop_table("consent_asked")
+    op.drop_table("consent_wording")
+    op.drop_index("consent_change_peer", "consent_change")
+    op.drop_table("consent_change")
+    op.drop_table("consent")
     op.drop_index("optout_change_peer", "optout_change")
     op.drop_table("optout_change")
     op.drop_table("optout")

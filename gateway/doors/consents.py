@@ -1,0 +1,319 @@
+"""Methods for consent: who agreed to what, by whom that was recorded; given and withdrawn, imported, asked for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+
+import msgspec
+
+from gateway.doors.acts import operator
+from gateway.doors.lookup import MAX_PAGE, Lookup, moment, page_limit
+from gateway.doors.scopes import note, scope_of
+from gateway.model import CLASSES, id_floor, id_ms
+from gateway.outbound.request import App, Refusal
+from gateway.policy.optout import ALL
+from gateway.settings.routes import MessageClass
+from gateway.store.agreed import Change, Held, asked_of, held_by, listed, record
+from gateway.store.consents import Asked, How, Source, Wording
+from gateway.store.ends import rfc3339
+from gateway.store.optins import AskConsentOp
+from gateway.store.optouts import held_by as opted_out_of
+from gateway.store.recorded import ConsentChange, ConsentOp
+from gateway.store.store import Store
+
+if TYPE_CHECKING:
+    from gateway.doors.connection import Connection
+
+LONGEST_TEXT: Final = 4000
+LONGEST_VERSION: Final = 64
+
+Given = Literal["web", "paper", "verbal"]
+"""How a person gave it, where whoever records it says so."""
+
+
+class ConsentsParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``consents``: a page of all."""
+
+    after: str = ""
+    limit: int = 50
+
+
+class ConsentParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``consent``: what a phone agreed to."""
+
+    peer: str
+
+
+class ConsentSetParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``consent_set``: a phone agrees to classes in a scope, or agrees no more; scope null: all, of an app its own."""
+
+    peer: str
+    granted: bool
+    classes: list[MessageClass] = msgspec.field(default_factory=lambda: ["marketing"])
+    scope: str | None = None
+    how: Given | None = None
+    at: str | None = None
+    text: str | None = None
+    version: str | None = None
+    note: str | None = None
+
+
+class Entry(msgspec.Struct, forbid_unknown_fields=True):
+    """One of ``consents_import``."""
+
+    peer: str
+    class_: str = msgspec.field(name="class", default="marketing")
+    scope: str = ALL
+    at: str | None = None
+    how: str | None = None
+    text: str | None = None
+    version: str | None = None
+    note: str | None = None
+
+
+class ConsentsImportParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``consents_import``: up to 500 at a time."""
+
+    consents: list[Entry]
+
+
+class ConsentChangesParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``consent_changes``: the record, of a phone or of all, the newest first."""
+
+    peer: str | None = None
+    since: str | None = None
+    until: str | None = None
+    before: str | None = None
+    limit: int = 50
+
+
+class ConsentAskParams(msgspec.Struct, forbid_unknown_fields=True):
+    """``consent_ask``: a phone is asked by an opt-in of the configuration, from one of its numbers."""
+
+    peer: str
+    opt_in: str
+    number: str | None = None
+
+
+class Consents:
+    """Reads and changes who agreed to what."""
+
+    def __init__(self, store: Store, lookup: Lookup) -> None:
+        self._store = store
+        self._lookup = lookup
+
+    async def consents(self, connection: Connection, params: ConsentsParams) -> object:
+        """A page of all, in the order of phones, classes and scopes."""
+        operator(connection.app)
+        page_limit(params.limit)
+        peer, klass, scope = (*params.after.split(" ", 2), "", "")[:3]
+        after = (peer, CLASSES.index(klass) if klass in CLASSES else len(CLASSES), scope)
+        found = await self._store.reader.read(partial(listed, after=after, limit=params.limit))
+        following = None
+        if len(found) == params.limit:
+            following = f"{found[-1].peer} {CLASSES[found[-1].klass]} {found[-1].scope}"
+        return {"consents": [{"peer": one.peer, **self._shown(one)} for one in found], "next": following}
+
+    async def consent(self, connection: Connection, params: ConsentParams) -> object:
+        """What a phone agreed to, and what it was asked; an app sees what concerns its own numbers."""
+        app = connection.app
+        peer = self._lookup.address(params.peer) or params.peer
+        held = await self._store.reader.read(partial(held_by, peer=peer))
+        now = self._store.clock.now_ms()
+        asked = await self._store.reader.read(partial(asked_of, peer=peer, now=now))
+        out = await self._store.reader.read(partial(opted_out_of, peer=peer))
+        if not app.admin:
+            mine = self._concerns(app)
+            held = [one for one in held if one.scope in mine]
+            asked = [one for one in asked if one.scope in mine]
+            out = [one for one in out if one.scope in mine]
+        return {
+            "peer": peer,
+            "consents": [self._shown(one) for one in held],
+            "asked": [self._asked(one) for one in asked],
+            "opted_out": bool(out),
+        }
+
+    async def consent_set(self, connection: Connection, params: ConsentSetParams) -> object:
+        """Somebody records that a person agrees, or agrees no more."""
+        app = connection.app
+        peer = self._phone(params.peer)
+        scope = params.scope
+        if scope is None and not app.admin:
+            scope = f"app:{app.name}"
+        elif scope is None and params.granted:
+            scope = ALL
+        if scope is not None:
+            scope = scope_of(self._store.writer.base.optouts, self._lookup, app, scope)
+        how: How = params.how or ("operator" if app.admin else "api")
+        source = self._source(app, how, params.at, params.text, params.version, params.note)
+        if not params.classes:
+            raise Refusal("invalid_params", "one class or more", field="classes")
+        classes = tuple(dict.fromkeys(CLASSES.index(word) for word in params.classes))
+        op = ConsentOp([ConsentChange(peer, classes, scope, params.granted, source)])
+        await self._store.writer.do(op)
+        if op.outcomes[0] == "opted_out":
+            raise Refusal("opted_out", OUT_SINCE, field="at")
+        shown = await self.consent(connection, ConsentParams(peer))
+        assert isinstance(shown, dict)
+        return {"changed": op.outcomes[0] == "new", **shown}
+
+    async def consents_import(self, connection: Connection, params: ConsentsImportParams) -> object:
+        """Many at once, of which no events are told; what cannot be taken is named by its place, and the others are."""
+        operator(connection.app)
+        if len(params.consents) > MAX_PAGE:
+            raise Refusal("invalid_params", f"at most {MAX_PAGE} consents", field="consents")
+        refused: list[dict[str, Any]] = []
+        changes: list[ConsentChange] = []
+        places: list[int] = []
+        for place, one in enumerate(params.consents):
+            try:
+                changes.append(self._entry(connection.app, one))
+                places.append(place)
+            except Refusal as refusal:
+                refused.append({"place": place, "field": refusal.field, "detail": refusal.detail})
+        new = 0
+        if changes:
+            op = await self._store.writer.do(ConsentOp(changes, tell=False))
+            new = op.outcomes.count("new")
+            late = [place for place, what in zip(places, op.outcomes, strict=True) if what == "opted_out"]
+            refused += [{"place": place, "field": "at", "detail": OUT_SINCE} for place in late]
+        refused.sort(key=lambda one: one["place"])
+        return {"taken": len(params.consents) - len(refused), "new": new, "refused": refused}
+
+    async def consent_changes(self, connection: Connection, params: ConsentChangesParams) -> object:
+        """The record of what was asked, agreed to and withdrawn: when, how, by which message, in which words."""
+        operator(connection.app)
+        page_limit(params.limit)
+        since, until = moment(params.since, "since"), moment(params.until, "until")
+        high = 1 << 62 if until is None else id_floor(until)
+        if params.before is not None:
+            high = min(high, self._lookup.stored(params.before, "before"))
+        peer = self._lookup.address(params.peer)
+        low = id_floor(since) if since is not None else 0
+        found = await self._store.reader.read(partial(record, peer=peer, low=low, high=high, limit=params.limit))
+        following = self._text(found[-1].id) if len(found) == params.limit else None
+        return {"changes": [self._change(one) for one in found], "next": following}
+
+    async def consent_ask(self, connection: Connection, params: ConsentAskParams) -> object:
+        """A person is asked, and may reply YES within the time of the opt-in."""
+        app = connection.app
+        opt_in = self._store.writer.base.consents.opt_ins.get(params.opt_in)
+        if opt_in is None:
+            raise Refusal("not_found", "no such opt-in", field="opt_in")
+        numbers = opt_in.numbers or tuple(self._store.writer.base.optouts.numbers)
+        if params.number is not None:
+            number = self._lookup.number(app, params.number)
+            if number not in numbers:
+                raise Refusal("invalid_params", "not a number of this opt-in", field="number")
+        else:
+            mine = [n for n in numbers if app.admin or app.numbers is None or n in app.numbers]
+            if len(mine) != 1 and not opt_in.numbers:
+                raise Refusal("invalid_params", "which number asks is to be said", field="number")
+            if not mine:
+                raise Refusal("not_allowed", "none of its numbers is yours", field="opt_in")
+            number = mine[0]
+        if opt_in.app is not None and not app.admin and opt_in.app != app.name:
+            raise Refusal("not_allowed", "it is for another app", field="opt_in")
+        if not self._store.streams.numbers.hears(number, self._store.clock.now_ms()):
+            raise Refusal("number_held", "who replies to it is not heard", field="number")
+        peer = self._phone(params.peer)
+        op = await self._store.writer.do(AskConsentOp(peer, number, opt_in.name, app.name))
+        if op.outcome in ("opted_out", "not_found"):
+            raise Refusal(op.outcome, field="peer" if op.outcome == "opted_out" else "opt_in")
+        until = rfc3339(op.until) if op.until is not None else None
+        return {"peer": peer, "number": number, "outcome": op.outcome, "until": until}
+
+    # --- reading of parameters ----------------------------------------------------------------------------------------
+
+    def _phone(self, text: str) -> str:
+        peer = self._lookup.phone(text)
+        if peer is None:
+            raise Refusal("invalid_params", "not a phone number or short code", field="peer")
+        return peer
+
+    def _concerns(self, app: App) -> frozenset[str]:
+        """The scopes that messages of an app go out in."""
+        optouts = self._store.writer.base.optouts
+        numbers = optouts.numbers_in(f"app:{app.name}")
+        return frozenset({ALL, f"app:{app.name}"}).union(*(optouts.scopes(app.name, number) for number in numbers))
+
+    def _source(
+        self, app: App, how: How, at: str | None, text: str | None, version: str | None, said: str | None
+    ) -> Source:
+        when = moment(at, "at")
+        if when is not None and when > self._store.clock.now_ms():
+            raise Refusal("invalid_params", "at is not in the future", field="at")
+        if text is not None and not 0 < len(text) <= LONGEST_TEXT:
+            raise Refusal("invalid_params", f"text has 1 to {LONGEST_TEXT} characters", field="text")
+        if version is not None and not 0 < len(version) <= LONGEST_VERSION:
+            raise Refusal("invalid_params", f"version has 1 to {LONGEST_VERSION} characters", field="version")
+        if version is not None and text is None:
+            raise Refusal("invalid_params", "version is that of a text", field="version")
+        wording = Wording(text, version) if text is not None else None
+        return Source(how, app.name, text=note(said), at=when, wording=wording)
+
+    def _entry(self, app: App, one: Entry) -> ConsentChange:
+        peer = self._phone(one.peer)
+        scope = scope_of(self._store.writer.base.optouts, self._lookup, app, one.scope or ALL)
+        if one.class_ not in CLASSES:
+            raise Refusal("invalid_params", f"a class is {', '.join(CLASSES)}", field="class")
+        if one.how is not None and one.how not in get_args(How):
+            raise Refusal("invalid_params", f"how is {', '.join(get_args(Given))}", field="how")
+        # The other ways, of a file that was written by export, are an import as any.
+        how = cast(How, one.how) if one.how in get_args(Given) else "import"
+        source = self._source(app, how, one.at, one.text, one.version, one.note)
+        return ConsentChange(peer, (CLASSES.index(one.class_),), scope, True, source)
+
+    # --- how they are shown -------------------------------------------------------------------------------------------
+
+    def _shown(self, one: Held) -> dict[str, Any]:
+        return {
+            "class": CLASSES[one.klass],
+            "scope": one.scope,
+            "at": rfc3339(one.at),
+            "how": one.how,
+            "who": one.who,
+            "opt_in": one.opt_in,
+            "version": one.version,
+            "text": one.wording,
+            "number": one.number,
+            "id": self._text(one.message_id),
+            "note": one.text,
+        }
+
+    def _asked(self, one: Asked) -> dict[str, Any]:
+        return {
+            "opt_in": one.opt_in,
+            "number": one.number,
+            "classes": [CLASSES[klass] for klass in one.classes],
+            "scope": one.scope,
+            "at": rfc3339(one.at),
+            "until": rfc3339(one.until),
+        }
+
+    def _change(self, one: Change) -> dict[str, Any]:
+        return {
+            "id": self._text(one.id),
+            "recorded": rfc3339(id_ms(one.id)),
+            "at": rfc3339(one.at),
+            "peer": one.peer,
+            "change": one.change,
+            "class": CLASSES[one.klass],
+            "scope": one.scope,
+            "how": one.how,
+            "who": one.who,
+            "opt_in": one.opt_in,
+            "version": one.version,
+            "text": one.wording,
+            "number": one.number,
+            "message": self._text(one.message_id),
+            "note": one.text,
+        }
+
+    def _text(self, stored: int | None) -> str | None:
+        return self._store.id_text.format(stored) if stored is not None else None
+
+
+OUT_SINCE: Final = "the person opted out after that"

@@ -1,0 +1,136 @@
+"""For which messages consent is to be on record, and how people give it by text. Pure: tables made once of settings.
+
+Consent is of a phone, for a class of messages, in a scope (`gateway.policy.optout`). It covers a message of that class
+which goes out in that scope.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Collection
+from functools import cache
+from importlib import resources
+from typing import Final, NamedTuple, get_args
+
+import msgspec
+
+from gateway.policy.optout import ALL, OptOuts
+from gateway.policy.optwords import LONGEST, words_of
+from gateway.settings import Settings
+from gateway.settings.consent import OptIn
+from gateway.settings.optout import Language
+from gateway.settings.routes import MessageClass
+
+NO_CONSENT: Final = "no_consent"
+"""The reason with which a message is refused, or ends."""
+
+
+class Words(msgspec.Struct, frozen=True):
+    """One language of consent.toml."""
+
+    yes: tuple[str, ...]
+    welcome: str
+
+
+class Word(NamedTuple):
+    """What a text says about opt-ins: the one whose keyword it is, if any, and whether it may be a YES to one.
+
+    ``key`` is what keywords are compared by.
+    """
+
+    key: str
+    join: OptIn | None
+    yes: bool
+
+
+class Agreed(NamedTuple):
+    """A YES: by which word of the list, and what it is answered (None: nothing)."""
+
+    keyword: str
+    answer: str | None
+
+
+@cache
+def package() -> dict[Language, Words]:
+    """The package's words, by language."""
+    text = (resources.files("gateway.policy") / "consent.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), dict[Language, Words])
+
+
+def wording(text: str, version: str | None) -> bytes:
+    """The key of a wording that people agree to: the same for the same text and version."""
+    return hashlib.blake2b(f"{version or ''}\0{text}".encode(), digest_size=16).digest()
+
+
+class Consents:
+    """The rules about consent of a configuration. ``optouts`` are those of the same one.
+
+    ``required`` and ``recorded`` are the classes, by number, of which that is so, ``asked``
+    both; ``opt_ins`` by their names.
+    """
+
+    def __init__(self, settings: Settings, optouts: OptOuts) -> None:
+        self.optouts = optouts
+        modes = [getattr(settings.consent, word) for word in get_args(MessageClass)]
+        self.required = frozenset(i for i, mode in enumerate(modes) if mode == "required")
+        self.recorded = frozenset(i for i, mode in enumerate(modes) if mode == "recorded")
+        self.asked = self.required | self.recorded
+        self.opt_ins = {one.name: one for one in settings.opt_ins}
+        self._own = {one.name: {_key(word): word for word in one.yes_words} for one in settings.opt_ins}
+        self._package: dict[str, tuple[str, Language]] = {}
+        self._joins: dict[str, dict[str, OptIn]] = {}  # by number; "": of numbers that are in no configuration
+        self._first: Language = settings.optout.languages[0]
+        if not self.opt_ins:
+            return
+        for language in settings.optout.languages:
+            for word in package()[language].yes:
+                self._package.setdefault(_key(word), (word, language))
+        self._yes = frozenset(self._package).union(*self._own.values())
+        for one in settings.opt_ins:
+            for number in one.numbers or ("", *settings.numbers_by_value):
+                words = self._joins.setdefault(number, {})
+                for word in one.keywords:
+                    words.setdefault(_key(word), one)
+
+    # --- what comes in ------------------------------------------------------------------------------------------------
+
+    def read(self, number: str, text: str) -> Word | None:
+        """What a text to a number says about opt-ins, of which there are some; None: nothing."""
+        if len(text) > LONGEST:
+            return None
+        key = " ".join(words_of(text))
+        joins = self._joins.get(number) or self._joins.get("")
+        join = joins.get(key) if joins is not None else None
+        yes = key in self._yes
+        return Word(key, join, yes) if join is not None or yes else None
+
+    def agreed(self, key: str, opt_in: OptIn) -> Agreed | None:
+        """Whether these words are a YES to this opt-in."""
+        word = self._own[opt_in.name].get(key)
+        language = self._first
+        if word is None:
+            if key not in self._package:
+                return None
+            word, language = self._package[key]
+        text = package()[language].welcome if opt_in.welcome is None else opt_in.welcome
+        return Agreed(word, text or None)
+
+    def scope_of(self, opt_in: OptIn, number: str) -> str:
+        """Where consent by an opt-in holds that was asked for from a number."""
+        if opt_in.app is not None:
+            return f"app:{opt_in.app}"
+        return {"number": f"number:{number}", "set": self.optouts.set_of(number), "all": ALL}[opt_in.scope]
+
+    # --- what a STOP ends ---------------------------------------------------------------------------------------------
+
+    def within(self, scope: str, others: Collection[str]) -> bool:
+        """Whether all that goes out in a scope goes out in one of the others."""
+        if ALL in others or scope in others:
+            return True
+        kind, _, name = scope.partition(":")
+        return kind == "number" and self.optouts.set_of(name) in others
+
+
+def _key(word: str) -> str:
+    return " ".join(words_of(word))
