@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from gateway.policy.consent import NO_CONSENT
 from gateway.policy.optout import OptOuts
 from gateway.store.consented import lacking
-from gateway.store.forgotten import key_of, with_names
 from gateway.store.hot import Row, Values
 from gateway.store.verdicts import Verdict
 
@@ -39,7 +38,7 @@ SELECT_COVERED: Final = Values(
 
 def check(tx: Tx, messages: list[NewMessage]) -> bool:
     """Refuses messages to who opted out of them (`gateway.store.verdicts`)."""
-    found = with_names(tx.con, tx.forgotten, SELECT_OPTOUT, [m.peer for m in messages])
+    found = SELECT_OPTOUT.fetch(tx.con, [(m.peer,) for m in messages])
     if not found:
         return False
     held = _by_peer(found)
@@ -72,7 +71,7 @@ def opted_out(
 ) -> set[tuple[str, str]]:
     """Of pairs (number, peer) those in which a message of ``app`` would be refused."""
     wanted = list(dict.fromkeys(pairs))
-    held = _by_peer(with_names(con, key_of(con), SELECT_OPTOUT, [peer for _, peer in wanted])) if wanted else {}
+    held = _by_peer(SELECT_OPTOUT.fetch(con, [(peer,) for _, peer in wanted])) if wanted else {}
     return {
         (number, peer)
         for number, peer in wanted
