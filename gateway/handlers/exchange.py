@@ -1,12 +1,13 @@
 """HTTP/1.1 from the client's side: a request and its answer on a connection, and the few connections that are kept.
 
-h11 reads the answers (RFC 9112). Requests are made by who asks, of parts that do not change; h11 is told of one
-without a body in place of each, for all that it needs to know of a request is that it is a POST.
+h11 reads the answers (RFC 9112) that are not of the plainest kind. Requests are made by who asks, of parts that do not
+change; h11 is told of one without a body in place of each, for all that it needs to know of it is that it is a POST.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import Final, NamedTuple
 
 import h11
 import trio
@@ -28,37 +29,61 @@ LOOK_UP_AFTER: Final = 30.0
 SWEEP: Final = 5.0
 """Seconds between two looks at the connections that lie idle."""
 
+PLAIN_OCTETS: Final = 4 << 10
+"""Octets of an answer at most that is looked at without h11."""
+
 _ASKED: Final = h11.Request(method="POST", target="/", headers=[("Host", "-"), ("Content-Length", "0")])
 _ALL: Final = h11.EndOfMessage()
 
+# RFC 9112 §4 and §5, without what is obsolete in them; a name is a token (RFC 9110 §5.6.2).
+_PLAIN: Final = re.compile(rb"HTTP/1\.1 (2[0-9][0-9]) [\t -~]*\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*\r\n)*)\r\n")
+_FRAMING: Final = re.compile(rb"^(content-length|connection|transfer-encoding):[\t ]*(.*?)[\t ]*\r$", re.I | re.M)
+
+
+class Answer(NamedTuple):
+    """The head of an answer, as far as it matters: ``retry_after`` is the value of that field, empty without one."""
+
+    status: int
+    retry_after: str = ""
+
+
+def plain(data: bytes) -> Answer | None:
+    """The answer, if these octets are exactly one of 2xx, after which the connection goes on. None: ask h11.
+
+    Nearly every answer is such a one, and h11 takes longer for it than all the rest of a post.
+    """
+    found = _PLAIN.match(data) if len(data) <= PLAIN_OCTETS else None
+    if found is None:
+        return None
+    length = None
+    for name, value in _FRAMING.findall(found[2]):
+        if name.lower() == b"content-length" and value.isdigit() and length is None:
+            length = int(value)
+        elif name.lower() != b"connection" or value.lower() != b"keep-alive":
+            return None
+    status = int(found[1])
+    if status == 204:  # has no body (RFC 9110 §15.3.5)
+        return Answer(status) if length is None and found.end() == len(data) else None
+    return Answer(status) if length is not None and found.end() + length == len(data) else None
+
 
 class Connection:
-    """Serves one exchange at a time. ``heard``: whether any octet of an answer to the last request came.
+    """Serves one exchange at a time. ``heard``: whether any octet of an answer to the last request came."""
 
-    ``served``: requests that it had an answer to.
-    """
-
-    __slots__ = ("_done", "_http", "_idle_since", "_made", "_sent", "_wire", "heard", "served")
+    __slots__ = ("_http", "_idle_since", "_made", "_sent", "_wire", "heard")
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_OCTETS)
-        self._sent = self._done = False
-        self.heard = False
-        self.served = 0
+        self._http: h11.Connection | None = None
+        self._sent = self.heard = False
         self._made = self._idle_since = trio.current_time()
 
-    async def ask(self, request: bytes) -> h11.Response:
+    async def ask(self, request: bytes) -> Answer:
         """Sends a request; returns the head of its answer, after which `finish` is to be called.
 
         Raises OSError and h11.RemoteProtocolError; then, and when it is cancelled, the connection is closed.
         """
-        http = self._http
-        if self.served:
-            http.start_next_cycle()
-        http.send(_ASKED)
-        http.send(_ALL)
-        self.heard = self._done = False
+        self.heard = False
         try:
             broken: OSError | None = None
             try:
@@ -67,7 +92,7 @@ class Connection:
                 # It may have been answered before it was read whole, and the connection ended then (RFC 9112 §9.5).
                 self._sent, broken = False, error
             try:
-                response = await (self._head() if self._sent or broken else self._head_meanwhile())
+                return await (self._head() if self._sent or broken else self._head_meanwhile())
             except (OSError, h11.RemoteProtocolError):
                 if broken is not None and not self.heard:
                     raise broken from None
@@ -75,12 +100,10 @@ class Connection:
         except BaseException:
             self.close()
             raise
-        self.served += 1
-        return response
 
-    async def _head_meanwhile(self) -> h11.Response:
+    async def _head_meanwhile(self) -> Answer:
         """The head of an answer, which may come while the request is still being sent."""
-        found: list[h11.Response | OSError | h11.RemoteProtocolError] = []
+        found: list[Answer | OSError | h11.RemoteProtocolError] = []
 
         async def send() -> None:
             try:
@@ -96,64 +119,68 @@ class Connection:
             except (OSError, h11.RemoteProtocolError) as error:
                 found.append(error)
             nursery.cancel_scope.cancel()
-        if isinstance(found[0], h11.Response):
+        if isinstance(found[0], Answer):
             return found[0]
         raise found[0]
 
-    async def _head(self) -> h11.Response:
+    async def _head(self) -> Answer:
+        data = await self._wire.receive()
+        self.heard = bool(data)
+        answer = plain(data)
+        if answer is not None:
+            self._http = None
+            return answer
+        http = self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_OCTETS)
+        http.send(_ASKED)
+        http.send(_ALL)
+        http.receive_data(data)
         interim = 0
         while True:
-            event = self._http.next_event()
+            event = http.next_event()
             if event is h11.NEED_DATA:
-                await self._more()
+                http.receive_data(await self._wire.receive())
             elif isinstance(event, h11.Response):
-                return event
+                after = next((value for name, value in event.headers if name == b"retry-after"), b"")
+                return Answer(event.status_code, after.decode("latin-1"))
             else:
                 interim += 1
                 if interim > INTERIM or not isinstance(event, h11.InformationalResponse):
                     raise h11.RemoteProtocolError("no end of answers 1xx")
-
-    async def _more(self) -> None:
-        data = await self._wire.receive()
-        self.heard = self.heard or bool(data)
-        self._http.receive_data(data)
 
     async def finish(self) -> bool:
         """Reads the rest of an answer within its bounds; returns whether the connection can serve another request.
 
         If not, it is closed. Never raises for what the other end does.
         """
-        http = self._http
         try:
-            left = self._body(ANSWER_OCTETS + 1)
-            if left > 0 and not self._done:
-                with trio.move_on_after(ANSWER_WAIT):
-                    while left > 0 and not self._done:
-                        await self._more()
-                        left = self._body(left)
-            # What came behind an answer would be taken for the answer to the next request.
-            over = http.our_state is http.their_state is h11.DONE and http.trailing_data == (b"", False)
-            if over and self._sent:
-                self._idle_since = trio.current_time()
-                return True
+            over = self._http is None or await self._body(self._http)
         except (OSError, h11.RemoteProtocolError):
-            pass
+            over = False
         except BaseException:
             self.close()
             raise
-        self.close()
-        return False
+        if not (over and self._sent):
+            self.close()
+            return False
+        self._idle_since = trio.current_time()
+        return True
 
-    def _body(self, left: int) -> int:
-        """Takes what is there of a body; returns how many octets of it may still come."""
-        while left > 0:
-            event = self._http.next_event()
-            if isinstance(event, h11.Data):
-                left -= len(event.data)
-                continue
-            self._done = event is not h11.NEED_DATA
-            break
-        return left
+    async def _body(self, http: h11.Connection) -> bool:
+        """Reads a body; returns whether it is over, and nothing came behind it.
+
+        That would be taken for the answer to the next request.
+        """
+        octets = 0
+        with trio.move_on_after(ANSWER_WAIT):
+            while octets <= ANSWER_OCTETS:
+                event = http.next_event()
+                if event is h11.NEED_DATA:
+                    http.receive_data(await self._wire.receive())
+                elif isinstance(event, h11.Data):
+                    octets += len(event.data)
+                else:
+                    break
+        return http.our_state is http.their_state is h11.DONE and http.trailing_data == (b"", False)
 
     def fresh(self, now: float) -> bool:
         """Whether it can serve another request: not too old, and nothing came meanwhile."""

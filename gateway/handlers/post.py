@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import re
@@ -18,7 +17,7 @@ import h11
 import trio
 
 from gateway.handlers.addresses import AddressRefusedError, Resolver, SystemResolver, allowed_addresses
-from gateway.handlers.exchange import Connection, Kept
+from gateway.handlers.exchange import Answer, Connection, Kept
 from gateway.handlers.outcome import Outcome
 from gateway.handlers.trust import trusted
 from gateway.handlers.wire import Connect, Dialer, NotConnectedError
@@ -40,7 +39,7 @@ _NOT_IN_A_TARGET: Final = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]|%(
 
 def sign(secret: bytes, event_id: str, timestamp: int, body: bytes) -> str:
     """The value of ``Smsgw-Signature``: HMAC-SHA256 (RFC 2104) over id, ``.``, Unix seconds, ``.`` and the body."""
-    return "v1=" + hmac.digest(secret, f"{event_id}.{timestamp}.".encode() + body, hashlib.sha256).hex()
+    return "v1=" + hmac.digest(secret, f"{event_id}.{timestamp}.".encode() + body, "sha256").hex()
 
 
 class Poster:
@@ -92,13 +91,13 @@ class Poster:
         outcome = Outcome(None, f"no answer within {self._timeout:g} s", down=True)
         with trio.move_on_after(self._timeout):
             try:
-                connection, response = await self._ask(self._request(event_id, attempt, body))
+                connection, answer = await self._ask(self._request(event_id, attempt, body))
             except (AddressRefusedError, NotConnectedError) as error:
                 return Outcome(None, str(error), down=True)
             except (h11.RemoteProtocolError, OSError) as error:
                 return Outcome(None, _explain(error), down=True)
             # From here on the answer is known, whatever becomes of its body.
-            outcome = self._judge(response)
+            outcome = self._judge(answer)
             if await connection.finish():
                 self._kept.put(connection)
         return outcome
@@ -115,7 +114,7 @@ class Poster:
         )
         return head.encode() + body
 
-    async def _ask(self, request: bytes) -> tuple[Connection, h11.Response]:
+    async def _ask(self, request: bytes) -> tuple[Connection, Answer]:
         connection = self._kept.take()
         if connection is not None:
             try:
@@ -149,19 +148,18 @@ class Poster:
             raise NotConnectedError("host not found")
         return addresses
 
-    def _judge(self, response: h11.Response) -> Outcome:
-        status = response.status_code
+    def _judge(self, answer: Answer) -> Outcome:
+        status = answer.status
         if 200 <= status < 300:
             return Outcome(status, None)
         if 300 <= status < 400:
             return Outcome(status, f"status {status}: redirects are not followed")
-        after = self._retry_after(response) if status in _SAYS_WHEN else 0.0
+        after = self._retry_after(answer.retry_after) if status in _SAYS_WHEN else 0.0
         refused = 400 <= status < 500 and status not in _LATER
         return Outcome(status, f"status {status}", status in _DOWN, after, refused=refused, gone=status == _GONE)
 
-    def _retry_after(self, response: h11.Response) -> float:
+    def _retry_after(self, value: str) -> float:
         """Seconds of a Retry-After header, given as seconds or as a date (RFC 9110 §10.2.3); 0 if it says nothing."""
-        value = next((value for name, value in response.headers if name == b"retry-after"), b"").decode("latin-1")
         value = value.strip()
         if value.isascii() and value.isdigit():
             return float(value[:12])
