@@ -26,6 +26,7 @@ from gateway.cli import (
     simulate,
     status,
     threads,
+    usage,
 )
 
 __all__ = ["UsageError", "app", "program"]
@@ -74,6 +75,7 @@ app.add_typer(peers.peers, name="peers")
 app.add_typer(consent.consent, name="consent")
 app.add_typer(optout.optout, name="optout")
 app.add_typer(balance.balance, name="balance")
+app.command()(usage.usage)
 app.add_typer(report.report, name="report")
 app.add_typer(events.events, name="events")
 app.add_typer(carrier.carrier, name="carrier")

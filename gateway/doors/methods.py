@@ -39,6 +39,7 @@ from gateway.doors.peers import PeerMergeParams, PeerParams, Peers, PeerSetParam
 from gateway.doors.replies import RepliesParams, ReplyReport
 from gateway.doors.rules import Rules, RulesParams
 from gateway.doors.threads import OwnerOf, ThreadParams, Threads, ThreadSetParams, ThreadsParams
+from gateway.doors.usage import Usage, UsageParams
 from gateway.outbound.explain import Asked, sender_of
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal, Submit
@@ -112,6 +113,7 @@ class Methods:
         optouts = OptOuts(store, lookup)
         consents = Consents(store, lookup)
         balances = Balances(store, settings)
+        usage = Usage(store)
         report = ReplyReport(store, lookup, replies_within, partial(_campaign_of, settings))
         told = Events(outbox)
         ruled = Rules(store, settings)
@@ -141,6 +143,7 @@ class Methods:
             "consents": (ConsentsParams, consents.consents),
             "consents_import": (ConsentsImportParams, consents.consents_import),
             "consent_changes": (ConsentChangesParams, consents.consent_changes),
+            "usage": (UsageParams, usage.usage),
             "replies": (RepliesParams, report.replies),
             "events": (EventsParams, told.events),
             "event": (EventParams, told.event),

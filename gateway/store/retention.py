@@ -17,6 +17,7 @@ from gateway.store.matching import BUCKET_MS
 from gateway.store.queries import first_since
 from gateway.store.submits import REF_BUCKET_MS
 from gateway.store.tx import Op, Tx
+from gateway.store.usage import keep_inbound, keep_messages
 
 PAGE: Final = 200
 """Rows that are removed in one turn."""
@@ -198,7 +199,8 @@ class DeleteMessagesOp(Op):
 
 
 def delete_messages(tx: Tx, ids: list[tuple[int]]) -> None:
-    """Messages go, whatever their state."""
+    """Messages go, whatever their state; what they were is summed up."""
+    keep_messages(tx.con, ids)
     _DELETE_SEGMENTS.run(tx.con, ids)
     _DELETE_TRACES.run(tx.con, ids)
     pairs = _DELETE_MESSAGES.fetch(tx.con, ids)
@@ -229,7 +231,8 @@ class DeleteInboundOp(Op):
 
 
 def delete_inbound(tx: Tx, ids: list[tuple[int]]) -> None:
-    """Inbound messages go, and the threads that then have none."""
+    """Inbound messages go, and the threads that then have none; what they were is summed up."""
+    keep_inbound(tx.con, ids)
     pairs = _DELETE_INBOUND.fetch(tx.con, ids)
     tx.count("purged:inbound", len(pairs))
     tx.count("purged:threads", delete_threads(tx, pairs))
