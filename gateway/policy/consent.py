@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, get_args
 import msgspec
 
 from gateway.policy.optout import ALL, OptOuts
-from gateway.policy.optwords import LONGEST, words_of
+from gateway.policy.optwords import words_of
 from gateway.settings import Settings
 from gateway.settings.consent import OptIn
 from gateway.settings.optout import Language
@@ -24,6 +24,8 @@ from gateway.settings.routes import MessageClass
 
 NO_CONSENT: Final = "no_consent"
 """The reason with which a message is refused, or ends."""
+LONGEST: Final = 64
+"""Characters of a text, without the blanks around it, beyond which it is neither a keyword nor a YES."""
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -97,6 +99,7 @@ class Consents:
 
     def read(self, number: str, text: str) -> Word | None:
         """What a text to a number says about opt-ins, of which there are some; None: nothing."""
+        text = text.strip()
         if len(text) > LONGEST:
             return None
         key = " ".join(words_of(text))
