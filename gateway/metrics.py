@@ -248,7 +248,7 @@ class Metrics:
         for cause in PARTIAL_CAUSES:
             self.partial.labels(cause)
         self.purged = Counter(
-            "smsgw_purged", "What `[retention]` removed, by kind.", ["what"], registry=r
+            "smsgw_purged", "What `[retention]` and `smsgw erase` removed, by kind.", ["what"], registry=r
         )
         for what in PURGED:
             self.purged.labels(what)

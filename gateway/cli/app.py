@@ -13,6 +13,7 @@ from gateway.cli import (
     carrier,
     check,
     consent,
+    erase,
     events,
     messages,
     optout,
@@ -82,6 +83,7 @@ app.add_typer(carrier.carrier, name="carrier")
 app.command()(capture.capture)
 app.command()(backup.backup)
 app.command()(backup.restore)
+app.command()(erase.erase)
 app.command()(status.reload)
 app.add_typer(route.route, name="route")
 app.add_typer(rules.rules, name="rules")

@@ -25,6 +25,7 @@ from gateway.doors.consents import (
     ConsentsImportParams,
     ConsentsParams,
 )
+from gateway.doors.erase import EraseParams, Erases
 from gateway.doors.events import EventParams, Events, EventsParams, ReplayParams, ResumeParams
 from gateway.doors.lookup import HistoryParams, Lookup, MessageParams, SearchParams
 from gateway.doors.optouts import (
@@ -40,6 +41,7 @@ from gateway.doors.replies import RepliesParams, ReplyReport
 from gateway.doors.rules import Rules, RulesParams
 from gateway.doors.threads import OwnerOf, ThreadParams, Threads, ThreadSetParams, ThreadsParams
 from gateway.doors.usage import Usage, UsageParams
+from gateway.outbound.erase import Erasure
 from gateway.outbound.explain import Asked, sender_of
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import App, Refusal, Submit
@@ -107,6 +109,7 @@ class Methods:
         acts = Acts(store, outbound, lookup)
         capturing = Capturing(outbound)
         backups = Backups(store)
+        erases = Erases(Erasure(store, outbox), lookup)
         carriers = CarrierActs(store, outbound)
         threads = Threads(store, lookup, owner_of)
         peers = Peers(store, lookup)
@@ -160,6 +163,7 @@ class Methods:
             "carrier": (CarrierParams, carriers.carrier),
             "capture": (CaptureParams, capturing.capture),
             "backup": (BackupParams, backups.backup),
+            "erase": (EraseParams, erases.erase),
             "reload": (NoParams, self.reload),
         }
 

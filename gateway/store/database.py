@@ -192,6 +192,19 @@ def checkpoint(con: sqlite3.Connection, wal_size: int, wal_limit: int) -> int:
     return octets
 
 
+def cut_log(database: Database, tries: int = 10) -> bool:
+    """Moves all of the log into the database and empties it, so that nothing that was removed is left in it.
+
+    Returns whether that was done: each try waits up to `RESTART_WAIT_MS` for the writer and for readers.
+    """
+    con = database.connect()
+    try:
+        con.execute(f"PRAGMA busy_timeout = {RESTART_WAIT_MS}")
+        return any(con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0 for _ in range(tries))
+    finally:
+        con.close()
+
+
 def install_number(con: sqlite3.Connection) -> int:
     """53 random bits of this database, drawn at its first start; they end up in every message id."""
     fresh = str(secrets.randbits(53))

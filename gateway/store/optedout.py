@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.policy.consent import NO_CONSENT
 from gateway.policy.optout import OptOuts
 from gateway.store.consented import lacking
+from gateway.store.forgotten import key_of, with_names
 from gateway.store.hot import Row, Values
 from gateway.store.verdicts import Verdict
 
@@ -35,10 +36,16 @@ SELECT_COVERED: Final = Values(
     1,
 )
 
+SELECT_ADDRESSED: Final = Values(
+    "WITH v(mid) AS (VALUES {values}) SELECT m.id, m.app, m.number, m.peer FROM v CROSS JOIN message m ON m.id = v.mid"
+    f" WHERE m.door IS NOT '{PASSES}'",
+    1,
+)
+
 
 def check(tx: Tx, messages: list[NewMessage]) -> bool:
     """Refuses messages to who opted out of them (`gateway.store.verdicts`)."""
-    found = SELECT_OPTOUT.fetch(tx.con, [(m.peer,) for m in messages])
+    found = with_names(tx.con, tx.forgotten, SELECT_OPTOUT, [m.peer for m in messages])
     if not found:
         return False
     held = _by_peer(found)
@@ -63,6 +70,12 @@ def covered(tx: Tx, ids: Iterable[int]) -> dict[int, str]:
     for mid, app, number, scope in SELECT_COVERED.fetch(tx.con, [(mid,) for mid in ids]):
         if scope in tx.optouts.scopes(app, number):
             ended[mid] = OPTED_OUT
+    if tx.forgotten is not None:
+        stored = SELECT_ADDRESSED.fetch(tx.con, [(mid,) for mid in ids])
+        held = _by_peer(with_names(tx.con, tx.forgotten, SELECT_OPTOUT, {peer: None for *_, peer in stored}))
+        for mid, app, number, peer in stored:
+            if peer in held and not held[peer].isdisjoint(tx.optouts.scopes(app, number)):
+                ended[mid] = OPTED_OUT
     return ended
 
 
@@ -71,7 +84,7 @@ def opted_out(
 ) -> set[tuple[str, str]]:
     """Of pairs (number, peer) those in which a message of ``app`` would be refused."""
     wanted = list(dict.fromkeys(pairs))
-    held = _by_peer(SELECT_OPTOUT.fetch(con, [(peer,) for _, peer in wanted])) if wanted else {}
+    held = _by_peer(with_names(con, key_of(con), SELECT_OPTOUT, [peer for _, peer in wanted])) if wanted else {}
     return {
         (number, peer)
         for number, peer in wanted

@@ -16,6 +16,7 @@ import msgspec
 from gateway.model import State
 from gateway.store.consents import ConsentChanges, Source
 from gateway.store.ends import End, end_segments, rfc3339
+from gateway.store.forgotten import key_of, name_of, with_names
 from gateway.store.hot import Row, Values
 from gateway.store.optedout import OPTED_OUT, PASSES
 from gateway.store.tx import Ended, Op, Stopped, Tx
@@ -90,7 +91,7 @@ class Changes:
         self._tx = tx
         self._held: dict[str, dict[str, str]] = {peer: {} for peer in peers}
         self.consents = ConsentChanges(tx, self._held)
-        for peer, scope, how in SELECT_HELD.fetch(tx.con, [(peer,) for peer in self._held]):
+        for peer, scope, how in with_names(tx.con, tx.forgotten, SELECT_HELD, self._held):
             self._held[peer][scope] = how
         self._put: dict[tuple[str, str], Row] = {}
         self._gone: dict[tuple[str, str], None] = {}
@@ -148,6 +149,8 @@ class Changes:
         """Writes them, and ends what waits for those who opted out."""
         con = self._tx.con
         DELETE_OPTOUT.run(con, list(self._gone))
+        if (key := self._tx.forgotten) is not None:
+            DELETE_OPTOUT.run(con, [(name_of(key, peer), scope) for peer, scope in self._gone])
         PUT_OPTOUT.run(con, list(self._put.values()))
         INSERT_CHANGE.run(con, self._records)
         if self._stopped:
@@ -279,8 +282,10 @@ class Change(NamedTuple):
 
 def held_by(con: sqlite3.Connection, peer: str) -> list[Held]:
     """What a peer opted out of."""
+    key = key_of(con)
     rows = con.execute(
-        "SELECT peer, scope, at, how, message_id, keyword FROM optout WHERE peer = ? ORDER BY scope", (peer,)
+        "SELECT peer, scope, at, how, message_id, keyword FROM optout WHERE peer IN (?, ?) ORDER BY scope",
+        (peer, peer if key is None else name_of(key, peer)),
     )
     return [Held(*row) for row in rows]
 

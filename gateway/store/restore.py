@@ -21,6 +21,7 @@ from gateway.model import State
 from gateway.settings.own import FORWARDS, MAILS, REPLIES
 from gateway.store.backup import BACKUP_AT, sync_directory
 from gateway.store.database import FileLock, StoreError, file_of
+from gateway.store.forgotten import KEY
 from gateway.store.revision import bring_to_newest, newest, revision_of
 from gateway.store.streams import HANDLER
 from gateway.store.trace import Trace, write
@@ -262,6 +263,11 @@ def _take_over(con: sqlite3.Connection) -> int:
     taken = con.execute(
         f"INSERT INTO main.optout ({columns}) SELECT {columns} FROM old.optout WHERE true ON CONFLICT DO NOTHING"
     ).rowcount
+    con.execute(
+        "INSERT INTO main.store_info (key, value) SELECT key, value FROM old.store_info WHERE key = ?"
+        " ON CONFLICT DO NOTHING",
+        (KEY,),
+    )
     columns = "id, peer, scope, change, how, who, number, message_id, keyword, text"
     con.execute(
         f"INSERT INTO main.optout_change ({columns}) SELECT {columns} FROM old.optout_change WHERE true"

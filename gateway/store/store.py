@@ -16,8 +16,9 @@ from gateway.settings.own import FORWARDS
 from gateway.store import queries
 from gateway.store.backup import Backup
 from gateway.store.balance import any_balance, give_back
-from gateway.store.database import Database, StoreError, checkpoint, install_number, next_epoch
+from gateway.store.database import Database, StoreError, checkpoint, cut_log, install_number, next_epoch
 from gateway.store.ends import end_left_over
+from gateway.store.forgotten import key_of
 from gateway.store.hot import SELECT_SEGMENT
 from gateway.store.reader import Reader
 from gateway.store.streams import HANDLER, Streams
@@ -75,6 +76,7 @@ class Store:
             base = Base(self.epoch, self.ids, self.id_text, self.streams, tuning or Tuning(), parked)
             base.waiting.load(con)
             base.forms.load(con)
+            base.forgotten = key_of(con)
             base.charges = any_balance(con)
             forwards = self.streams.find(HANDLER, "", FORWARDS)
             if forwards is not None:
@@ -150,6 +152,14 @@ class Store:
     def backup(self, path: Path, *, rate: int) -> Backup:
         """A copy of the database to be made at ``path``, at most ``rate`` octets a second; see `copy`."""
         return Backup(path, self.writer.turns, rate=rate, room=self.writer.min_free_disk)
+
+    async def cut_log(self) -> bool:
+        """Moves all of the log into the database and empties it; whether nobody was in the way for too long."""
+        if self.database.path is None:
+            return True
+        if self._inline:
+            return cut_log(self.database)
+        return await trio.to_thread.run_sync(cut_log, self.database)
 
     async def copy(self, backup: Backup) -> None:
         """Makes it, beside all that goes on; it ends early by `Backup.stop` alone. Raises BackupError, StoppedError."""

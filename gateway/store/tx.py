@@ -110,6 +110,7 @@ class Tx:
         "ended",
         "epoch",
         "events",
+        "forgotten",
         "forms",
         "id_text",
         "ids",
@@ -140,6 +141,7 @@ class Tx:
         self.planner = base.planner
         self.ruling = base.ruling
         self.checks = base.checks
+        self.forgotten = base.forgotten
         self.charges = base.charges
         self.consents = base.consents
         self.optouts = base.consents.optouts
@@ -194,6 +196,7 @@ class Tx:
     def committed(self, base: Base) -> None:
         """Takes over the sequence numbers that this transaction gave out, and its counts of what waits."""
         base.parked = self.parked
+        base.forgotten = self.forgotten
         self.waiting.commit()
         self.forms.commit()
         if self._guards_change is not None:
@@ -210,6 +213,7 @@ class Base:
         "checks",
         "consents",
         "epoch",
+        "forgotten",
         "forms",
         "guards",
         "id_text",
@@ -233,6 +237,7 @@ class Base:
         self.parked = parked
         self.waiting = Waiting()
         self.forms = Forms()
+        self.forgotten: bytes | None = None  # key of the names of people who were erased, once there are any
         self.planner: Planner | None = None  # where messages may go from one carrier to another
         self.guards = Guards()
         self.ruling: Ruling | None = None  # what rules make of inbound messages

@@ -1,0 +1,54 @@
+"""People who were erased: of them nothing is left but what they opted out of, under a name that only we can make.
+
+The name is a keyed hash of the phone, with a key that is drawn when somebody is erased for the first time and is in the
+database alone. It cannot be turned back, but who has the database can try all phones there are: it is a pseudonym, kept
+since who opted out has to stay out.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Final
+
+from gateway.store.hot import Row, Values
+
+KEY: Final = "forgotten"
+"""Key in ``store_info`` of the key of the names."""
+SIGN: Final = "#"
+"""What a name begins with: no phone does."""
+
+
+def name_of(key: bytes, peer: str) -> str:
+    """The name of a phone: 33 characters. One that is such a name is its own."""
+    if peer.startswith(SIGN):
+        return peer
+    return SIGN + blake2b(peer.encode(), key=key, digest_size=16).hexdigest()
+
+
+def key_of(con: sqlite3.Connection) -> bytes | None:
+    """The key, None where nobody was ever erased."""
+    row = con.execute("SELECT value FROM store_info WHERE key = ?", (KEY,)).fetchone()
+    return bytes.fromhex(row[0]) if row is not None else None
+
+
+def draw_key(con: sqlite3.Connection) -> bytes:
+    """The key, which is drawn where there is none."""
+    con.execute(
+        "INSERT INTO store_info (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (KEY, secrets.token_hex(32))
+    )
+    found = key_of(con)
+    assert found is not None
+    return found
+
+
+def with_names(con: sqlite3.Connection, key: bytes | None, select: Values, peers: Iterable[str]) -> list[Row]:
+    """Rows of ``select`` by peer, which is their first column; those of names have the peer in its place."""
+    peers = list(peers)
+    found = select.fetch(con, [(peer,) for peer in peers])
+    if key is not None:
+        named = {name_of(key, peer): peer for peer in peers}
+        found += [(named[row[0]], *row[1:]) for row in select.fetch(con, [(name,) for name in named])]
+    return found
