@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from gateway.model import State
-from gateway.store.hot import INSERT_MESSAGE, INSERT_REF, INSERT_SEGMENT, INSERT_TOLD, SELECT_REF, Row
+from gateway.store.hot import INSERT_COUNTED, INSERT_MESSAGE, INSERT_REF, INSERT_SEGMENT, INSERT_TOLD, SELECT_REF, Row
 from gateway.store.tx import Op, Tx
 from gateway.store.verdicts import Verdict, judge
 
@@ -151,14 +151,18 @@ class SubmitOp(Op):
         else:
             messages = judge(tx, messages)
         rows: list[Row] = []
+        counted: list[Row] = []
         segments: list[Row] = []
         epoch = tx.epoch
         for m in messages:
-            rows.append(
-                (m.id, m.app, m.number, m.peer, m.klass, m.body, m.meta, m.ref, m.encoding, m.options, m.scheme,
-                 m.concat_ref, m.parts, m.receipt, m.expires_at, m.door, m.route,
-                 m.air if m.air != m.parts else None, m.charged)
+            row = (
+                m.id, m.app, m.number, m.peer, m.klass, m.body, m.meta, m.ref, m.encoding, m.options, m.scheme,
+                m.concat_ref, m.parts, m.receipt, m.expires_at, m.door, m.route
             )  # fmt: skip
+            if m.charged is None and m.air == m.parts:
+                rows.append(row)
+            else:
+                counted.append((*row, m.air if m.air != m.parts else None, m.charged))
             claimed = 1 if m.state == State.SUBMITTING else 0
             for part in range(1, m.parts + 1):
                 segments.append(
@@ -166,6 +170,7 @@ class SubmitOp(Op):
                      0, m.due_at, m.expires_at)
                 )  # fmt: skip
         INSERT_MESSAGE.run(con, rows)
+        INSERT_COUNTED.run(con, counted)
         INSERT_SEGMENT.run(con, segments)
         told: list[Row] = [(m.peer, m.number, m.id) for m in messages if m.tells]
         if told:
