@@ -162,7 +162,7 @@ class OptOuts:
             )
         if kind == "app":
             numbers = self._apps.get(name)
-            return tuple(self._numbers) if numbers is None else tuple(numbers)
+            return tuple(n for n in self._numbers if numbers is None or n in numbers)
         return tuple(self._numbers)
 
     def problem(self, scope: str) -> str | None:

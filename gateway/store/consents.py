@@ -18,6 +18,7 @@ from gateway.settings.own import OWN_APP
 from gateway.store.ends import End, end_segments, rfc3339
 from gateway.store.hot import Row, Values
 from gateway.store.tx import Ended, Stopped
+from gateway.store.unsent import unsent
 
 if TYPE_CHECKING:
     from gateway.store.tx import Tx
@@ -72,14 +73,6 @@ FORGET_ASKED: Final = (
 )
 FORGOTTEN: Final = 100
 """Of those who never answered, how many are forgotten at most when others are asked."""
-# What waits for a person, by message, with its class: as `gateway.store.optouts` finds it.
-SELECT_UNSENT: Final = Values(
-    "WITH v(peer) AS (VALUES {values}) SELECT m.id, m.app, m.number, m.peer, m.class, s.carrier, s.state FROM v"
-    " CROSS JOIN message m ON m.peer = v.peer CROSS JOIN segment s ON s.message_id = m.id"
-    f" WHERE +s.state IN ({int(State.SCHEDULED)}, {int(State.QUEUED)}) AND m.app != '{OWN_APP}'",
-    1,
-)
-
 Key = tuple[int, str]
 """Class and scope."""
 
@@ -322,11 +315,13 @@ class ConsentChanges:
         tx = self._tx
         waiting: dict[int, tuple[str, str]] = {}
         queued: dict[int, int] = {}
-        for mid, app, number, peer, klass, carrier, state in SELECT_UNSENT.fetch(tx.con, [(p,) for p in withdrawn]):
-            keys = {(klass, scope) for scope in tx.optouts.scopes(app, number)}
-            if not keys.isdisjoint(withdrawn[peer]) and keys.isdisjoint(self._held[peer]):
-                waiting[mid] = (app, carrier)
-                queued[mid] = queued.get(mid, 0) + (state == State.QUEUED)
+        for one in unsent(tx.con, withdrawn):
+            if one.app == OWN_APP:
+                continue
+            keys = {(one.klass, scope) for scope in tx.optouts.scopes(one.app, one.number)}
+            if not keys.isdisjoint(withdrawn[one.peer]) and keys.isdisjoint(self._held[one.peer]):
+                waiting[one.id] = (one.app, one.carrier)
+                queued[one.id] = queued.get(one.id, 0) + (one.state == State.QUEUED)
         end_segments(
             tx, [End(mid, 0, State.REJECTED, NO_CONSENT, low=State.SCHEDULED, high=State.QUEUED) for mid in waiting]
         )

@@ -20,6 +20,7 @@ from gateway.store.forgotten import key_of, name_of, with_names
 from gateway.store.hot import Row, Values
 from gateway.store.optedout import OPTED_OUT, PASSES
 from gateway.store.tx import Ended, Op, Stopped, Tx
+from gateway.store.unsent import unsent
 
 How = Literal["keyword", "near", "operator", "import"]
 """By whom: a keyword of theirs, something near one, or somebody for them. What an operator did, no keyword undoes."""
@@ -38,13 +39,6 @@ DELETE_OPTOUT: Final = Values(
 INSERT_CHANGE: Final = Values(
     "INSERT INTO optout_change (id, peer, scope, change, how, who, number, message_id, keyword, text) VALUES {values}",
     10,
-)
-# What waits for a person, by message: found by the index of peers. The + keeps SQLite from walking the whole queue.
-SELECT_UNSENT: Final = Values(
-    "WITH v(peer) AS (VALUES {values}) SELECT m.id, m.app, m.number, m.peer, s.carrier, s.state FROM v"
-    " CROSS JOIN message m ON m.peer = v.peer CROSS JOIN segment s ON s.message_id = m.id"
-    f" WHERE +s.state IN ({int(State.SCHEDULED)}, {int(State.QUEUED)}) AND m.door IS NOT '{PASSES}'",
-    1,
 )
 
 
@@ -194,10 +188,10 @@ def _sweep(tx: Tx, stopped: Mapping[str, set[str]]) -> None:
     """
     waiting: dict[int, tuple[str, str]] = {}
     queued: dict[int, int] = {}
-    for mid, app, number, peer, carrier, state in SELECT_UNSENT.fetch(tx.con, [(peer,) for peer in stopped]):
-        if not stopped[peer].isdisjoint(tx.optouts.scopes(app, number)):
-            waiting[mid] = (app, carrier)
-            queued[mid] = queued.get(mid, 0) + (state == State.QUEUED)
+    for one in unsent(tx.con, stopped):
+        if one.door != PASSES and not stopped[one.peer].isdisjoint(tx.optouts.scopes(one.app, one.number)):
+            waiting[one.id] = (one.app, one.carrier)
+            queued[one.id] = queued.get(one.id, 0) + (one.state == State.QUEUED)
     end_segments(
         tx, [End(mid, 0, State.REJECTED, OPTED_OUT, low=State.SCHEDULED, high=State.QUEUED) for mid in waiting]
     )

@@ -64,6 +64,11 @@ def queued_oldest(con: sqlite3.Connection) -> dict[str, int]:
     return {carrier: id_ms(low) for carrier, low in oldest.items()}
 
 
+def queued_oldest_id(con: sqlite3.Connection) -> int | None:
+    """The lowest id of a message that waits, whatever for; None: nothing does."""
+    return min((low for *_, low in _units(con)), default=None)
+
+
 def _units(con: sqlite3.Connection) -> Iterator[Row]:
     """Units with something queued, with the lowest id of each: (carrier, lane, app, rank, message_id)."""
     unit: Row = ("", -1, "", -1)
