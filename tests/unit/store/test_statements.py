@@ -43,6 +43,7 @@ def aliases(sql: str) -> dict[str, str]:
 # What each statement may look up, and by what: the whole of the primary key, or the index named.
 LOOKUPS = {
     "INSERT_MESSAGE": [],
+    "INSERT_COUNTED": [],
     "INSERT_SEGMENT": [],
     "INSERT_REF": [],
     "INSERT_TOLD": [],

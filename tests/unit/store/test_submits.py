@@ -27,7 +27,7 @@ async def test_a_message_is_stored_as_it_was_given(desk: Desk) -> None:
     (row,) = desk.rows("SELECT * FROM message")
     assert row == (
         mid, "app", NUMBER, PEER, 2, "Grüße 👋".encode(), '{"k":1}', "r", "ucs2", '{"flash":true}', "sar", 65535, 2, 0,
-        START + DAY, "socket", "uk", None,
+        START + DAY, "socket", "uk", None, None, None,
     )  # fmt: skip
     for part, segment in enumerate(desk.segments(mid), 1):
         assert segment == {
