@@ -18,16 +18,16 @@ Meaning = Literal["stop", "start", "help", "near"]
 """``near``: probably a stop, and not in a form that counts as one by itself."""
 LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 
-LONGEST: Final = 64
-"""Characters of a text beyond which it is no keyword, whatever punctuation is around one."""
 SEARCHED: Final = 1000
-"""Characters of a text in which something near a stop is looked for."""
+"""Characters of a text, without the blanks around it, in which a keyword or something near one is looked for."""
 REMEMBERED: Final = 5000
 """Characters of which it is remembered whether they show anything."""
 A_FEW: Final = 6
 """Words of a text in which a word near a stop counts wherever it stands."""
 
 _BETWEEN: Final = re.compile(r"[\W_]+")
+_LETTERS: Final = re.compile(r"[^\W\d_](?:[\W_]+[^\W\d_]){2,}")
+"""A word by its letters: "S.T.O.P.", "s t o p"."""
 _ASCII: Final = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 
 
@@ -75,15 +75,19 @@ class _Shown(dict[int, int | str | None]):
     """For str.translate: what is left out of a text. Asked for each character that is new, of which few are kept."""
 
     def __missing__(self, code: int) -> int | None:
-        # Marks (accents above all), and what shows nothing.
-        value = None if unicodedata.category(chr(code)) in ("Mn", "Cf") else code
+        # Marks (accents above all, and the frames of keys), and what shows nothing.
+        value = None if unicodedata.category(chr(code)) in ("Mn", "Me", "Cf") else code
         if len(self) < REMEMBERED:
             self[code] = value
         return value
 
 
-# Who types on a Turkish keyboard means the i of the keyword.
-_SHOWN: Final = _Shown({ord("\N{LATIN SMALL LETTER DOTLESS I}"): "i"})
+_SHOWN: Final = _Shown(
+    # Who types on a Turkish keyboard means the i of the keyword.
+    {ord("\N{LATIN SMALL LETTER DOTLESS I}"): "i"}
+    # White letters on black, which have no compatibility form.
+    | {first + i: chr(ord("a") + i) for first in (0x1F150, 0x1F170) for i in range(26)}
+)
 
 
 class Vocabulary:
@@ -118,6 +122,8 @@ class Vocabulary:
                 self._phrases.setdefault(key.partition(" ")[0], []).append((f" {key} ", reading))
             self._others += [f" {_key(phrase)} " for phrase in known[language].not_near]
         self._signs = frozenset(self._near) | frozenset(self._phrases)
+        # Words of the longest keyword, or letters of one that is spelt.
+        self._most = max(len(key) for key in self._exact)
 
     def _put(self, meaning: Meaning, words: Iterable[str], language: Language) -> None:
         for word in words:
@@ -126,10 +132,28 @@ class Vocabulary:
 
     def read(self, text: str) -> Reading | None:
         """What a text means; None: nothing of the kind."""
+        text = text.strip()
         words = words_of(text[:SEARCHED])
-        if len(text) <= LONGEST and (found := self._exact.get(" ".join(words))) is not None:
+        if len(words) <= self._most and (found := self._keyword(words)) is not None and len(text) <= SEARCHED:
+            return found
+        if "\n" in text and (found := self._first_line(text)) is not None:
             return found
         return None if self._signs.isdisjoint(words) else self._near_in(words)
+
+    def _keyword(self, words: list[str]) -> Reading | None:
+        joined = " ".join(words)
+        found = self._exact.get(joined)
+        if found is None and len(words) > 1:
+            if _LETTERS.fullmatch(joined) is not None:
+                return self._exact.get("".join(words))
+            if len(set(words)) == 1 and (found := self._exact.get(words[0])) is not None:
+                return found._replace(meaning="near") if found.meaning == "stop" else None
+        return found
+
+    def _first_line(self, text: str) -> Reading | None:
+        """A stop with something below, such as a signature."""
+        found = self._keyword(words_of(text.partition("\n")[0][:SEARCHED]))
+        return found._replace(meaning="near") if found is not None and found.meaning == "stop" else None
 
     def _near_in(self, words: list[str]) -> Reading | None:
         spaced = f" {' '.join(words)} "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.policy.optwords import LANGUAGES, LONGEST, Vocabulary, package
+from gateway.policy.optwords import LANGUAGES, SEARCHED, Vocabulary, package
 from gateway.sms.segment import plan
 
 VOCABULARY = Vocabulary()
@@ -49,6 +49,14 @@ def meaning(text: str) -> str | None:
             "darse de baja",
             "d\u00e9sabonner",
         ),
+        *(
+            "S.T.O.P.",
+            "s t o p",
+            "O-P-T O-U-T",
+            "S\u20e3T\u20e3O\u20e3P\u20e3",
+            "\U0001f182\U0001f183\U0001f17e\U0001f17f",
+        ),
+        *("STOP".ljust(160), "\n" * 2000 + "STOP", "Stop" + "!" * 150, "\U0001f64f" * 69 + "STOP"),
         *("Abmelden", "k\u00fcndigen", "PARAR", "sair", "Basta", "disiscrivi", "cancelar"),
     ],
 )
@@ -70,6 +78,15 @@ def test_what_stops(text: str) -> None:
         ),
         *("opt me out of this list, thank you very much for nothing", "Remove me", "Don't text me again, ever, please"),
         *("unsubscribe me from all of your lists today please", "take me off your list", "unsub", "STPO", "unsuscribe"),
+        *(
+            "STOP\nSent from my phone",
+            "End\r\n--\r\nJo",
+            "CANCEL\n\nRegards,\nJo Doe",
+            "END END",
+            "stop2end",
+            "Un-subscribe",
+        ),
+        "STOP".ljust(SEARCHED, ".") + "x",
         *("no quiero baja", "Ich will mich bitte abmelden", "keine SMS mehr!", "ne m'envoyez plus de SMS", "basta sms"),
         *("Hello, I have told you three times by now: STOP", "pare de enviar isso"),
     ],
@@ -89,8 +106,9 @@ def test_what_comes_near(text: str) -> None:
             "stopping",
             "Can you ask them to stop the delivery at noon?",
         ),
-        *("S T O P", "Cancel that, I am coming after all", "quit smoking", "weekend", "END OF THE LINE", "0"),
-        "STOP".rjust(LONGEST * 20, "x"),
+        *("S T A R", "I C U", "Cancel that, I am coming after all", "quit smoking", "weekend", "END OF THE LINE", "0"),
+        *("I can't stop laughing", "don\u2019t stop!", "Best\nSent from my phone", "no no", "HELP HELP", "un start"),
+        "STOP".rjust(SEARCHED + 4, "x"),
     ],
 )
 def test_what_is_neither(text: str) -> None:
