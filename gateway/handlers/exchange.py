@@ -20,6 +20,8 @@ INTERIM: Final = 8
 """Answers 1xx in front of the one that counts at most."""
 ANSWER_OCTETS: Final = 64 << 10
 """Octets of an answer's body that are read, so that the connection can serve the next post."""
+LEAST_CHUNK: Final = 64
+"""Octets that each piece of it counts at least, for a chunk of one octet takes as long as that."""
 ANSWER_WAIT: Final = 1.0
 """Seconds for the body of an answer whose status is known; after it the connection is closed instead."""
 KEEP_ALIVE: Final = 15.0
@@ -177,7 +179,7 @@ class Connection:
                 if event is h11.NEED_DATA:
                     http.receive_data(await self._wire.receive())
                 elif isinstance(event, h11.Data):
-                    octets += len(event.data)
+                    octets += max(len(event.data), LEAST_CHUNK)
                 else:
                     break
         return http.our_state is http.their_state is h11.DONE and http.trailing_data == (b"", False)

@@ -61,7 +61,10 @@ class Dialer:
 
     async def __call__(self, address: str, seconds: float) -> SocketWire:
         """As `Connect`."""
-        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        except OSError as error:
+            raise NotConnectedError(_why(error)) from None  # such as no IPv6 here: the next address may do
         try:
             sock.setblocking(False)
             with trio.fail_after(seconds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import time
@@ -12,7 +13,7 @@ import trio.testing
 
 from gateway.handlers.exchange import LOOK_UP_AFTER, Connection
 from gateway.handlers.webhook import Webhook
-from gateway.handlers.wire import OCTETS, Dialer, SocketWire, Tls
+from gateway.handlers.wire import OCTETS, Dialer, NotConnectedError, SocketWire, Tls
 from gateway.settings import Handler
 from tests.flow.test_webhook import GOLDEN, loopback, quick, serve
 from tests.support import httpd
@@ -127,6 +128,19 @@ async def test_a_kept_connection_by_which_nothing_comes_counts_against_the_time(
     assert webhook.last_error == "no answer within 0.3 s"
     await events.until(lambda: not webhook.waiting)
     assert [request.headers["smsgw-attempt"] for request in server.requests] == ["1", "1", "2"]
+
+
+async def test_what_this_machine_cannot_connect_to_is_no_connection(monkeypatch):
+    """Such as an IPv6 address where there is none: the next address is tried."""
+
+    def none(*_: object) -> socket.socket:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported")
+
+    dial = Dialer("receiver.example", 443, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", none)
+        with pytest.raises(NotConnectedError, match=r"^cannot connect: Address family not supported"):
+            await dial("2606:2800:220:1::1", 1)
 
 
 # --- what is in the address -------------------------------------------------------------------------------------------

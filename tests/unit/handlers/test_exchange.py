@@ -25,6 +25,7 @@ from gateway.handlers.exchange import (
 )
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 RESET = ConnectionResetError(errno.ECONNRESET, "reset")
@@ -118,10 +119,12 @@ BODIES: dict[str, tuple[list[bytes | Exception], bool]] = {
     "empty": ([lasting(0)], True),
     "none": ([b"HTTP/1.1 204 No Content\r\n\r\n"], True),
     "in pieces": ([*octets(OK)], True),
-    "in chunks": ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: y\r\n\r\n"], True),
+    "in chunks": ([CHUNKS + b"2\r\nok\r\n0\r\nX: y\r\n\r\n"], True),
     "as long as may be": ([lasting(ANSWER_OCTETS)], True),
     "longer": ([lasting(ANSWER_OCTETS + 1)], False),
     "much longer": ([lasting(1 << 20)], False),
+    "in a few small chunks": ([CHUNKS + b"1\r\nx\r\n" * 100 + b"0\r\n\r\n"], True),
+    "in many small chunks": ([CHUNKS, *[b"1\r\nx\r\n" * 100] * 100, b"0\r\n\r\n"], False),
     "up to the end": ([b"HTTP/1.1 200 OK\r\n\r\nok"], False),
     "of HTTP/1.0": ([OK.replace(b"1.1", b"1.0")], False),
     "said to be the last": ([OK.replace(b"OK\r\n", b"OK\r\nConnection: close\r\n")], False),
@@ -129,7 +132,7 @@ BODIES: dict[str, tuple[list[bytes | Exception], bool]] = {
     "twice": ([OK + OK], False),
     "cut": ([OK[:-1]], False),
     "reset": ([OK[:-1], RESET], False),
-    "bad chunks": ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"zz\r\n"], False),
+    "bad chunks": ([CHUNKS, b"zz\r\n"], False),
 }
 
 
