@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from gateway.store.tx import Tx
 
 SELECT_CONSENT: Final = Values(
-    "WITH v(peer, class) AS (VALUES {values}) SELECT c.peer, c.class, c.scope FROM v"
+    "WITH v(i, peer, class) AS (VALUES {values}) SELECT v.i, c.scope FROM v"
     " CROSS JOIN consent c ON c.peer = v.peer AND c.class = v.class",
-    2,
+    3,
 )
 # Of messages by their ids, the scopes in which their peers agreed to such; a null where there is none.
 SELECT_AGREED: Final = Values(
@@ -41,15 +41,14 @@ def check(tx: Tx, messages: list[NewMessage]) -> bool:
     asked = [m for m in messages if m.klass in classes and m.app != OWN_APP]
     if not asked:
         return False
-    held: dict[tuple[str, int], list[str]] = {}
-    for peer, klass, scope in SELECT_CONSENT.fetch(tx.con, [(m.peer, m.klass) for m in asked]):
-        held.setdefault((peer, klass), []).append(scope)
     scopes_of = tx.optouts.scopes
+    agreed = bytearray(len(asked))
+    for i, scope in SELECT_CONSENT.fetch(tx.con, [(i, m.peer, m.klass) for i, m in enumerate(asked)]):
+        m = asked[i]
+        if scope in scopes_of(m.app, m.number):
+            agreed[i] = 1
     refused = False
-    for m in asked:
-        scopes = held.get((m.peer, m.klass))
-        if scopes is not None and not scopes_of(m.app, m.number).isdisjoint(scopes):
-            continue
+    for m in [m for m, yes in zip(asked, agreed, strict=True) if not yes]:
         said = MISSING.format(CLASSES[m.klass])
         if m.klass in consents.required:
             m.refused = Verdict(NO_CONSENT, said, field="to")

@@ -273,7 +273,27 @@ def _take_over(con: sqlite3.Connection) -> int:
         f"INSERT INTO main.optout_change ({columns}) SELECT {columns} FROM old.optout_change WHERE true"
         " ON CONFLICT DO NOTHING"
     )
+    _take_consents_over(con)
     return taken
+
+
+def _take_consents_over(con: sqlite3.Connection) -> None:
+    """What people agree to is what the old database says: what they withdrew since must not come back."""
+    if not con.execute("SELECT count(*) FROM old.sqlite_master WHERE name = 'consent'").fetchone()[0]:
+        return
+    con.execute("DELETE FROM main.consent")
+    columns = "peer, class, scope, at, how, change_id"
+    con.execute(f"INSERT INTO main.consent ({columns}) SELECT {columns} FROM old.consent")
+    for table, columns in (
+        ("consent_wording", "key, version, text"),
+        (
+            "consent_change",
+            "id, peer, class, scope, change, at, how, who, opt_in, wording, number, message_id, text",
+        ),
+    ):
+        con.execute(
+            f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM old.{table} WHERE true ON CONFLICT DO NOTHING"
+        )
 
 
 def _renumber(con: sqlite3.Connection, with_old: bool, now_ms: int) -> None:

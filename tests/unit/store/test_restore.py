@@ -13,10 +13,13 @@ import trio
 
 from gateway.model import State, id_ms
 from gateway.settings.own import REPLIES
+from gateway.store.agreed import held_by as agreed_to
 from gateway.store.backup import Backup
+from gateway.store.consents import Source, Wording
 from gateway.store.database import FileLock, StoreError
 from gateway.store.events import AckOp
 from gateway.store.optouts import OptOutChange, OptOutOp, held_by
+from gateway.store.recorded import ConsentChange, ConsentOp
 from gateway.store.restore import Restored, check, restore
 from gateway.store.trace import read as traces
 from tests.support.stores import DAY, PEER, START, Desk
@@ -149,6 +152,29 @@ async def test_who_opted_out_since_stays_out(tmp_path: Path, nursery: trio.Nurse
     assert done.optouts == 1
     assert [one.scope for one in desk.store.read_now(lambda con: held_by(con, PEER))] == ["all"]
     assert desk.rows("SELECT peer, change FROM optout_change") == [(PEER, "optout")]
+    await desk.close()
+
+
+async def test_consent_is_what_it_was_last(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """What was withdrawn after the copy was made stays so, what was given is there, and both are on record."""
+    desk = Desk(nursery, f"sqlite:///{tmp_path}/s.db")
+
+    async def record(scope: str, *, granted: bool) -> None:
+        source = Source("web", "shop", wording=Wording(f"Offers of {scope}"))
+        await desk.do(ConsentOp([ConsentChange(PEER, (2,), scope, granted, source)]))
+
+    await record("set:a", granted=True)
+    copy = taken(desk, tmp_path / "copy.db")
+    await record("set:a", granted=False)
+    await record("set:b", granted=True)
+    await restored(desk, copy)
+    found = desk.store.read_now(lambda con: agreed_to(con, PEER))
+    assert [(one.scope, one.wording) for one in found] == [("set:b", "Offers of set:b")]
+    assert desk.rows("SELECT change, scope FROM consent_change ORDER BY id") == [
+        ("granted", "set:a"),
+        ("withdrawn", "set:a"),
+        ("granted", "set:b"),
+    ]
     await desk.close()
 
 
