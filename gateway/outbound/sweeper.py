@@ -11,6 +11,7 @@ from gateway.log import logger
 from gateway.model import State, id_floor
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.overdue import Queries
+from gateway.outbound.rescoped import Rescoped
 from gateway.outbound.stopped import StoppedNumbers
 from gateway.settings import Settings
 from gateway.store import queries
@@ -73,6 +74,7 @@ class Sweeper:
         self._more_due = False  # more scheduled messages are due than were looked at
         self._queries = Queries(outbound)
         self._stopped = StoppedNumbers(outbound.store)
+        self._rescoped = Rescoped(outbound.store)
 
     def configure(self, settings: Settings) -> None:
         """Takes over new settings."""
@@ -89,6 +91,7 @@ class Sweeper:
                 self._retries()
                 await self._outbound.resting.turn()
                 await self._stopped.turn(self._outbound.intake.preparer.sending)
+                await self._rescoped.turn()
                 await self._scheduled()
                 await self._outbound.doubts.bring_back()
                 now = trio.current_time()

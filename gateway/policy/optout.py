@@ -140,6 +140,11 @@ class OptOuts:
                 self._scopes[key] = found
         return found
 
+    def reaches_as(self, other: OptOuts) -> bool:
+        """Whether every message goes out in the same scopes as by other rules."""
+        sets = [{number: one.name for number, one in rules._sets.items()} for rules in (self, other)]
+        return sets[0] == sets[1] and self._apps == other._apps
+
     def set_of(self, number: str) -> str:
         """The scope of the set that a number is in."""
         of_set = self._sets.get(number)

@@ -181,8 +181,8 @@ class Changes:
             tx.emit(streams, kind, cause.message_id or 0, _encoder.encode(event))
 
 
-def _sweep(tx: Tx, stopped: Mapping[str, set[str]]) -> None:
-    """Ends what waits for these peers in these scopes: queued, scheduled, or for another attempt.
+def _sweep(tx: Tx, stopped: Mapping[str, set[str]]) -> int:
+    """Ends what waits for these peers in these scopes: queued, scheduled, or for another attempt; returns how many.
 
     What is in doubt, and was to be sent once more, is held instead: its first attempt may have been taken.
     """
@@ -198,6 +198,7 @@ def _sweep(tx: Tx, stopped: Mapping[str, set[str]]) -> None:
     tx.count("optout_ended", len(waiting))
     tx.stopped += [Stopped(peer, frozenset(scopes)) for peer, scopes in stopped.items()]
     tx.ended += [Ended(mid, app, carrier, queued[mid]) for mid, (app, carrier) in waiting.items()]
+    return len(waiting)
 
 
 class OptOutChange(NamedTuple):
@@ -243,6 +244,31 @@ class OptOutOp(Op):
                 change = changes.out if c.out else changes.back
                 op.changed.append(bool(change(c.peer, (c.scope,), cause, tell=op.tell)))
         changes.write()
+
+
+class RescopeOp(Op):
+    """What waits for these peers ends where they opted out of it by the settings of now; ``ended`` is how many did."""
+
+    __slots__ = ("ended", "peers")
+    order: ClassVar[int] = 72
+    name: ClassVar[str] = "rescope"
+
+    def __init__(self, peers: list[str]) -> None:
+        super().__init__()
+        self.peers = peers
+        self.ended = 0
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return len(self.peers), 50 * len(self.peers)
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        for op in ops:
+            held: dict[str, set[str]] = {}
+            for peer, scope, _ in SELECT_HELD.fetch(tx.con, [(peer,) for peer in op.peers]):
+                held.setdefault(peer, set()).add(scope)
+            op.ended = _sweep(tx, held) if held else 0
 
 
 # --- read -------------------------------------------------------------------------------------------------------------

@@ -150,6 +150,24 @@ def queued_from(
     return found, rows[-1][0] if len(rows) >= SCANNED else None
 
 
+def queued_opted_out(
+    con: sqlite3.Connection, unit: QueueUnit, after: int
+) -> tuple[list[tuple[str, str, str, str]], int | None]:
+    """Of messages of a unit that wait those whose peer opted out of anything: app, number, peer, and a scope of that.
+
+    ``after`` and the second result as of `queued_from`.
+    """
+    rows = con.execute(
+        "SELECT q.message_id, m.app, m.number, m.peer, o.scope FROM (SELECT DISTINCT message_id FROM segment"
+        " WHERE state = 1 AND carrier = ? AND lane = ? AND app = ? AND rank = ? AND message_id > ?"
+        f" ORDER BY message_id LIMIT {SCANNED}) q CROSS JOIN message m ON m.id = q.message_id"
+        " LEFT JOIN optout o ON o.peer = m.peer",
+        (unit.carrier, unit.lane, unit.app, unit.rank, after),
+    ).fetchall()
+    last = rows[-1][0] if len({row[0] for row in rows}) >= SCANNED else None
+    return [row[1:] for row in rows if row[4] is not None], last
+
+
 def queued_between(
     con: sqlite3.Connection, unit: QueueUnit, pair: tuple[str, str], low: int, high: int, limit: int
 ) -> tuple[list[tuple[Row, list[Row]]], int | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final, NamedTuple
 
 from gateway.model import State
-from gateway.store.ends import end_left_over
+from gateway.store.ends import End, end_left_over, end_segments
 from gateway.store.hot import Values
 from gateway.store.optedout import covered
 from gateway.store.tx import Op, Tx
@@ -32,7 +32,10 @@ class _MessagesOp(Op):
 
 
 class DueOp(_MessagesOp):
-    """Scheduled messages whose time has come: their segments are queued."""
+    """Scheduled messages whose time has come: their segments are queued, or end where they may not be sent any more.
+
+    A STOP ended them already, but not what came to be within an opt-out by other settings.
+    """
 
     __slots__ = ()
     order: ClassVar[int] = 15
@@ -40,7 +43,10 @@ class DueOp(_MessagesOp):
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        DUE.run(tx.con, [(mid,) for op in ops for mid in op.ids])
+        ids = [mid for op in ops for mid in op.ids]
+        DUE.run(tx.con, [(mid,) for mid in ids])
+        if stopped := covered(tx, ids):
+            end_segments(tx, [End(mid, 0, State.REJECTED, reason, low=1, high=1) for mid, reason in stopped.items()])
 
 
 class ResendOp(_MessagesOp):

@@ -1,0 +1,69 @@
+"""Other sets of numbers by a reload: what waits already is sent only where it still may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import trio
+from trio.testing import MockClock
+
+from gateway.smpp.pdu import DeliverSm
+from tests.support.daemons import Gateway, gateway
+from tests.support.smsc import address, peers
+
+FIRST, SECOND = "+15551230001", "+15551230002"
+PEER, OTHER_PEER, THIRD = peers(3)
+APART = f'[[number_sets]]\nname = "apart"\nnumbers = ["{SECOND}"]\n'
+
+
+def sent(g: Gateway) -> list[str]:
+    return [s.text for s in g.smsc.submits if not s.text.startswith("You are")]
+
+
+def ends(g: Gateway) -> list[tuple[str, str]]:
+    """Texts and reasons of what ended unsent."""
+    query = (
+        "SELECT CAST(m.body AS TEXT), s.reason FROM message m JOIN segment s ON s.message_id = m.id WHERE s.state = 9"
+        " ORDER BY m.id"
+    )
+    return g.daemon.store.read_now(lambda con: con.execute(query).fetchall())
+
+
+async def test_what_waits_ends_where_a_new_set_takes_it_in(autojump_clock: MockClock) -> None:
+    """Queued in memory, on disk beyond the look-ahead, and scheduled; others wait on."""
+    async with gateway(numbers=2, extra="[limits]\nlook_ahead = 50\n" + APART, patience=2000) as g:
+        app = await g.connect()
+        for peer in (PEER, THIRD):
+            g.smsc.binds[0].deliver(DeliverSm(address(peer), address(FIRST), b"STOP"))
+        await g.settled()
+        await app.call("carrier", name="acme", action="pause")
+        others = [f"other {i}" for i in range(60)]
+        for text in ("first", *others, "next"):
+            await app.submit(text, to=OTHER_PEER if text in others else PEER, from_=SECOND)
+        await app.submit("late", to=THIRD, from_=SECOND, send_at="2025-10-09T09:03:20Z")
+        await g.settled()
+        g.config.write_text(g.config.read_text().replace(APART, ""))
+        assert "number_sets" in (await app.call("reload"))["changed"]
+        await trio.sleep(2)
+        assert ends(g) == [("first", "opted_out"), ("next", "opted_out")]
+        assert g.daemon.outbound.queue("acme").queued == len(others)
+        await app.call("carrier", name="acme", action="resume")
+        await trio.sleep(700)
+        assert ends(g)[2:] == [("late", "opted_out")]
+        assert sent(g) == others
+
+
+async def test_what_waits_ends_at_a_start_with_other_sets(autojump_clock: MockClock, tmp_path: Path) -> None:
+    async with gateway(tmp_path, numbers=2, extra=APART) as g:
+        app = await g.connect()
+        g.smsc.binds[0].deliver(DeliverSm(address(PEER), address(FIRST), b"STOP"))
+        await g.settled()
+        await app.call("carrier", name="acme", action="pause")
+        await app.submit("next", to=PEER, from_=SECOND)
+        await g.settled()
+    async with gateway(tmp_path, numbers=2) as g:
+        await trio.sleep(2)
+        app = await g.connect()
+        await app.call("carrier", name="acme", action="resume")
+        await g.settled()
+        assert (sent(g), ends(g)) == ([], [("next", "opted_out")])
