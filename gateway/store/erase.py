@@ -99,20 +99,13 @@ _SELECT_KEYS: Final = Values(
     " CROSS JOIN segment s ON s.message_id = v.mid WHERE s.smsc_message_id IS NOT NULL AND s.sent_at IS NOT NULL",
     1,
 )
-_DELETE_KEYS: Final = Values(
-    "WITH v(bucket, carrier, key, mid, part) AS (VALUES {values}) DELETE FROM smsc_id"
-    " WHERE (bucket, carrier, key, message_id, part) IN (SELECT bucket, carrier, key, mid, part FROM v)",
-    5,
-)
+# A row at a time, since SQLite walks whole buckets to find several.
+_DELETE_KEY: Final = "DELETE FROM smsc_id WHERE bucket = ? AND carrier = ? AND key = ? AND message_id = ? AND part = ?"
+_DELETE_REF: Final = "DELETE FROM ref WHERE bucket = ? AND app = ? AND ref = ?"
 _SELECT_REFS: Final = Values(
     "WITH v(mid) AS (VALUES {values}) SELECT m.id, m.app, m.ref FROM v CROSS JOIN message m ON m.id = v.mid"
     " WHERE m.ref IS NOT NULL",
     1,
-)
-_DELETE_REFS: Final = Values(
-    "WITH v(bucket, app, ref) AS (VALUES {values}) DELETE FROM ref WHERE (bucket, app, ref) IN"
-    " (SELECT bucket, app, ref FROM v)",
-    3,
 )
 _SENDING_OF: Final = Values(
     "WITH v(mid) AS (VALUES {values}) SELECT DISTINCT v.mid FROM v CROSS JOIN segment s ON s.message_id = v.mid"
@@ -217,13 +210,13 @@ def _messages(tx: Tx, ids: list[tuple[int]]) -> int:
         for mid, part, carrier, raw, sent_at in _SELECT_KEYS.fetch(tx.con, ids)
         for by in (0, 1)
     ]
-    _DELETE_KEYS.run(tx.con, keys)
+    tx.con.executemany(_DELETE_KEY, keys)
     refs: list[Row] = [
         (id_ms(mid) // REF_BUCKET_MS + by, app, ref)
         for mid, app, ref in _SELECT_REFS.fetch(tx.con, ids)
         for by in (0, 1)
     ]
-    _DELETE_REFS.run(tx.con, refs)
+    tx.con.executemany(_DELETE_REF, refs)
     delete_messages(tx, ids)
     return len(ids)
 

@@ -19,7 +19,7 @@ from gateway.store.submits import REF_BUCKET_MS
 from gateway.store.tx import Op, Tx
 from gateway.store.usage import keep_inbound, keep_messages
 
-PAGE: Final = 200
+PAGE: Final = 100
 """Rows that are removed in one turn."""
 LOOKED_THROUGH: Final = 1000
 """Rows that one read looks through."""
@@ -114,7 +114,8 @@ _DELETE_INBOUND: Final = Values("DELETE FROM inbound WHERE id IN (VALUES {values
 _BLANK_MESSAGES: Final = Values("UPDATE message SET body = NULL WHERE id IN (VALUES {values}) AND body IS NOT NULL", 1)
 _BLANK_INBOUND: Final = Values("UPDATE inbound SET text = NULL, data = NULL WHERE id IN (VALUES {values})", 1)
 _DELETE_THREADS: Final = Values(
-    "DELETE FROM thread WHERE (number, peer) IN (VALUES {values})"
+    "WITH v(number, peer) AS (VALUES {values}) DELETE FROM thread"
+    " WHERE (number, peer) IN (SELECT number, peer FROM v)"
     " AND NOT EXISTS (SELECT 1 FROM inbound i WHERE i.peer = thread.peer AND i.number = thread.number)"
     " AND NOT EXISTS (SELECT 1 FROM message m WHERE m.peer = thread.peer AND m.number = thread.number)",
     2,
@@ -257,18 +258,21 @@ class DeleteKeysOp(Op):
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         for op in ops:
-            ids = tx.con.execute(
-                "DELETE FROM smsc_id WHERE (bucket, carrier, key, message_id, part) IN"
-                " (SELECT bucket, carrier, key, message_id, part FROM smsc_id WHERE bucket < ? LIMIT ?)",
-                (op.since // BUCKET_MS, PAGE),
-            ).rowcount
-            refs = tx.con.execute(
-                "DELETE FROM ref WHERE (bucket, app, ref) IN"
-                " (SELECT bucket, app, ref FROM ref WHERE bucket < ? LIMIT ?)",
-                (op.since // REF_BUCKET_MS, PAGE),
-            ).rowcount
+            ids = _delete_first(tx, "smsc_id", "bucket, carrier, key, message_id, part", op.since // BUCKET_MS)
+            refs = _delete_first(tx, "ref", "bucket, app, ref", op.since // REF_BUCKET_MS)
             op.more = PAGE in (ids, refs)
             tx.count("purged:keys", ids + refs)
+
+
+def _delete_first(tx: Tx, table: str, keys: str, bucket: int) -> int:
+    """The first rows of a table go, as far as they are in buckets before this one; returns how many did."""
+    # A range of its key: with IN and a subquery SQLite walks whole buckets.
+    row = tx.con.execute(
+        f"SELECT {keys} FROM {table} WHERE bucket < ? ORDER BY {keys} LIMIT 1 OFFSET ?", (bucket, PAGE)
+    ).fetchone()
+    if row is None:
+        return tx.con.execute(f"DELETE FROM {table} WHERE bucket < ?", (bucket,)).rowcount
+    return tx.con.execute(f"DELETE FROM {table} WHERE ({keys}) < ({', '.join('?' * len(row))})", row).rowcount
 
 
 class DeleteEventsOp(Op):

@@ -239,7 +239,28 @@ async def test_turns_are_small_and_rest(nursery: trio.Nursery, autojump_clock: t
     desk.writer.stats.on_burst = lambda _, rows: bursts.append(rows)
     await kept.retention.round()
     # Each with one row that sums up what goes.
-    assert sum(bursts) == 1000 + 5
-    assert max(bursts) == 200 + 1
+    assert sum(bursts) == 1000 + 10
+    assert max(bursts) == 100 + 1
     assert desk.rows("SELECT messages, segments FROM usage") == [(1000, 1000)]
     await desk.close()
+
+
+async def test_turns_find_their_rows_by_keys(nursery: trio.Nursery, fast: None) -> None:
+    desk = Desk(nursery)
+    kept = Kept(desk, records=1)
+    for n in range(3):
+        await kept.delivered(f"m-{n}")
+        await kept.inbound()
+    said: list[str] = []
+    desk.con.set_trace_callback(said.append)
+    desk.now += 99 * DAY
+    await kept.retention.round()
+    desk.con.set_trace_callback(None)
+    removing = [sql for sql in said if "DELETE" in sql or "UPDATE" in sql]
+    assert len(removing) >= 8
+    for sql in removing:
+        plan = [row[3] for row in desk.con.execute(f"EXPLAIN QUERY PLAN {sql}")]
+        tables = ("message", "segment", "smsc_id", "ref", "trace", "inbound", "thread", "event", "retry")
+        assert not [step for step in plan if step.removeprefix("SCAN ").split(" ")[0] in tables and "SCAN" in step], sql
+        # Of a table with a key of several columns not only the first: the others are as good as all rows.
+        assert "PRIMARY KEY (bucket=?)" not in str(plan), sql
