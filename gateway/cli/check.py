@@ -23,6 +23,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     Says what the daemon would do with it; exit code 2, with all problems, when it could not work.
     """
     from gateway.cli.world import examine
+    from gateway.policy.consent import consent_warnings
     from gateway.policy.content import content_warnings
     from gateway.settings import ConfigError
 
@@ -35,7 +36,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> int:
             console(stderr=True).print(inert(str(error), keep="\n"))
         return USAGE
     problems, warnings = examine(settings)
-    warnings = [*settings.warnings(), *content_warnings(settings), *warnings]
+    warnings = [*settings.warnings(), *content_warnings(settings), *consent_warnings(settings), *warnings]
     if as_json:
         found = [{"key": key, "expected": text} for key, text in problems]
         emit({"ok": not problems, "problems": found, "warnings": warnings, **_summary(settings, path)})

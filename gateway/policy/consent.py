@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, get_args
 
 import msgspec
 
+from gateway.policy.content import Content
 from gateway.policy.optout import ALL, OptOuts
 from gateway.policy.optwords import words_of
 from gateway.settings import Settings
@@ -133,6 +134,25 @@ class Consents:
             return True
         kind, _, name = scope.partition(":")
         return kind == "number" and self.optouts.set_of(name) in others
+
+
+def consent_warnings(settings: Settings) -> list[str]:
+    """What of the opt-ins of a configuration will not work as it is meant, a sentence each."""
+    found = []
+    optouts = OptOuts(settings)
+    one_way = Content(settings).one_way
+    for one in settings.opt_ins:
+        where = f'opt_ins "{one.name}"'
+        numbers = one.numbers or tuple(settings.numbers_by_value)
+        for word in one.keywords:
+            reading = next((r for number in numbers if (r := optouts.read(number, word)) is not None), None)
+            if reading is not None and reading.meaning in ("stop", "help"):
+                found.append(
+                    f'{where}: keyword "{word}" asks for nothing: it is one of the words for {reading.meaning}'
+                )
+        mute = [number for number in one.numbers if number in one_way]
+        found += [f'{where}: nobody can reply YES to "{number}"' for number in mute]
+    return found
 
 
 def _key(word: str) -> str:

@@ -181,6 +181,10 @@ def _own_texts(settings: Settings) -> Iterator[tuple[str, MessageClass, str]]:
     for rule in settings.rules:
         if rule.reply is not None:
             yield f'rules "{rule.name}": reply', "transactional", rule.reply
+    for opt_in in settings.opt_ins:
+        yield f'opt_ins "{opt_in.name}": ask', "transactional", opt_in.ask
+        if opt_in.welcome:
+            yield f'opt_ins "{opt_in.name}": welcome', "transactional", opt_in.welcome
     sets = [(f'number_sets "{one.name}"', one) for one in settings.number_sets]
     for where, said in (("optout", settings.optout), *sets):
         for key in ("stop_reply", "start_reply", "help_reply"):

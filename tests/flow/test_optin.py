@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from gateway.smpp.pdu import DeliverSm
-from tests.support.daemons import Gateway, gateway
+from tests.support.daemons import Commits, Gateway, gateway
 from tests.support.smsc import address, peers
 
 NUMBER, SECOND = "+15551230001", "+15551230002"
@@ -239,3 +239,26 @@ async def test_what_is_claimed_is_taken_back_when_consent_is_withdrawn(autojump_
         assert [s.text for s in g.smsc.submits] == ["one", "code"]
         assert g.segments("state, reason", "state = 9") == [9]
         assert g.daemon.outbound.queue("acme").queued == 0
+
+
+async def test_what_comes_with_the_withdrawal_is_not_sent(autojump_clock: MockClock) -> None:
+    """They are stored and claimed in the burst in which a STOP to another number withdraws what they rest on."""
+    commits = Commits()
+    sets = '[[number_sets]]\nname = "b"\nnumbers = ["+15551230002"]\n'
+    async with gateway(extra=OFFERS + sets, numbers=2, run_sync=commits) as g:
+        app = await g.connect()
+        await app.call("consent_set", peer=PEER, granted=True)  # for all numbers
+        commits.hold()
+        await app.write(app.request("submit", {"to": OTHER_PEER, "text": "x", "from": NUMBER})[1])
+        await g.settled()
+        offer = {"to": PEER, "from": NUMBER, "class": "marketing"}
+        requests = [("submit", {**offer, "text": text}) for text in ("one", "two")]
+        code = ("submit", {"to": PEER, "from": NUMBER, "text": "code"})
+        await app.write(b"".join(app.request(*request)[1] for request in (*requests, code)))
+        await g.settled()
+        deliver(g, "STOP", to=SECOND)
+        await g.settled()
+        commits.release()
+        await g.settled()
+        assert [s.text for s in g.smsc.submits if s.peer == PEER] == ["code", STOPPED]
+        assert g.segments("reason", "state = 9") == ["no_consent"] * 2

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.policy.consent import Consents, package, wording
+from gateway.policy.consent import Consents, consent_warnings, package, wording
+from gateway.policy.content import content_warnings
 from gateway.policy.optout import OptOuts
 from gateway.policy.optwords import LANGUAGES, Vocabulary
 from gateway.settings import Settings
@@ -127,6 +128,26 @@ def test_no_yes_is_a_stop_nor_help() -> None:
     for language in LANGUAGES:
         for word in package()[language].yes:
             assert vocabulary.read(word) is None
+
+
+def test_what_check_warns_of() -> None:
+    settings = Settings.model_validate(
+        {
+            "numbers": [{"number": ONE}, {"number": "ACME"}],
+            "optout": {"stop_words": ["enough"], "start_words": ["GO"]},
+            "opt_ins": [
+                {"name": "a", "ask": "Reply YES: bit.ly/x", "keywords": ["JOIN", "Enough!", "go", "info"]},
+                {"name": "b", "ask": ASK, "numbers": ["ACME"], "welcome": "https://bit.ly/y"},
+            ],
+        }
+    )
+    assert consent_warnings(settings) == [
+        'opt_ins "a": keyword "Enough!" asks for nothing: it is one of the words for stop',
+        'opt_ins "a": keyword "info" asks for nothing: it is one of the words for help',
+        'opt_ins "b": nobody can reply YES to "ACME"',
+    ]
+    found = [line.partition(" has ")[0] for line in content_warnings(settings)]
+    assert found == ['opt_ins "a": ask', 'opt_ins "b": welcome']
 
 
 def test_wordings_are_told_apart() -> None:
