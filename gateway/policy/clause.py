@@ -26,7 +26,7 @@ _BEHIND: Final = (
     r"|receiving|getting|notif\w*|subscription|offers?|mailings?)\b)"
 )
 """What may follow a word of `ends` in a clause: "STOP to end msgs", not "stop to end hunger"."""
-_TO_A_CODE: Final = re.compile(r"(?<![^\W_])stop[\W_]?(?:sms|pub)?\s?:?\s?\d{5,6}(?=[\W_]*$|[^\w\n]*\n)")
+_TO_A_CODE: Final = re.compile(r"(?<![^\W_])(?<!bus )stop[\W_]?(?:sms|pub)?\s?:?\s?\d{5,6}(?=[\W_]*$|[^\w\n]*\n)")
 """Whatever the language: "STOP 36180" at the end of a line."""
 
 
@@ -136,7 +136,7 @@ def _pattern(of: Mapping[str, Any], keywords: list[str], joins: list[str], betwe
     if verbs := of.get("verbs"):
         ways.append(rf"{_any(verbs)}{_SEP}{among}{keyword}(?![^\W\d_])")
     if exact := of.get("exact"):
-        ways.append(rf"{_any(exact)}{end}")
+        ways.append(rf"{_any(exact)}{end}(?!{_SEP}of\b)")  # no "text END OF SUMMER"
     return rf"(?<![^\W_])(?:{'|'.join(ways)})"
 
 

@@ -28,6 +28,10 @@ unsubscribe at acme.example/u
 Reply UNSUBSCRIBE to be removed
 Reply with the word STOP
 STOP to cancel
+Text END to 12345
+Descadastre-se: acme.example/s
+Disiscriviti: acme.example/d
+Rispondi BASTA per non ricevere altri messaggi
 STOP=unsub
 END to stop
 Reply END to stop
@@ -72,6 +76,9 @@ STOP
 End to end service
 Text us to stop by
 Nonstop fun
+Text END OF SUMMER to win
+Meet us at Bus Stop 36180
+Basta un SMS: rispondi SI
 Your bus stop to 1500 Broadway
 Sale must end Sunday. Reply now
 Don't stop to end hunger
