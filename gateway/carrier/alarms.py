@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import trio
 
 from gateway.log import logger
 
@@ -21,12 +23,20 @@ KINDS: Final[dict[str, str]] = {
 """What may be raised, and what it means."""
 
 
+class _Standing(NamedTuple):
+    """``since`` is for people, in seconds since 1970; how long it was is told by Trio's clock, which nobody sets."""
+
+    since: float
+    began: float
+    text: str
+
+
 class Alarms:
     """The alarms of one carrier."""
 
     def __init__(self, carrier: str) -> None:
         self._carrier = carrier
-        self._raised: dict[str, tuple[float, str]] = {}
+        self._raised: dict[str, _Standing] = {}
 
     def set(self, kind: str, text: str | None) -> None:
         """Raises an alarm with what is known of it, or with None ends it. One that stands keeps its beginning."""
@@ -35,12 +45,13 @@ class Alarms:
         if text is None:
             if standing is not None:
                 del self._raised[kind]
-                _log.info("alarm_over", carrier=self._carrier, kind=kind, seconds=round(time.time() - standing[0]))
+                lasted = round(trio.current_time() - standing.began)
+                _log.info("alarm_over", carrier=self._carrier, kind=kind, seconds=lasted)
         elif standing is None:
-            self._raised[kind] = (time.time(), text)
+            self._raised[kind] = _Standing(time.time(), trio.current_time(), text)
             _log.error("alarm", carrier=self._carrier, kind=kind, detail=text)
-        elif standing[1] != text:
-            self._raised[kind] = (standing[0], text)
+        elif standing.text != text:
+            self._raised[kind] = standing._replace(text=text)
 
     def __contains__(self, kind: str) -> bool:
         return kind in self._raised
@@ -48,6 +59,6 @@ class Alarms:
     def shown(self) -> list[dict[str, Any]]:
         """The standing ones, oldest first: ``kind``, ``since`` in seconds since 1970, ``detail``."""
         return sorted(
-            ({"kind": kind, "since": since, "detail": text} for kind, (since, text) in self._raised.items()),
+            ({"kind": kind, "since": one.since, "detail": one.text} for kind, one in self._raised.items()),
             key=lambda alarm: alarm["since"],
         )

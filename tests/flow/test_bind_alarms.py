@@ -32,7 +32,7 @@ def refusing(status: CommandStatus) -> Behaviour:
     return refuse
 
 
-def test_an_alarm_keeps_its_beginning_and_has_its_last_words() -> None:
+async def test_an_alarm_keeps_its_beginning_and_has_its_last_words() -> None:
     alarms = Alarms("acme")
     alarms.set("down", "Connection refused")
     since = alarms.shown()[0]["since"]

@@ -179,6 +179,8 @@ class Plan:
             "from": numbers[0] if app == "shop" else rng.choice(numbers),
             "text": text(rng, label),
         }
+        if app != "shop" and label % 7 == 4:
+            del params["from"]  # one is chosen: the number that the phone wrote to, or the same one each time
         if rng.random() < 0.8:
             params["ref"] = f"r{label}"
         if rng.random() < 0.25:
