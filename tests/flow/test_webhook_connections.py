@@ -11,7 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from gateway.handlers.exchange import LOOK_UP_AFTER, Connection
+from gateway.handlers.exchange import KEEP_ALIVE, LOOK_UP_AFTER, SWEEP, Connection
+from gateway.handlers.post import ADDRESSES
 from gateway.handlers.webhook import Webhook
 from gateway.handlers.wire import OCTETS, Dialer, NotConnectedError, SocketWire, Tls
 from gateway.settings import Handler
@@ -19,7 +20,7 @@ from tests.flow.test_webhook import GOLDEN, loopback, quick, serve
 from tests.support import httpd
 from tests.support.events import Events, handler, trio_clock
 from tests.support.httpd import Request, Server, answer
-from tests.support.transport import Posts
+from tests.support.transport import Posts, public
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -120,6 +121,32 @@ async def test_a_name_is_looked_up_for_each_connection_and_none_lasts(autojump_c
     assert not posts.open
 
 
+async def test_connections_of_a_handler_that_has_nothing_to_post_are_closed(autojump_clock, nursery):
+    events = await Events(trio_clock()).start(nursery)
+    feed, posts = await events.feed(), Posts(keep=True)
+    hook = Webhook(handler(), feed, events.outbox, events.metrics, events.clock, resolver=public, connect=posts)
+    await nursery.start(hook.run)
+    await events.arrive("hello")
+    await events.until(lambda: not feed.backlog)
+    assert len(posts.open) == 1
+    await trio.sleep(KEEP_ALIVE + SWEEP)
+    assert not posts.open
+
+
+async def test_so_many_addresses_of_a_name_are_tried_and_no_more(autojump_clock, nursery):
+    async def many(host: str, port: int) -> list[str]:
+        return [f"93.184.216.{n}" for n in range(10)]
+
+    events = await Events(trio_clock()).start(nursery)
+    feed, posts = await events.feed(), Posts(NotConnectedError("cannot connect: No route to host"))
+    hook = Webhook(handler(), feed, events.outbox, events.metrics, events.clock, resolver=many, connect=posts)
+    await nursery.start(hook.run)
+    await events.arrive("hello")
+    await events.until(lambda: hook.failures == 1)
+    assert hook.last_error == "cannot connect: No route to host"
+    assert posts.hosts == [f"93.184.216.{n}" for n in range(ADDRESSES)]
+
+
 async def test_a_kept_connection_by_which_nothing_comes_counts_against_the_time(nursery, server, events):
     server.behaviours += [answer(), httpd.hang]
     webhook = await serve(nursery, events, quick(server, concurrency=1, timeout=0.3))
@@ -199,17 +226,17 @@ async def test_one_connection_by_tls_serves_many_posts(nursery, events, version)
 
 
 class Far:
-    """The other end of a pair of sockets, which blocks; by TLS if there is a context."""
+    """The other end of a pair of sockets, which blocks; by TLS if there are contexts for both."""
 
-    def __init__(self, context: ssl.SSLContext | None) -> None:
+    def __init__(self, both: tuple[ssl.SSLContext, ssl.SSLContext] | None) -> None:
         near, self.socket = socket.socketpair()
         self.socket.settimeout(10)
         near.setblocking(False)
         self.wire = SocketWire(near)
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = None
-        if context is not None:
-            ours, theirs = contexts()
+        if both is not None:
+            ours, theirs = both
             self.wire = SocketWire(near, Tls(ours, "receiver.example"))
             self._tls = theirs.wrap_bio(self._in, self._out, server_side=True)
 
@@ -233,7 +260,7 @@ class Far:
 
 @pytest.fixture(params=["plain", "tls"])
 async def far(request: pytest.FixtureRequest) -> Far:
-    made = Far(contexts()[1] if request.param == "tls" else None)
+    made = Far(contexts() if request.param == "tls" else None)
     if request.param == "tls":
         async with trio.open_nursery() as nursery:
             nursery.start_soon(made.wire.handshake)
@@ -264,6 +291,33 @@ async def test_a_quiet_one_is_quiet_until_something_comes_or_it_ends(far):
     assert await far.wire.receive() == b""
     far.wire.close()
     far.wire.close()
+
+
+async def test_what_tls_has_to_say_while_we_only_read_is_said():
+    """Such as a server that asks for a certificate of ours when the connection stands already (RFC 8446 §4.6.2)."""
+    ours, theirs = contexts()
+    ours.post_handshake_auth = True
+    theirs.load_verify_locations(GOLDEN / "ca.pem")
+    theirs.verify_mode = ssl.CERT_OPTIONAL
+    theirs.post_handshake_auth = True
+    far = Far((ours, theirs))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far.wire.handshake)
+        await trio.to_thread.run_sync(far.shake)
+    assert far._tls is not None
+    far._tls.verify_client_post_handshake()
+    far.socket.sendall(far.records(b"x"))
+    assert await far.wire.receive() == b"x"
+
+    def answered() -> bytes:
+        return far.socket.recv(OCTETS)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(far.wire.receive)
+        assert await trio.to_thread.run_sync(answered)
+        nursery.cancel_scope.cancel()
+    far.wire.close()
+    far.socket.close()
 
 
 async def test_who_answers_without_reading_is_heard(far):
