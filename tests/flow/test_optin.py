@@ -262,3 +262,41 @@ async def test_what_comes_with_the_withdrawal_is_not_sent(autojump_clock: MockCl
         await g.settled()
         assert [s.text for s in g.smsc.submits if s.peer == PEER] == ["code", STOPPED]
         assert g.segments("reason", "state = 9") == ["no_consent"] * 2
+
+
+RULES = """
+[[rules]]
+name = "hello"
+reply = "We got that."
+"""
+
+
+async def test_a_rule_that_replies_takes_the_place_of_the_welcome_and_not_of_the_question(
+    autojump_clock: MockClock,
+) -> None:
+    async with gateway(extra="[limits]\nreply_interval = 1\n" + OFFERS + RULES) as g:
+        app = await g.connect()
+        assert sorted(await says(g, "join")) == [ASK, "We got that."]
+        await trio.sleep(2)
+        assert await says(g, "yes") == ["We got that."]
+        assert await refusal(app) is None
+
+
+HELD = """
+state = "held"
+held_until = 2099-01-01
+inbound_when_held = "none"
+"""
+
+
+async def test_a_number_that_nobody_hears_asks_nothing(autojump_clock: MockClock) -> None:
+    async with gateway(extra=OFFERS) as g:
+        g.config.write_text(g.config.read_text() + HELD)
+        app = await g.connect()
+        assert await says(g, "join") == [ASK]
+        await app.call("reload")
+        assert await says(g, "yes", "join", peer=OTHER_PEER) == []
+        assert (await app.refused("consent_ask", peer=OTHER_PEER, opt_in="offers")).reason == "number_held"
+        # Who was asked before may still say YES.
+        assert await says(g, "yes") == []
+        assert [one["how"] for one in (await app.call("consent", peer=PEER))["consents"]] == ["keyword"]

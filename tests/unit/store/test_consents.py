@@ -10,10 +10,11 @@ from gateway.model import CLASSES, State, id_floor
 from gateway.policy.consent import Consents
 from gateway.policy.optout import OptOuts
 from gateway.settings import Settings
-from gateway.store.agreed import held_by, listed, record
+from gateway.store.agreed import asked_of, held_by, listed, record
 from gateway.store.checks import checks
-from gateway.store.consents import Source, Wording
+from gateway.store.consents import FORGOTTEN, Source, Wording
 from gateway.store.inbound import InboundOp
+from gateway.store.optins import AskConsentOp
 from gateway.store.optouts import OptOutChange, OptOutOp
 from gateway.store.recorded import ConsentChange, ConsentOp
 from gateway.store.resolve import ResendOp
@@ -243,6 +244,26 @@ async def test_the_record_keeps_every_change_and_the_words(desk: Desk) -> None:
     assert found[0].message_id == desk.con.execute("SELECT id FROM inbound").fetchone()[0]
     assert desk.con.execute("SELECT count(*) FROM consent_wording").fetchone() == (1,)
     assert [one.peer for one in record(desk.con, low=id_floor(desk.now), limit=10)] == [PEER, PEER]
+
+
+async def test_who_never_answers_is_forgotten(desk: Desk) -> None:
+    """A bounded number with each that is asked, so that the list of those who may answer does not grow."""
+    settings = Settings.model_validate(
+        {"numbers": [{"number": NUMBER}], "opt_ins": [{"name": "offers", "ask": "Reply YES", "within": 60}]}
+    )
+    desk.writer.base.consents = Consents(settings, OptOuts(settings))
+    phones = [f"+1212556{i:04}" for i in range(2 * FORGOTTEN)]
+    await desk.do(*[AskConsentOp(peer, NUMBER, "offers", "ops") for peer in phones])
+    desk.now += 61_000
+    left = []
+    for peer in (PEER, OTHER, phones[0]):
+        op = AskConsentOp(peer, NUMBER, "offers", "ops")
+        await desk.do(op)
+        assert op.outcome == "asked"
+        left.append(desk.con.execute("SELECT count(*) FROM consent_asked").fetchone()[0])
+    assert left == [FORGOTTEN + 1, 2, 3]
+    assert asked_of(desk.con, PEER, desk.now)[0].until == desk.now + 60_000
+    assert asked_of(desk.con, PEER, desk.now + 60_000) == []
 
 
 async def test_pages_of_the_list(desk: Desk) -> None:
