@@ -217,8 +217,8 @@ def from_wire(ton: int, npi: int, addr: str, region: str | None = None) -> str:
       short code, since no country has numbers that short; zeros in front of TON 1 digits dial abroad.
     - TON 2: a national number of `region`, where it is possible there.
     - Any other TON (0 unknown, 3 network, 4 subscriber, 6 abbreviated): a short code by the rule of this
-      module; otherwise a number of `region` or an international one without its "+", whichever is likelier: a
-      mobile of that plan before another valid number before a possible one.
+      module; otherwise a number of `region` or an international one without its "+" or with 00 for it, whichever is
+      likelier: a mobile of that plan before another valid number before a possible one.
     """
     if ton == 5:
         return addr
@@ -329,6 +329,8 @@ def _from_wire_cached(ton: int, addr: str, region: str | None) -> str:
     if not (text.isascii() and text.isdigit()):
         return addr
     if ton == 2:
+        if text.startswith("00"):
+            return _better(text, region) or text
         number = _parse(text, region) if region is not None else None
         return _e164(number) if _likelihood(number) and number is not None else text
     if 3 <= len(text) <= 8 and not text.startswith("00"):
@@ -346,7 +348,13 @@ def _better(digits: str, region: str | None) -> str | None:
     # digits are the most that a plan usually leaves to itself.
     local = here > abroad or (here == abroad and (here > 1 or len(digits) <= 10))
     chosen = national if local else international
-    return _e164(chosen) if chosen is not None and max(here, abroad) > 0 else None
+    likely = max(here, abroad)
+    if digits.startswith("00"):
+        # SMSCs write so whatever is dialled to get out of their country; hardly a plan has numbers that begin so.
+        dialled = _parse("+" + digits[2:], None)
+        if _likelihood(dialled) >= max(likely, 1):
+            chosen, likely = dialled, 1
+    return _e164(chosen) if chosen is not None and likely > 0 else None
 
 
 _MOBILE: Final = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
