@@ -48,7 +48,10 @@ def with_names(con: sqlite3.Connection, key: bytes | None, select: Values, peers
     """Rows of ``select`` by peer, which is their first column; those of names have the peer in its place."""
     peers = list(peers)
     found = select.fetch(con, [(peer,) for peer in peers])
-    if key is not None:
-        named = {name_of(key, peer): peer for peer in peers}
-        found += [(named[row[0]], *row[1:]) for row in select.fetch(con, [(name,) for name in named])]
-    return found
+    return found if key is None else found + by_name(con, key, select, peers)
+
+
+def by_name(con: sqlite3.Connection, key: bytes, select: Values, peers: Iterable[str]) -> list[Row]:
+    """Those of names alone."""
+    named = {name_of(key, peer): peer for peer in peers}
+    return [(named[row[0]], *row[1:]) for row in select.fetch(con, [(name,) for name in named])]

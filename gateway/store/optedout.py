@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.policy.consent import NO_CONSENT
 from gateway.policy.optout import OptOuts
 from gateway.store.consented import lacking
-from gateway.store.forgotten import key_of, with_names
+from gateway.store.forgotten import by_name, key_of, with_names
 from gateway.store.hot import Row, Values
 from gateway.store.verdicts import Verdict
 
@@ -45,7 +45,9 @@ SELECT_ADDRESSED: Final = Values(
 
 def check(tx: Tx, messages: list[NewMessage]) -> bool:
     """Refuses messages to who opted out of them (`gateway.store.verdicts`)."""
-    found = with_names(tx.con, tx.forgotten, SELECT_OPTOUT, [m.peer for m in messages])
+    found = SELECT_OPTOUT.fetch(tx.con, [(m.peer,) for m in messages])
+    if tx.forgotten is not None:
+        found += by_name(tx.con, tx.forgotten, SELECT_OPTOUT, [m.peer for m in messages])
     if not found:
         return False
     held = _by_peer(found)
@@ -72,7 +74,7 @@ def covered(tx: Tx, ids: Iterable[int]) -> dict[int, str]:
             ended[mid] = OPTED_OUT
     if tx.forgotten is not None:
         stored = SELECT_ADDRESSED.fetch(tx.con, [(mid,) for mid in ids])
-        held = _by_peer(with_names(tx.con, tx.forgotten, SELECT_OPTOUT, {peer: None for *_, peer in stored}))
+        held = _by_peer(by_name(tx.con, tx.forgotten, SELECT_OPTOUT, {peer: None for *_, peer in stored}))
         for mid, app, number, peer in stored:
             if peer in held and not held[peer].isdisjoint(tx.optouts.scopes(app, number)):
                 ended[mid] = OPTED_OUT
