@@ -13,6 +13,7 @@ from gateway.model import STATE_WORDS, State, is_final, message_state
 from gateway.store.waiting import Waiting
 from tests.sim import own
 from tests.sim.ledger import Ledger, Message, Segment
+from tests.support import balances
 
 if TYPE_CHECKING:
     from gateway.daemon import Daemon
@@ -38,6 +39,8 @@ def at_rest(world: World) -> None:
     _inbound(world)
     _threads(world.ledger, con)
     own.laws(world, daemon, con)
+    for said in balances.wrong(con):
+        world.ledger.broken("balances", said)
     _counters(world.ledger, daemon, con)
     _tasks(world, daemon)
 
@@ -49,6 +52,12 @@ def at_end(world: World) -> None:
             if life == later and again - at < 0.999:
                 said = f"connections to {name} asked for {again - at:.2f} s apart, at {again - world.ledger.start:.3f}"
                 world.ledger.broken("hammer", said)
+
+
+def fill_balance(con: sqlite3.Connection) -> None:
+    """Before anything is sent: what the app that pays in advance has, more than it needs."""
+    con.execute("INSERT INTO balance VALUES ('crm', 1000000) ON CONFLICT DO NOTHING")
+    con.execute("INSERT INTO balance_entry VALUES ('crm', 0, 'added', 1000000, NULL, NULL) ON CONFLICT DO NOTHING")
 
 
 def uncounted(world: World) -> bool:

@@ -240,7 +240,9 @@ class Plan:
         if self.rules is not None:
             sections += self.rules.toml()
         first = next(iter(self.numbers))
-        sections.append('[[apps]]\nname = "crm"\nuid = [2001]')
+        sections.append(
+            '[[apps]]\nname = "crm"\nuid = [2001]\nprepaid = true\nquota = { day = 1000000, year = 1000000 }'
+        )
         sections.append(f'[[apps]]\nname = "shop"\nuid = [2002]\nnumbers = ["{first}"]')
         sections.append('[[apps]]\nname = "ops"\nuid = [2003]\nadmin = true')
         return "\n\n".join(sections) + "\n"

@@ -225,6 +225,7 @@ class World:
         database = self.disk.open()
         store = Store("sqlite://", clock=self.clock, run_sync=self.disk.run, database=database)
         store.reader = SimReader(self.disk)
+        store.read_now(ends.fill_balance)
         self.settings = load(self.path, {})
         self.laws.carriers = self.settings.carriers_by_name
         self.laws.numbers = {value: number.throughput for value, number in self.settings.numbers_by_value.items()}

@@ -8,14 +8,8 @@ from collections import Counter
 from gateway.model import id_floor
 from gateway.store.balance import share
 
-_UNUSED = {7: "expired_unsent", 8: None, 9: None, 10: None}
-"""States (expired, failed, rejected, cancelled) whose segments no carrier has, and the reason where it takes one."""
-
-
-def _unused(state: int, in_doubt: int, reason: str | None, receipt_state: int | None, settled: bool) -> bool:
-    if state not in _UNUSED or _UNUSED[state] not in (None, reason) or receipt_state is not None:
-        return False
-    return not in_doubt or settled
+_BAD = 6
+"""The first of the states that are bad ends."""
 
 
 def wrong(con: sqlite3.Connection) -> list[str]:
@@ -23,17 +17,19 @@ def wrong(con: sqlite3.Connection) -> list[str]:
     found: list[str] = []
     taken: Counter[str] = Counter()
     refunded: Counter[str] = Counter()
-    for app, charged, parts, part, state, in_doubt, reason, receipt_state, late in con.execute(
-        "SELECT m.app, m.charged, m.parts, s.part, s.state, s.in_doubt, s.reason, s.receipt_state,"
+    for app, charged, parts, part, state, with_carrier, in_doubt, late in con.execute(
+        "SELECT m.app, m.charged, m.parts, s.part, s.state,"
+        " s.sent_at IS NOT NULL OR s.receipt_state IS NOT NULL, s.in_doubt,"
         # Its one attempt was held in doubt, and refused late.
         " s.in_doubt = 1 AND EXISTS (SELECT 1 FROM trace t WHERE t.message_id = m.id AND t.part = s.part"
         "  AND t.kind = 'doubt' AND t.detail LIKE '%\"resent\":false%') AND EXISTS (SELECT 1 FROM trace t"
-        "  WHERE t.message_id = m.id AND t.part = s.part AND t.kind = 'refused')"
+        "  WHERE t.message_id = m.id AND t.part = s.part AND t.kind = 'refused' AND NOT EXISTS (SELECT 1 FROM trace r"
+        "   WHERE r.message_id = m.id AND r.kind = 'resend' AND r.id < t.id))"
         " FROM message m JOIN segment s ON s.message_id = m.id"
         " WHERE m.charged IS NOT NULL"
     ):
         taken[app] += share(charged, parts, part)
-        if _unused(state, in_doubt, reason, receipt_state, late):
+        if state >= _BAD and not with_carrier and (not in_doubt or late):
             refunded[app] += share(charged, parts, part)
     sums = {
         (app, kind): segments
