@@ -12,7 +12,7 @@ import typer
 
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, load_settings
 from gateway.cli.errors import FAILED, USAGE, Failure
-from gateway.cli.output import emit, note
+from gateway.cli.output import emit, note, seen
 from gateway.cli.times import local
 from gateway.client import Client, ConnectError
 
@@ -141,6 +141,8 @@ def _say(done: Restored) -> None:
         note(f"WHO OPTED OUT SINCE IS NOT KNOWN: the database until now cannot be read ({done.trouble})")
     elif done.aside is not None:
         note(f"{done.optouts} opt-outs since then were taken over")
+    if done.erased:
+        note(f"erased since and there again, erase them once it runs: {', '.join(map(seen, done.erased))}")
     if done.segments:
         note(
             f"{done.segments} segments that waited may have been sent since; they are in doubt: smsgw messages"

@@ -11,7 +11,7 @@ import sqlite3
 from typing import Any, ClassVar, Final
 
 from gateway.model import State, id_ms
-from gateway.store.forgotten import draw_key, name_of
+from gateway.store.forgotten import ERASED, draw_key, name_of
 from gateway.store.forms import fold
 from gateway.store.hot import Row, Values
 from gateway.store.last import FORWARD
@@ -151,6 +151,10 @@ class ForgetOp(Op):
             "INSERT INTO optout (peer, scope, at, how) SELECT ?, scope, at, how FROM optout WHERE peer = ?"
             " ON CONFLICT (peer, scope) DO UPDATE SET how = excluded.how WHERE excluded.how = 'operator'",
             (name_of(key, peer), peer),
+        )
+        con.execute(
+            "INSERT INTO store_info (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (ERASED + name_of(key, peer), str(tx.now)),
         )
         self.optouts = con.execute("DELETE FROM optout WHERE peer = ?", (peer,)).rowcount
         waiting = con.execute("SELECT id, units FROM mo_message WHERE peer = ?", (peer,)).fetchall()

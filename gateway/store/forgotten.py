@@ -17,6 +17,8 @@ from gateway.store.hot import Row, Values
 
 KEY: Final = "forgotten"
 """Key in ``store_info`` of the key of the names."""
+ERASED: Final = "erased:"
+"""What keys in ``store_info`` begin with that say, by name, when (ms) somebody was erased: a restore has to know."""
 SIGN: Final = "#"
 """What a name begins with: no phone does."""
 
@@ -42,6 +44,14 @@ def draw_key(con: sqlite3.Connection) -> bytes:
     found = key_of(con)
     assert found is not None
     return found
+
+
+def erased_since(con: sqlite3.Connection, schema: str, ms: int) -> set[str]:
+    """The names of who was erased after that time, by the database ``schema``."""
+    rows = con.execute(
+        f"SELECT key, value FROM {schema}.store_info WHERE key > ? AND key < ?", (ERASED, ERASED.replace(":", ";"))
+    )
+    return {name.removeprefix(ERASED) for name, at in rows if int(at) > ms}
 
 
 def with_names(con: sqlite3.Connection, key: bytes | None, select: Values, peers: Iterable[str]) -> list[Row]:

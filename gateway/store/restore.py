@@ -21,7 +21,7 @@ from gateway.model import State
 from gateway.settings.own import FORWARDS, MAILS, REPLIES
 from gateway.store.backup import BACKUP_AT, sync_directory
 from gateway.store.database import FileLock, StoreError, file_of
-from gateway.store.forgotten import KEY
+from gateway.store.forgotten import KEY, erased_since, key_of, name_of
 from gateway.store.revision import bring_to_newest, newest, revision_of
 from gateway.store.streams import HANDLER
 from gateway.store.trace import Trace, write
@@ -49,6 +49,7 @@ class Restored(NamedTuple):
     scheduled: int  # messages that are still to come
     answers: int  # of ours to what came in, that wait and are not sent by themselves
     optouts: int  # taken over from the old database
+    erased: tuple[str, ...]  # phones that were erased since, and are in it again
     aside: Path | None
     trouble: str | None  # why the old database could not be read
 
@@ -189,12 +190,14 @@ def _adapt(new: Path, old: Path | None, now_ms: int) -> Restored:
         ).fetchone()[0]
         answers = _hold_answers(con)
         optouts = _take_over(con) if old is not None else 0
+        taken_at = int(row[0]) if row is not None else None
+        erased = _erased_since(con, taken_at or 0) if old is not None else ()
         _renumber(con, old is not None, now_ms)
         con.execute("UPDATE lease SET epoch = epoch + ?", (EPOCHS,))
         con.execute("DELETE FROM store_info WHERE key IN (?, ?)", (BACKUP_AT, RESTORED_AT))
         con.execute("INSERT INTO store_info (key, value) VALUES (?, ?)", (RESTORED_AT, str(now_ms)))
         con.execute("COMMIT")
-        return Restored(int(row[0]) if row is not None else None, segments, scheduled, answers, optouts, None, None)
+        return Restored(taken_at, segments, scheduled, answers, optouts, erased, None, None)
     finally:
         con.close()
 
@@ -294,6 +297,15 @@ def _take_consents_over(con: sqlite3.Connection) -> None:
         con.execute(
             f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM old.{table} WHERE true ON CONFLICT DO NOTHING"
         )
+
+
+def _erased_since(con: sqlite3.Connection, taken_at: int) -> tuple[str, ...]:
+    """The phones in the copy of whom the old database says that they were erased after it was taken."""
+    key, names = key_of(con), erased_since(con, "old", taken_at)
+    if key is None or not names:
+        return ()
+    phones = con.execute("SELECT peer FROM message UNION SELECT peer FROM inbound UNION SELECT address FROM peer")
+    return tuple(phone for (phone,) in phones if name_of(key, phone) in names)
 
 
 def _renumber(con: sqlite3.Connection, with_old: bool, now_ms: int) -> None:

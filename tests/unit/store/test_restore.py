@@ -17,6 +17,7 @@ from gateway.store.agreed import held_by as agreed_to
 from gateway.store.backup import Backup
 from gateway.store.consents import Source, Wording
 from gateway.store.database import FileLock, StoreError
+from gateway.store.erase import ForgetOp
 from gateway.store.events import AckOp
 from gateway.store.optouts import OptOutChange, OptOutOp, held_by
 from gateway.store.recorded import ConsentChange, ConsentOp
@@ -175,6 +176,22 @@ async def test_consent_is_what_it_was_last(tmp_path: Path, nursery: trio.Nursery
         ("withdrawn", "set:a"),
         ("granted", "set:b"),
     ]
+    await desk.close()
+
+
+async def test_who_was_erased_since_is_named(tmp_path: Path, nursery: trio.Nursery) -> None:
+    desk = Desk(nursery, f"sqlite:///{tmp_path}/s.db")
+    before = "+12125550177"
+    await desk.do(ForgetOp(before))
+    for peer in (PEER, before, "+12125550178"):
+        await desk.submit(peer=peer)
+    desk.now += 1000
+    copy = taken(desk, tmp_path / "copy.db")
+    desk.now += 1000
+    await desk.do(ForgetOp(PEER))
+    done = await restored(desk, copy)
+    assert done.erased == (PEER,)
+    assert not desk.rows("SELECT 1 FROM store_info WHERE value LIKE ? OR key LIKE ?", f"%{PEER}%", f"%{PEER}%")
     await desk.close()
 
 
