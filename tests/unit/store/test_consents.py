@@ -17,7 +17,7 @@ from gateway.store.inbound import InboundOp
 from gateway.store.optins import AskConsentOp
 from gateway.store.optouts import OptOutChange, OptOutOp
 from gateway.store.recorded import ConsentChange, ConsentOp
-from gateway.store.resolve import ResendOp
+from gateway.store.resolve import DueOp, ResendOp
 from gateway.store.sends import ClaimOp, DoubtOp, UnclaimOp
 from gateway.store.submits import NewMessage, SubmitOp
 from tests.support.inbound import single
@@ -174,6 +174,18 @@ async def test_what_comes_back_to_the_queue_ends(desk: Desk, mode: str) -> None:
     assert states(desk, claimed) == [REJECTED if gone else QUEUED]
     assert states(desk, doubtful)[0][0] == (State.IN_DOUBT if gone else State.QUEUED)
     assert resend.stopped == ({doubtful: "no_consent"} if gone else {})
+
+
+async def test_what_is_due_ends_where_consent_is_required_by_now(desk: Desk) -> None:
+    rule(desk)
+    early = {"state": State.SCHEDULED, "due_at": desk.now + 1000}
+    nobody, agreed, code = [
+        (await submitted(desk, **given)).id for given in (early, early | {"peer": OTHER}, early | {"klass": DIRECT})
+    ]
+    rule(desk, marketing="required")
+    await agree(desk, OTHER)
+    await desk.do(DueOp([nobody, agreed, code]))
+    assert [states(desk, mid) for mid in (nobody, agreed, code)] == [[REJECTED], [QUEUED], [QUEUED]]
 
 
 @pytest.mark.parametrize(
