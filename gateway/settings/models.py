@@ -24,7 +24,7 @@ from gateway.settings.optout import NumberSet, OptOut
 from gateway.settings.own import OwnHandler, own_handlers
 from gateway.settings.pools import Pool
 from gateway.settings.quiet import CountryZones, Quiet, quiet_warnings
-from gateway.settings.quotas import Quotas
+from gateway.settings.quotas import Quotas, quota_warnings
 from gateway.settings.retention import Retention
 from gateway.settings.routes import Route, route_warnings
 from gateway.settings.routing import SHORTEST_KEY, App, Handler
@@ -128,6 +128,7 @@ class Settings(Section):
             *rule_warnings(self.rules, self.groups, self.schedules, self.urgency_words, self.numbers),
             *number_warnings(self.numbers_by_value, datetime.now(UTC).date()),
             *quiet_warnings(self.quiet_hours),
+            *quota_warnings(self.apps, self.numbers, self.retention),
             *(warning for handler in self.handlers for warning in _handler_warnings(handler)),
             *self._mail_warnings(),
             *sender_warnings(self.pools, self.numbers_by_value, self.apps),

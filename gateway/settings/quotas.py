@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Collection, Iterable, Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from gateway.settings.base import Section
 from gateway.settings.carrier.forms import Zone
+
+if TYPE_CHECKING:
+    from gateway.settings.numbers import Number
+    from gateway.settings.retention import Retention
+    from gateway.settings.routing import App
 
 _Most = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
@@ -29,3 +36,18 @@ class Quotas(Section):
     """What holds for the quotas of apps and numbers, which are in their own sections."""
 
     zone: Zone = Field("UTC", description="Zone in which days, months and years begin.")
+
+
+def quota_warnings(apps: Collection[App], numbers: Iterable[Number], retention: Retention) -> Iterator[str]:
+    """What is allowed and probably not meant of quotas and what belongs to them."""
+    quotas = [(f'apps "{app.name}"', app.quota) for app in apps]
+    quotas += [(f'numbers "{number.number}"', number.quota) for number in numbers]
+    for where, quota in quotas:
+        set_ = [(name, most) for name, most in quota or () if most and name != "per_peer_day"]
+        for (shorter, most), (longer, more) in pairwise(set_):
+            if most >= more:
+                yield f"{where}: quota: {shorter} = {most} is without effect beside {longer} = {more}"
+    kept = retention.texts or retention.records
+    for app in apps:
+        if kept and app.same_text_within > kept * 86_400:
+            yield f'apps "{app.name}": same_text_within is longer than [retention] keeps texts'

@@ -15,9 +15,11 @@ from gateway.settings import Settings
 from gateway.settings.own import OWN_APP
 from gateway.store.checks import checks
 from gateway.store.ends import End, EndOp
-from gateway.store.hot import Row
+from gateway.store.hot import Row, Values
 from gateway.store.optedout import PASSES
 from gateway.store.optedout import check as not_opted_out
+from gateway.store.quotas import SELECT_TO_PEER
+from gateway.store.sametext import SELECT_SAME
 from gateway.store.submits import NewMessage, SubmitOp
 from tests.support.balances import wrong
 from tests.support.stores import DAY, NUMBER, Desk
@@ -259,3 +261,11 @@ async def test_a_text_that_a_quota_refused_was_not_sent(desk: Desk) -> None:
     assert passed(messages) == [False, True]
     assert messages[0].refused is not None
     assert messages[0].refused.reason == "quota_exceeded"
+
+
+@pytest.mark.parametrize("statement", [SELECT_TO_PEER, SELECT_SAME])
+async def test_what_went_to_a_phone_is_found_by_its_index(desk: Desk, statement: Values) -> None:
+    marks = [None] * statement.columns * 4
+    steps = [row[3] for row in desk.con.execute("EXPLAIN QUERY PLAN " + statement.sql(4), marks)]
+    assert "SEARCH m USING INDEX message_peer (peer=? AND id>?)" in steps
+    assert [step for step in steps if step.startswith("SCAN")] == ["SCAN 4 CONSTANT ROWS", "SCAN v"]
