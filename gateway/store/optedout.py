@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.policy.consent import NO_CONSENT
 from gateway.policy.optout import OptOuts
+from gateway.settings.own import OWN_APP
 from gateway.store.consented import lacking
 from gateway.store.forgotten import by_name, key_of, with_names
 from gateway.store.hot import Row, Values
@@ -92,6 +93,23 @@ def opted_out(
         for number, peer in wanted
         if peer in held and not held[peer].isdisjoint(optouts.scopes(app, number))
     }
+
+
+def out_after(con: sqlite3.Connection, optouts: OptOuts, number: str, peer: str, text: str | None) -> bool:
+    """Whether a peer that writes this to a number gets nothing from it any more: for who only wants to know.
+
+    `gateway.store.stops.heed` does it, and the opt-ins of `[[opt_ins]]`, which are not looked at here.
+    """
+    held = dict(con.execute("SELECT scope, how FROM optout WHERE peer = ?", (peer,)).fetchall())
+    reading = optouts.read(number, text) if text else None
+    scopes = set(held)
+    if reading is not None:
+        terms = optouts.terms(number)
+        if reading.meaning == "stop" or (reading.meaning == "near" and terms.near == "block"):
+            scopes.update(terms.stops)
+        elif reading.meaning == "start":
+            scopes -= {scope for scope, how in held.items() if how != "operator" and scope in terms.lifts}
+    return not scopes.isdisjoint(optouts.scopes(OWN_APP, number))
 
 
 def _by_peer(rows: Iterable[Row]) -> dict[str, set[str]]:

@@ -23,7 +23,7 @@ from gateway.store.ends import rfc3339
 from gateway.store.guards import Change, Guards, not_now
 from gateway.store.hot import Values
 from gateway.store.last import FORWARD, REPLY, LastSent, forwarded, last_sent
-from gateway.store.optedout import OPTED_OUT, opted_out
+from gateway.store.optedout import OPTED_OUT, opted_out, out_after
 from gateway.store.streams import HANDLER
 
 if TYPE_CHECKING:
@@ -212,14 +212,18 @@ def _decided(tx: Tx, book: RuleBook, facts: Facts) -> Decision:
 def facts_now(
     con: sqlite3.Connection, book: RuleBook, number: str, peer: str, text: str | None, at: int, optouts: OptOuts
 ) -> Facts:
-    """What the rules would be told of such a message if it came at ``at`` (ms); for who only wants to know."""
+    """What the rules would be told of such a message if it came at ``at`` (ms); for who only wants to know.
+
+    ``opted_out`` is told in any case, and as it would be once the message is heeded, which is before rules are asked.
+    """
     known = con.execute(
         "SELECT EXISTS (SELECT 1 FROM peer WHERE address = ?) OR EXISTS (SELECT 1 FROM message WHERE peer = ?)",
         (peer, peer),
     ).fetchone()[0]
     pair = (number, peer)
     found = _asked(con, book, [pair], at, optouts)
-    return _fact(found, number, peer, text, at, complete=True, known=bool(known))
+    facts = _fact(found, number, peer, text, at, complete=True, known=bool(known))
+    return facts._replace(opted_out=out_after(con, optouts, number, peer, text))
 
 
 def held_back_now(
@@ -239,7 +243,11 @@ def held_back_now(
     said: dict[str, None] = {}
     had: set[str] = set()
     decision = book.decide(facts)
-    stopped = opted_out(con, optouts, OWN_APP, [pair, *((facts.number, phone) for phone in _phones(decision))])
+    stopped = opted_out(con, optouts, OWN_APP, [(facts.number, phone) for phone in _phones(decision)])
+    if facts.opted_out:
+        stopped.add(pair)
+    else:
+        stopped.discard(pair)
     out = {phone for _, phone in stopped}
     for action in decision.actions:
         if isinstance(action, Forward):

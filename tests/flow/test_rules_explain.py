@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from gateway.smpp.pdu import DeliverSm
@@ -100,6 +101,39 @@ forward = ["{STRANGER}", "{peers(3)[2]}"]
             "both: forward: the sender or the target is one of our own numbers",
             "both: reply: the sender or the target is one of our own numbers",
         ]
+
+
+async def test_a_stop_that_it_is_asked_about_counts(autojump_clock: MockClock) -> None:
+    """And so does a START: what it says before each message is what becomes of it."""
+    rules = """
+[optout]
+near = "block"
+[limits]
+reply_interval = 1
+
+[[rules]]
+name = "out"
+opted_out = true
+tags = ["out"]
+then = "continue"
+
+[[rules]]
+name = "answer"
+reply = "We are closed."
+"""
+    async with gateway(extra=rules) as g:
+        app = await g.connect()
+        await app.call("subscribe")
+        texts = ("x", "Stop.", "x", "START", "please stop texting me", "START", "x")
+        for seen, (text, out) in enumerate(zip(texts, (0, 1, 1, 0, 1, 0, 0), strict=True), 1):
+            said = await app.call("rules", **{"from": PEER, "text": text})
+            g.smsc.binds[0].deliver(DeliverSm(address(PEER), address(NUMBER), text.encode()))
+            await g.settled()
+            event = (await app.notified(seen))[-1]
+            found = (said["opted_out"], said["tags"], said["held_back"])
+            assert found == (bool(out), ["out"] * out, event.get("held_back", [])), text
+            assert bool(said["held_back"]) == bool(out), text
+            await trio.sleep(2)
 
 
 async def test_a_reload_changes_what_it_says(autojump_clock: MockClock) -> None:
