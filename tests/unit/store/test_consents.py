@@ -10,6 +10,7 @@ from gateway.model import CLASSES, State, id_floor
 from gateway.policy.consent import Consents
 from gateway.policy.optout import OptOuts
 from gateway.settings import Settings
+from gateway.store import consented, consents, recorded
 from gateway.store.agreed import asked_of, held_by, listed, record
 from gateway.store.checks import checks
 from gateway.store.consents import FORGOTTEN, Source, Wording
@@ -309,3 +310,41 @@ async def test_who_is_told(desk: Desk) -> None:
         NUMBER,
         "STOP",
     )
+
+
+STATEMENTS = {
+    "SELECT_CONSENT": (consented.SELECT_CONSENT.sql(64), ["SEARCH c USING PRIMARY KEY (peer=? AND class=?)"]),
+    "SELECT_AGREED": (
+        consented.SELECT_AGREED.sql(64),
+        ["SEARCH m USING INTEGER PRIMARY KEY (rowid=?)", "SEARCH c USING PRIMARY KEY (peer=? AND class=?) LEFT-JOIN"],
+    ),
+    "SELECT_HELD": (consents.SELECT_HELD.sql(64), ["SEARCH c USING PRIMARY KEY (peer=?)"]),
+    "SELECT_ASKED": (consents.SELECT_ASKED.sql(64), ["SEARCH a USING PRIMARY KEY (peer=?)"]),
+    "DELETE_CONSENT": (
+        consents.DELETE_CONSENT.sql(64),
+        ["SEARCH consent USING PRIMARY KEY (peer=?)"],
+    ),
+    "DELETE_ASKED": (
+        consents.DELETE_ASKED.sql(64),
+        ["SEARCH consent_asked USING PRIMARY KEY (peer=? AND number=? AND opt_in=?)"],
+    ),
+    "FORGET_ASKED": (
+        consents.FORGET_ASKED,
+        [
+            "SEARCH consent_asked USING PRIMARY KEY (peer=? AND number=? AND opt_in=?)",
+            "SEARCH consent_asked USING COVERING INDEX consent_asked_until (until<?)",
+        ],
+    ),
+    "SELECT_OUT": (recorded.SELECT_OUT.sql(64), ["SEARCH o USING INDEX optout_change_peer (peer=? AND id>?)"]),
+}
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_what_is_asked_is_found_by_an_index(desk: Desk, name: str) -> None:
+    sql, wanted = STATEMENTS[name]
+    steps = [row[3] for row in desk.con.execute("EXPLAIN QUERY PLAN " + sql, [None] * sql.count("?"))]
+    tables = ("consent", "message", "optout")
+    found = [
+        step for step in steps if step.startswith("SEARCH") or (step.startswith("SCAN") and step.split()[1] in tables)
+    ]
+    assert found == wanted
