@@ -8,10 +8,12 @@ from typing import Any, ClassVar, Final
 from gateway.store.hot import Values
 from gateway.store.tx import Op, Tx
 
-# What was cancelled, claimed or taken to another carrier meanwhile is not.
+# What was cancelled, claimed or taken to another carrier meanwhile is not. By the key: with "+" no index of what waits
+# for a carrier is walked through for each of them.
 PUT_OFF: Final = Values(
     "WITH v(mid, due, carrier) AS (VALUES {values}) UPDATE segment SET state = 0, due_at = v.due FROM v"
-    " WHERE message_id = v.mid AND state = 1 AND segment.carrier = v.carrier RETURNING message_id, due_at",
+    " WHERE message_id = v.mid AND +state = 1 AND +segment.carrier = v.carrier"
+    " RETURNING message_id, due_at, segment.carrier",
     3,
 )
 
@@ -35,10 +37,9 @@ class PutOffOp(Op):
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        for op in ops:
-            found = PUT_OFF.fetch(tx.con, [(mid, due, op.carrier) for mid, due in op.rows])
-            for mid, due in dict.fromkeys(found):
-                tx.trace(mid, 0, "quiet", op.carrier, {"due": due})
+        found = PUT_OFF.fetch(tx.con, [(mid, due, op.carrier) for op in ops for mid, due in op.rows])
+        for mid, due, carrier in dict.fromkeys(found):
+            tx.trace(mid, 0, "quiet", carrier, {"due": due})
 
 
 def kinds_of(con: sqlite3.Connection, ids: list[int]) -> dict[int, tuple[int, str | None]]:
