@@ -5,18 +5,17 @@ What the carrier got is read from its own log (PROMISES: handed over = final + w
 
 from __future__ import annotations
 
-import json
 import sqlite3
+import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from bench import keys
 from bench.daemon import DaemonProcess, config
 from bench.sinkprocess import SinkProcess
 from gateway.client import Client, RpcError
+from gateway.store.restore import restore
 from tests.support.processes import until
-from tests.support.programs import smsgw
 from tests.system.verdict import FINAL, WAITING
 
 BEFORE, AFTER = 600, 200
@@ -38,27 +37,21 @@ def states(client: Client, ids: list[str]) -> Counter[str]:
     return Counter(one.reason if isinstance(one, RpcError) else one["state"] for one in found)
 
 
-def ran(*arguments: str) -> Any:
-    done = smsgw(*arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def test_the_drill(tmp_path: Path) -> None:
     with SinkProcess(log=tmp_path / "sink.log", latency_ms=20) as sink:
         text = config(tmp_path, sink.port, window=20, carrier={"throughput": 400})
-        options = "-c", str(tmp_path / "smsgw.toml")
         with DaemonProcess(tmp_path, text) as daemon:
             with Client(daemon.socket) as client:
                 first = submitted(client, range(BEFORE))
-                done = ran("backup", str(tmp_path / "copy.db"), *options)
-                assert done["octets"] > 100_000
+                client.call("backup", file=str(tmp_path / "copy.db"))
+                made = next(told.params for told in client.notifications() if told.method == "backup_ended")
+                assert made["error"] is None
                 second = submitted(client, range(BEFORE, BEFORE + AFTER))
                 sent = sink.stats()["submits"]
                 until(lambda: sink.stats()["submits"] > sent + 100, daemon)
             daemon.kill()
-            done = ran("restore", "--yes", str(tmp_path / "copy.db"), *options)
-            held = done["segments"]
+            done = restore(f"sqlite:///{tmp_path}/smsgw.db", tmp_path / "copy.db", int(time.time() * 1000))
+            held = done.segments
             assert 0 < held <= BEFORE
 
             before = sink.stats()["submits"]
@@ -83,11 +76,9 @@ def test_the_drill(tmp_path: Path) -> None:
                 assert counted["failed"] == held
                 assert sum(counted.values()) == BEFORE
             daemon.stop()
-        kept = Path(done["aside"])
-        con = sqlite3.connect(kept)
+        assert done.aside is not None
+        con = sqlite3.connect(done.aside)
         assert con.execute("SELECT count(*) FROM message").fetchone() == (BEFORE + AFTER,)
         con.close()
     got = sink.read_log().messages()
     assert {len(one.copies) for one in got.values()} == {0}
-    # Without a daemon the command copies the file itself.
-    assert ran("backup", str(tmp_path / "alone.db"), *options)["octets"] > 100_000
