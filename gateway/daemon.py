@@ -165,6 +165,7 @@ class Daemon:
         self.retention.configure(settings)
         self.outbox.configure(settings)
         self.server.configure(settings)
+        self.status.prepaid = tuple([app.name for app in settings.apps if app.prepaid])
         app_numbers: dict[str, frozenset[str] | None] = {
             app.name: frozenset(app.numbers) if app.numbers is not None else None for app in settings.apps
         }

@@ -53,6 +53,7 @@ class Status:
         self._samples: deque[dict[str, float]] = deque(maxlen=RATE_SPAN + 1)
         self.server: SocketServer | None = None
         self.oldest: dict[str, int] = {}
+        self.prepaid: tuple[str, ...] = ()  # apps that pay in advance
         self.balances: dict[str, int] = {}
         self._connect_gauges()
 
@@ -223,7 +224,9 @@ class Status:
             for outcome, count in c.outbinds.counts.items()
         ]
         m.backlog.read = self._backlogs
-        m.balances.read = lambda: [((app,), float(left)) for app, left in self.balances.items()]
+        m.balances.read = lambda: [
+            ((app,), float(left)) for app, left in (dict.fromkeys(self.prepaid, 0) | self.balances).items()
+        ]
         m.handler_paused.read = lambda: [((name,), float(one.paused)) for name, one in self._handlers.items()]
         m.store_state.read = lambda: [((), float(store.writer.healthy))]
         m.store_failures.read = lambda: [((), float(store.writer.stats.failures))]

@@ -75,6 +75,7 @@ async def test_a_balance_is_filled_used_and_given_back(autojump_clock: MockClock
         await app.call("auth", app="shop", token=TOKEN)
         error = await app.refused("submit", to=PEER, text="x")
         assert (error.reason, error.data.get("retry_after")) == ("balance_exhausted", None)
+        assert list(g.daemon.metrics.balances.read()) == [(("shop",), 0.0)]
         done = await operator.call("balance_add", app="shop", segments=3, note="invoice 1")
         assert done == {"app": "shop", "left": 3}
         await app.until_state(await app.submit("bad", to=PEER), "failed")
