@@ -36,6 +36,9 @@ Heeded = Literal["optout", "optin", "help", "suspected", "asked", "agreed"]
 ANSWERS: Final = "@optout"
 """What answers, in the place of a rule's name; no rule can have this one."""
 
+OCTETS: Final = 32
+"""Octets of a message without a text that are looked at for a keyword."""
+
 HELPED: Final = '"optout":"help","answered":true'
 """How the row of an inbound message says that its HELP was answered; no text within JSON can read so."""
 
@@ -92,11 +95,12 @@ def heed(tx: Tx, messages: Sequence[Message]) -> dict[int, Heed]:
     read, consents = tx.optouts.read, tx.consents
     found: list[tuple[Message, Reading | None, Word | None]] = []
     for m in messages:
-        if m.text and m.peer:
-            reading = read(m.number, m.text)
+        text = m.text if m.text is not None else _read_as(m.data)
+        if text and m.peer:
+            reading = read(m.number, text)
             # STOP and HELP are nothing else.
             other = consents.opt_ins and (reading is None or reading.meaning in ("start", "near"))
-            word = consents.read(m.number, m.text) if other else None
+            word = consents.read(m.number, text) if other else None
             if reading is not None or word is not None:
                 found.append((m, reading, word))
     if not found:
@@ -145,6 +149,11 @@ def _heed(changes: Changes, terms: Terms, m: Message, reading: Reading) -> Heed 
     # A second STOP is no news.
     new = bool(changes.out(m.peer, terms.stops, cause))
     return Heed("optout", answered=new, passes=True)
+
+
+def _read_as(data: bytes | None) -> str | None:
+    """What octets read as: there are carriers that mark short texts as 8-bit data."""
+    return data.decode() if data is not None and len(data) <= OCTETS and data.isascii() else None
 
 
 def _answerable(tx: Tx, m: Message) -> bool:

@@ -58,6 +58,19 @@ async def test_a_stop_is_confirmed_once_and_holds_until_start(autojump_clock: Mo
         ]
 
 
+async def test_a_stop_in_octets_is_one(autojump_clock: MockClock) -> None:
+    """Marked as 8-bit data by its carrier: a word alone, and nothing in what is no text."""
+    async with gateway() as g:
+        app = await g.connect()
+        for peer, octets in ((PEER, b"Stop."), (OTHER_PEER, b"\xffSTOP"), (OTHER_PEER, b"STOP" + bytes(29))):
+            g.smsc.binds[0].deliver(DeliverSm(address(peer), address(NUMBER), octets, data_coding=4))
+        await g.settled()
+        assert (await app.refused("submit", to=PEER, text="Hello")).reason == "opted_out"
+        await app.call("submit", to=OTHER_PEER, text="Hello")
+        await g.settled()
+        assert (seen(g), seen(g, OTHER_PEER)) == ([STOPPED], ["Hello"])
+
+
 # --- what was on its way ----------------------------------------------------------------------------------------------
 
 
