@@ -6,15 +6,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 import msgspec
+import trio
 
 from gateway.doors.acts import operator
 from gateway.doors.lookup import MAX_PAGE, Lookup, moment, page_limit
 from gateway.doors.scopes import note, scope_of
 from gateway.model import CLASSES, id_floor, id_ms
-from gateway.outbound.request import App, Refusal
+from gateway.outbound.intake import Intake, Outcome
+from gateway.outbound.request import App, Refusal, Submit
 from gateway.policy.optout import ALL
 from gateway.settings.routes import MessageClass
 from gateway.store.agreed import Change, Held, asked_of, held_by, listed, record
+from gateway.store.consented import ASKS
 from gateway.store.consents import Asked, How, Source, Wording
 from gateway.store.ends import rfc3339
 from gateway.store.optins import AskConsentOp
@@ -99,9 +102,11 @@ class ConsentAskParams(msgspec.Struct, forbid_unknown_fields=True):
 class Consents:
     """Reads and changes who agreed to what."""
 
-    def __init__(self, store: Store, lookup: Lookup) -> None:
+    def __init__(self, store: Store, lookup: Lookup, intake: Intake) -> None:
         self._store = store
         self._lookup = lookup
+        self._intake = intake
+        self._asking: set[tuple[str, str, str]] = set()  # who is asked just now, from which number, by which opt-in
 
     async def consents(self, connection: Connection, params: ConsentsParams) -> object:
         """A page of all, in the order of phones, classes and scopes."""
@@ -219,11 +224,39 @@ class Consents:
         if not self._store.streams.numbers.hears(number, self._store.clock.now_ms()):
             raise Refusal("number_held", "who replies to it is not heard", field="number")
         peer = self._phone(params.peer)
-        op = await self._store.writer.do(AskConsentOp(peer, number, opt_in.name, app.name))
+        key = (peer, number, opt_in.name)
+        if key in self._asking:
+            raise Refusal("too_many", "the same person is being asked just now", field="peer")
+        self._asking.add(key)
+        try:
+            op, sent = await self._ask(app, *key, opt_in.ask)
+        finally:
+            self._asking.discard(key)
         if op.outcome in ("opted_out", "not_found"):
             raise Refusal(op.outcome, field="peer" if op.outcome == "opted_out" else "opt_in")
         until = rfc3339(op.until) if op.until is not None else None
-        return {"peer": peer, "number": number, "outcome": op.outcome, "until": until}
+        return {"peer": peer, "number": number, "outcome": op.outcome, "until": until, "id": sent}
+
+    async def _ask(self, app: App, peer: str, number: str, opt_in: str, text: str) -> tuple[AskConsentOp, str | None]:
+        """Asks where that may be: by a message of the app, which all bounds for its messages hold for."""
+        writer = self._store.writer
+        looked = await writer.do(AskConsentOp(peer, number, opt_in, app.name))
+        if looked.outcome != "free":
+            return looked, None
+        taken: list[Outcome] = []
+        done = trio.Event()
+
+        def told(outcomes: list[Outcome]) -> None:
+            taken.extend(outcomes)
+            done.set()
+
+        request = Submit(to=peer, text=text, from_=number, meta={"opt_in": opt_in})
+        self._intake.submit(app, [request], told, ASKS)
+        await done.wait()
+        if isinstance(taken[0], Refusal):
+            raise taken[0]
+        sent = taken[0].id
+        return await writer.do(AskConsentOp(peer, number, opt_in, app.name, self._lookup.stored(sent))), sent
 
     # --- reading of parameters ----------------------------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ class Methods:
         threads = Threads(store, lookup, owner_of)
         peers = Peers(store, lookup)
         optouts = OptOuts(store, lookup)
-        consents = Consents(store, lookup)
+        consents = Consents(store, lookup, outbound.intake)
         balances = Balances(store, settings)
         usage = Usage(store)
         report = ReplyReport(store, lookup, replies_within, partial(_campaign_of, settings))

@@ -118,5 +118,5 @@ def request(message: OwnMessage, delivery: Delivery) -> Submit:
         class_="direct" if delivery.kind == FORWARD else "transactional",
         ref=delivery.id,
         validity=message.validity,
-        meta=({"inbound": message.id} if message.id else {}) | {"rule": message.rule, "peer": message.peer},
+        meta={"inbound": message.id, "rule": message.rule, "peer": message.peer},
     )

@@ -24,11 +24,13 @@ SELECT_CONSENT: Final = Values(
     " CROSS JOIN consent c ON c.peer = v.peer AND c.class = v.class",
     3,
 )
+ASKS: Final = "opt-in"
+"""Door of the question that an app has asked: it goes to who did not agree yet."""
 # Of messages by their ids, the scopes in which their peers agreed to such; a null where there is none.
 SELECT_AGREED: Final = Values(
     "WITH v(mid) AS (VALUES {values}) SELECT m.id, m.app, m.number, m.class, c.scope FROM v"
     " CROSS JOIN message m ON m.id = v.mid LEFT JOIN consent c ON c.peer = m.peer AND c.class = m.class"
-    f" WHERE m.app != '{OWN_APP}'",
+    f" WHERE m.app != '{OWN_APP}' AND m.door IS NOT '{ASKS}'",
     1,
 )
 MISSING: Final = "no consent to messages of class {} is on record"
@@ -38,7 +40,7 @@ def check(tx: Tx, messages: list[NewMessage]) -> bool:
     """Refuses messages that nobody agreed to, or has them say so (`gateway.store.verdicts`)."""
     consents = tx.consents
     classes = consents.asked
-    asked = [m for m in messages if m.klass in classes and m.app != OWN_APP]
+    asked = [m for m in messages if m.klass in classes and m.app != OWN_APP and m.door != ASKS]
     if not asked:
         return False
     scopes_of = tx.optouts.scopes

@@ -15,6 +15,7 @@ from gateway.model import CLASSES, State
 from gateway.policy.consent import NO_CONSENT, wording
 from gateway.settings.consent import OptIn
 from gateway.settings.own import OWN_APP
+from gateway.store.consented import ASKS
 from gateway.store.ends import End, end_segments, rfc3339
 from gateway.store.hot import Row, Values
 from gateway.store.tx import Ended, Stopped
@@ -316,7 +317,7 @@ class ConsentChanges:
         waiting: dict[int, tuple[str, str]] = {}
         queued: dict[int, int] = {}
         for one in unsent(tx.con, withdrawn):
-            if one.app == OWN_APP:
+            if one.app == OWN_APP or one.door == ASKS:
                 continue
             keys = {(one.klass, scope) for scope in tx.optouts.scopes(one.app, one.number)}
             if not keys.isdisjoint(withdrawn[one.peer]) and keys.isdisjoint(self._held[one.peer]):

@@ -6,31 +6,20 @@ lifts the block as START does. A block that somebody entered in the person's pla
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from gateway.policy.consent import Word
 from gateway.policy.optout import Terms
 from gateway.settings.consent import OptIn
-from gateway.settings.own import OWN_APP, REPLIES
+from gateway.settings.own import OWN_APP
 from gateway.store.consents import ConsentChanges, Source
-from gateway.store.ends import rfc3339
-from gateway.store.last import REPLY
 from gateway.store.optedout import opted_out
 from gateway.store.optouts import Cause, Changes
-from gateway.store.ruled import OwnMessage
-from gateway.store.streams import HANDLER
 from gateway.store.tx import Op
 
 if TYPE_CHECKING:
     from gateway.store.arrivals import Message
     from gateway.store.tx import Tx
-
-ASKS: Final = "@opt-in"
-"""What asks, in the place of a rule's name; no rule can have this one."""
-
-_encoder: Final = msgspec.json.Encoder()
 
 
 class Step(NamedTuple):
@@ -82,22 +71,24 @@ def _join(tx: Tx, consents: ConsentChanges, terms: Terms, m: Message, opt_in: Op
 
 
 class AskConsentOp(Op):
-    """An app has a phone asked, from a number. ``outcome`` says what became of it, ``until`` (ms) when a YES counts.
+    """An app wants a phone asked from a number. ``outcome`` says whether it may be, ``until`` (ms) when a YES counts.
 
-    ``pending``: it was asked before, and may still answer; ``agreed``: it agreed to all of this before.
+    ``pending``: it was asked before, and may still answer; ``agreed``: it agreed to all of this before. With ``sent``,
+    the id of the message that asks, it is recorded as asked.
     """
 
-    __slots__ = ("from_number", "opt_in", "outcome", "peer", "until", "who")
+    __slots__ = ("from_number", "opt_in", "outcome", "peer", "sent", "until", "who")
     order: ClassVar[int] = 69
     name: ClassVar[str] = "ask_consent"
 
-    def __init__(self, peer: str, number: str, opt_in: str, who: str) -> None:
+    def __init__(self, peer: str, number: str, opt_in: str, who: str, sent: int | None = None) -> None:
         super().__init__()
         self.peer = peer
         self.from_number = number
         self.opt_in = opt_in
         self.who = who
-        self.outcome: Literal["asked", "pending", "agreed", "opted_out", "not_found"] = "asked"
+        self.sent = sent
+        self.outcome: Literal["free", "asked", "pending", "agreed", "opted_out", "not_found"] = "free"
         self.until: int | None = None
 
     @property
@@ -110,33 +101,16 @@ class AskConsentOp(Op):
         out = opted_out(tx.con, tx.optouts, OWN_APP, [(op.from_number, op.peer) for op in ops])
         for op in ops:
             opt_in = tx.consents.opt_ins.get(op.opt_in)
-            op.until = None
+            op.outcome, op.until = "free", None
             if opt_in is None:  # a reload took it away
                 op.outcome = "not_found"
+            elif op.sent is not None:
+                source = Source("api", op.who, message_id=op.sent)
+                op.outcome, op.until = "asked", changes.ask(op.peer, op.from_number, opt_in, source).until
             elif (op.from_number, op.peer) in out:
                 op.outcome = "opted_out"
             elif changes.agreed(op.peer, changes.classes_of(opt_in), tx.consents.scope_of(opt_in, op.from_number)):
                 op.outcome = "agreed"
             elif before := [one for one in changes.pending(op.peer, op.from_number) if one.opt_in == op.opt_in]:
                 op.outcome, op.until = "pending", before[0].until
-            else:
-                asked = changes.ask(op.peer, op.from_number, opt_in, Source("api", op.who))
-                op.outcome, op.until = "asked", asked.until
-                _emit(tx, op.peer, op.from_number, opt_in.ask)
         changes.write()
-
-
-def _emit(tx: Tx, peer: str, number: str, text: str) -> None:
-    stream = tx.streams.find(HANDLER, "", REPLIES)
-    if stream is not None:
-        event = OwnMessage(
-            at=rfc3339(tx.now),
-            id="",
-            rule=ASKS,
-            number=number,
-            peer=peer,
-            to=peer,
-            text=text,
-            validity=tx.optouts.reply_age,
-        )
-        tx.emit((stream.id,), REPLY, 0, _encoder.encode(event))

@@ -8,6 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from gateway.smpp.pdu import DeliverSm
+from tests.support.apps import AppClient, RpcError
 from tests.support.daemons import Commits, Gateway, gateway
 from tests.support.smsc import address, peers
 
@@ -135,7 +136,7 @@ async def test_an_app_has_somebody_asked(autojump_clock: MockClock) -> None:
         asked = await app.call("consent_ask", peer=PEER, opt_in="offers")
         assert (asked["outcome"], asked["number"]) == ("asked", NUMBER)
         again = await app.call("consent_ask", peer=PEER, opt_in="offers")
-        assert again == asked | {"outcome": "pending"}
+        assert again == asked | {"outcome": "pending", "id": None}
         await g.settled()
         assert [s.text for s in g.smsc.submits] == [ASK]
         shown = await app.call("consent", peer=PEER)
@@ -148,6 +149,53 @@ async def test_an_app_has_somebody_asked(autojump_clock: MockClock) -> None:
         await says(g, "stop")
         assert (await app.refused("consent_ask", peer=PEER, opt_in="offers")).reason == "opted_out"
         assert (await app.refused("consent_ask", peer=PEER, opt_in="other")).reason == "not_found"
+        changes = (await app.call("consent_changes", peer=PEER))["changes"]
+        assert [(c["change"], c["who"]) for c in changes] == [
+            ("withdrawn", None),
+            ("granted", None),
+            ("asked", "local"),
+        ]
+        assert changes[-1]["message"] == asked["id"]
+        assert (await app.call("message", id=asked["id"]))["meta"] == {"opt_in": "offers"}
+
+
+CAPPED = '[[caps]]\nprefix = "+"\nper_hour = 2\n'
+
+
+async def test_the_question_is_bounded_as_other_messages_of_the_app(autojump_clock: MockClock) -> None:
+    """And needs no consent itself, whatever does."""
+    async with gateway(extra=CAPPED + OFFERS.replace("[consent]", '[consent]\ntransactional = "required"')) as g:
+        app = await g.connect()
+        assert (await app.call("consent_ask", peer=PEER, opt_in="offers"))["outcome"] == "asked"
+        await app.call("consent_ask", peer=OTHER_PEER, opt_in="offers")
+        third = peers(3)[-1]
+        assert (await app.refused("consent_ask", peer=third, opt_in="offers")).reason == "prefix_cap"
+        assert (await app.call("consent", peer=third))["asked"] == []
+        assert (await app.call("consent_changes", peer=third))["changes"] == []
+        await g.settled()
+        assert [s.text for s in g.smsc.submits] == [ASK] * 2
+
+
+async def test_two_who_ask_at_once_ask_once(autojump_clock: MockClock) -> None:
+    commits = Commits()
+    async with gateway(extra=OFFERS, run_sync=commits) as g:
+        apps = [await g.connect(), await g.connect()]
+        refused: list[str] = []
+
+        async def ask(app: AppClient) -> None:
+            outcome = (await app.calls([("consent_ask", {"peer": PEER, "opt_in": "offers"})]))[0]
+            if isinstance(outcome, RpcError):
+                refused.append(outcome.reason)
+
+        async with trio.open_nursery() as nursery:
+            commits.hold()
+            for app in apps:
+                nursery.start_soon(ask, app)
+            await g.settled()
+            commits.release()
+        await g.settled()
+        assert refused == ["too_many"]
+        assert [s.text for s in g.smsc.submits] == [ASK]
 
 
 async def test_consent_over_the_socket(autojump_clock: MockClock) -> None:

@@ -266,11 +266,11 @@ async def test_who_never_answers_is_forgotten(desk: Desk) -> None:
     )
     desk.writer.base.consents = Consents(settings, OptOuts(settings))
     phones = [f"+1212556{i:04}" for i in range(2 * FORGOTTEN)]
-    await desk.do(*[AskConsentOp(peer, NUMBER, "offers", "ops") for peer in phones])
+    await desk.do(*[AskConsentOp(peer, NUMBER, "offers", "ops", 7) for peer in phones])
     desk.now += 61_000
     left = []
     for peer in (PEER, OTHER, phones[0]):
-        op = AskConsentOp(peer, NUMBER, "offers", "ops")
+        op = AskConsentOp(peer, NUMBER, "offers", "ops", 7)
         await desk.do(op)
         assert op.outcome == "asked"
         left.append(desk.con.execute("SELECT count(*) FROM consent_asked").fetchone()[0])
