@@ -39,12 +39,12 @@ class Zones:
         if country not in ZONES and country not in self._given:
             return _of_digits(peer) or self._of(self._region)  # XK, which ISO 3166 has not
         zones = self._of(country)
-        if len(zones) == 1 or not is_geographic(peer):
+        if len(zones) == 1:
             return zones
         near = _of_digits(peer)
         # An area code of several clocks says less than somebody who knows where the phones are.
         most = 1 if country in self._given else FEW
-        return near if 0 < len(near) <= most else zones
+        return near if 0 < len(near) <= most and is_geographic(peer, country) else zones
 
     def _of(self, country: str | None) -> tuple[str, ...]:
         """The zones of a country with different clocks; UTC of one that is not known to have any."""

@@ -56,18 +56,19 @@ def line_of(value: str) -> Line:
     return Line(region, None if code.suspect(value) is None else _NAMES.get(_plan(region).kind(digits)))
 
 
-def is_geographic(value: str) -> bool:
-    """Whether the digits of a number tell where it is: it has an area code, of fixed lines or of mobiles.
+def is_geographic(value: str, country: str) -> bool:
+    """Whether the digits of a number of a country may tell where it is: an area code, of fixed lines or of mobiles.
 
-    In a plan that does not tell these apart (as +1) that is so of new ranges as well, which no plan knows yet.
+    In a plan that does not tell these apart (as +1) all may; toll-free numbers there have codes of no area.
     """
     code = _code(value) if possible_as_is(value) else None
     if code is None:
         return False
-    digits = value[code.digits_at :]
-    plan = _plan(code.region(digits) or code.main)
-    kind = plan.kind(digits)
-    return plan.same if kind is None else is_number_type_geographical(kind, int(value[1 : code.digits_at]))
+    plan = _plan(country)
+    if plan.same:
+        return True
+    kind = plan.kind(value[code.digits_at :])
+    return kind is not None and is_number_type_geographical(kind, int(value[1 : code.digits_at]))
 
 
 def _parsed(value: str) -> LineKind | None:

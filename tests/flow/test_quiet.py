@@ -145,7 +145,8 @@ async def test_a_bulk_that_is_under_way_is_put_off_and_goes_on_after_them(autoju
         assert len(g.smsc.submits) <= sent + 1
         sent = len(g.smsc.submits)
         # Nothing of it is left in memory, nor stands in the way of others, to one of its phones as well.
-        assert g.daemon.outbound.queues["acme"].known == {}
+        queue = g.daemon.outbound.queues["acme"]
+        assert (queue.known, queue.queued) == ({}, 0)
         assert g.segments("due_at", "state = 0") == [1_760_000_400_000] * (41 - sent)
         await app.submit("code", to=every[39])
         await at(BEGIN + 7)
@@ -230,6 +231,16 @@ async def test_neither_a_carrier_that_comes_back_nor_another_one_sends_then(auto
         assert (s.texts("acme"), s.texts("beta")) == ([], ["code"])
         await at(END + 5)
         assert sorted(s.texts("acme") + s.texts("beta")) == ["0", "1", "2", "3", "4", "code"]
+
+
+async def test_a_message_that_goes_to_another_carrier_keeps_its_zone(autojump_clock: MockClock) -> None:
+    async with stage(extra=routes(extra=NIGHT, beta='long_messages = "sar"')) as s:
+        app = await s.running.connect()
+        await s.break_off("acme")
+        await sale(app, "abroad", "+12125550177", zone="Europe/Paris")
+        await trio.sleep(32)
+        assert s.texts("beta") == ["abroad"]
+        assert s.rows("SELECT json_extract(options, '$.zone') FROM message") == [("Europe/Paris",)]
 
 
 async def test_a_restart_within_them_knows_what_each_message_said(autojump_clock: MockClock, tmp_path: Path) -> None:
