@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -318,3 +319,28 @@ async def test_quiet_hours_that_are_set_hold_for_what_waits(autojump_clock: Mock
         assert g.smsc.texts == [labelled(0), "code", "new"]
         await at(END + 5)
         assert g.smsc.texts[3:] == [labelled(1), labelled(2), labelled(3)]
+
+
+async def test_a_copy_that_they_refuse_is_held_in_doubt(autojump_clock: MockClock) -> None:
+    """Its first attempt may have been taken: it is no message that certainly was not sent."""
+    async with gateway(carrier="response_timeout = 4", extra=REFUSED, answer=withhold) as g:
+        app = await g.connect()
+        await at(BEGIN - 2)
+        id = (await sale(app))["id"]
+        await at(BEGIN + 20)
+        assert (await app.message(id))["state"] == "in_doubt"
+        assert [e["cause"] for e in await history(app, id, "in_doubt")] == ["timeout", "quiet_hours"]
+        assert len(g.smsc.submits) == 1
+
+
+async def test_many_that_are_due_at_once_come_page_by_page_without_a_pause(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.outbound.sweeper.PAGE", 2)
+    monkeypatch.setattr("gateway.outbound.sweeper.DUE_PAGES", 2)
+    async with gateway(extra=BREAK) as g:
+        app = await g.connect()
+        await at(BEGIN + 290)
+        await app.submits([{"to": p, "text": labelled(i), **MARKETING} for i, p in enumerate(peers(11))])
+        await at(END + 1.5)
+        assert g.smsc.texts == [labelled(i) for i in range(11)]

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from gateway.cli.options import in_words
+from gateway.cli.times import local
 from gateway.outbound.options import Options, stored
 from gateway.smpp.constants import Tag
 from gateway.sms.national import Shift
@@ -34,6 +35,13 @@ WAP = build_udh((port_element(2948, 9200),))
         (
             Options(protocol_id=0x41, alphabet="latin1", validity=True),
             [("protocol_id", "0x41"), ("alphabet", "latin1"), ("validity", "as the app asked for")],
+        ),
+        (
+            Options(zone="Asia/Omsk", quiet=1_760_000_400_000),
+            [
+                ("zone", "Asia/Omsk"),
+                ("quiet hours", f"held when it came, until {local('2025-10-09T09:00:00Z')}"),
+            ],
         ),
     ],
 )

@@ -98,6 +98,22 @@ def test_the_daemon_is_asked(smsgw: Run, tmp_path: Path) -> None:
     assert text.endswith("carrier: south because north passed over; south is next")
 
 
+def test_quiet_hours_are_shown(smsgw: Run, tmp_path: Path) -> None:
+    quiet = {"does": "hold", "until": "2026-03-01T13:00:00.000Z", "zones": ["America/New_York"], "known": True}
+    answers = [quiet, quiet | {"does": "send", "zones": ["Asia/Omsk", "Asia/Chita"], "known": False}]
+    answers += [quiet | {"does": "refuse", "until": None, "zones": []}]
+    told = iter(answers)
+    with FakeDaemon(tmp_path / "s", lambda request: [result(request, FOUND | {"quiet": next(told)})]) as fake:
+        asked = ("route", "explain", "--to", "+12125550100", "--zone", "Asia/Omsk", "--socket", str(tmp_path / "s"))
+        shown = [" ".join(smsgw(*asked).out.split()) for _ in answers]
+    assert fake.requests[0]["params"]["zone"] == "Asia/Omsk"
+    assert "now: it is held until 2026-03-01" in shown[0]
+    assert "by America/New_York, as is known of the phone" in shown[0]
+    assert "not now until 2026-03-01" in shown[1]
+    assert "by Asia/Omsk and 1 more" in shown[1]
+    assert "now: it is refused, without an end in sight" in shown[2]
+
+
 def test_without_a_daemon(smsgw: Run, config: str) -> None:
     ran = smsgw("route", "explain", "--to", "+447700900123", "--offline", "-c", config, "--json")
     assert ran.code == 0
