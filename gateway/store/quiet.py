@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Final
 from gateway.store.hot import Values
 from gateway.store.tx import Op, Tx
 
-# What was cancelled, claimed or taken to another carrier meanwhile is not. By the key: with "+" no index of what waits
-# for a carrier is walked through for each of them.
+# What was cancelled, claimed or taken to another carrier meanwhile is not. With coalesce() each is found by its key:
+# else the index of all that waits for a carrier would be walked through for each of them.
 PUT_OFF: Final = Values(
     "WITH v(mid, due, carrier) AS (VALUES {values}) UPDATE segment SET state = 0, due_at = v.due FROM v"
-    " WHERE message_id = v.mid AND +state = 1 AND +segment.carrier = v.carrier"
+    " WHERE message_id = v.mid AND state = 1 AND segment.carrier = coalesce(v.carrier, segment.carrier)"
     " RETURNING message_id, due_at, segment.carrier",
     3,
 )
