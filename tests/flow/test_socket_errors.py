@@ -190,7 +190,11 @@ SUBMIT = b'{"jsonrpc":"2.0","id":7,"method":"submit","params":{"to":"+1212555010
     ("method", "params", "message"),
     [
         ("submit", {"to": TO, "class": "x"}, "class is one of transactional, direct, marketing"),
-        ("subscribe", {"events": ["receipt", "x"]}, "events is one of inbound, receipt, peer.created, optout, optin, optout_suspected"),
+        (
+            "subscribe",
+            {"events": ["receipt", "x"]},
+            "events is one of inbound, receipt, peer.created, optout, optin, optout_suspected, consent",
+        ),
         ("resolve", {"action": ""}, "action is one of resend, fail"),
     ],
 )
