@@ -86,7 +86,8 @@ SHOWN: Final = Values(
     " inbound u WHERE u.peer = v.peer AND u.number = v.number AND u.id > v.up_to ORDER BY u.id DESC"
     f" LIMIT {MOST_UNREAD}) c WHERE c.extra IS NULL OR c.extra NOT LIKE '%{UNHEARD}%'),"
     " CASE WHEN p.same_as IS NULL THEN p.name ELSE q.name END, i.text FROM v"
-    " CROSS JOIN inbound i ON i.id = v.id LEFT JOIN peer p ON p.address = v.peer LEFT JOIN peer q ON q.address = p.same_as",
+    " CROSS JOIN inbound i ON i.id = v.id LEFT JOIN peer p ON p.address = v.peer"
+    " LEFT JOIN peer q ON q.address = p.same_as",
     4,
 )
 # A message of ours to the pair after that for which it needs attention. Broadcasts and what rules sent answer nobody.
