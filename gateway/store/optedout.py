@@ -30,10 +30,12 @@ PASSES: Final = "optout"
 SELECT_OPTOUT: Final = Values(
     "WITH v(peer) AS (VALUES {values}) SELECT o.peer, o.scope FROM v CROSS JOIN optout o ON o.peer = v.peer", 1
 )
-# Of messages by their ids, the scopes that their peers opted out of.
+# Of messages by their ids, the scopes that their peers opted out of. What passes does so once: not when it comes back
+# since nobody knows whether its carrier took it.
 SELECT_COVERED: Final = Values(
     "WITH v(mid) AS (VALUES {values}) SELECT m.id, m.app, m.number, o.scope FROM v CROSS JOIN message m ON m.id = v.mid"
-    f" CROSS JOIN optout o ON o.peer = m.peer WHERE m.door IS NOT '{PASSES}'",
+    f" CROSS JOIN optout o ON o.peer = m.peer WHERE m.door IS NOT '{PASSES}'"
+    " OR EXISTS (SELECT 1 FROM segment s WHERE s.message_id = m.id AND s.in_doubt > 0)",
     1,
 )
 
