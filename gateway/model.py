@@ -47,9 +47,23 @@ UNSENT: Final = frozenset({State.SCHEDULED, State.QUEUED})
 """States in which certainly nothing of the current attempt is on the wire."""
 
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
-    State.SCHEDULED: frozenset({State.QUEUED, State.CANCELLED, State.EXPIRED, State.REJECTED, State.FAILED}),
+    State.SCHEDULED: frozenset(
+        {
+            State.QUEUED,
+            State.CANCELLED,
+            State.EXPIRED,
+            State.REJECTED,
+            State.FAILED,
+            # A copy that quiet hours put off, as below.
+            State.SENT,
+            State.DELIVERED,
+            State.UNDELIVERED,
+            State.IN_DOUBT,
+        }
+    ),
     State.QUEUED: frozenset(
         {
+            State.SCHEDULED,  # put off by quiet hours
             State.SUBMITTING,
             State.CANCELLED,
             State.EXPIRED,

@@ -120,7 +120,7 @@ SELECT_SEGMENT: Final = Values(
 # A positive response: sent, unless a receipt or an operator was faster. done_at only where `sent` is the end.
 SENT: Final = Values(
     "WITH v(mid, part, smsc, at, done, bind, written) AS (VALUES {values}) UPDATE segment SET"
-    " state = CASE WHEN state IN (1, 2, 4) THEN 3 ELSE state END, smsc_message_id = v.smsc, sent_at = v.at,"
+    " state = CASE WHEN state IN (0, 1, 2, 4) THEN 3 ELSE state END, smsc_message_id = v.smsc, sent_at = v.at,"
     " done_at = coalesce(done_at, v.done), status = 0, due_at = NULL, bind = v.bind, written_at = v.written"
     " FROM v WHERE message_id = v.mid AND segment.part = v.part",
     7,

@@ -282,6 +282,19 @@ async def test_a_copy_of_what_is_in_doubt_waits_and_is_held_when_its_time_is_ove
         assert [(await app.message(id))["state"] for id in (long, short)] == ["sent", "in_doubt"]
 
 
+async def test_a_late_answer_settles_a_copy_that_they_put_off(autojump_clock: MockClock) -> None:
+    async with gateway(carrier="response_timeout = 4", extra=BREAK, answer=withhold) as g:
+        app = await g.connect()
+        await at(BEGIN - 2)
+        id = (await sale(app))["id"]
+        await at(BEGIN + 20)
+        assert (await app.message(id))["state"] == "scheduled"
+        g.smsc.respond(g.smsc.submits[0])
+        await app.until_state(id, "sent")
+        await at(END + 5)
+        assert (g.segments(), len(g.smsc.submits)) == ([3], 1)
+
+
 async def test_what_was_queued_ends_where_they_refuse(autojump_clock: MockClock) -> None:
     async with gateway(carrier="window = 1\nresponse_timeout = 600", extra=REFUSED, answer=withhold) as g:
         app = await g.connect()
