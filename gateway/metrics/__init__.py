@@ -1,4 +1,4 @@
-"""Prometheus metrics: one table of names, label values resolved once, and counting in bursts.
+"""Prometheus metrics: names in tables by whom they tell of, label values resolved once, and counting in bursts.
 
 Label values come from the configuration, never from a message. Everything exists from the first start, so that rate()
 works from the first event on. Nothing here is called for each message: flows count a burst at a time.

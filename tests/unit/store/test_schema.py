@@ -1,4 +1,4 @@
-"""Migrations make what schema.py says, to the conditions of its indexes."""
+"""Migrations make what the schema says, to the conditions of its indexes."""
 
 from __future__ import annotations
 
