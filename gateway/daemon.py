@@ -16,37 +16,33 @@ from typing import Any, Final
 import trio
 
 from gateway import log
-from gateway.carrier.carrier import Carrier
 from gateway.carrier.connection import Connector, connect_tcp
 from gateway.doors.methods import Methods
 from gateway.doors.metrics_page import MetricsPage
 from gateway.doors.socket import Listening, SocketServer, listen, remove
-from gateway.handlers.own import Own
-from gateway.handlers.pusher import Pusher
+from gateway.handlers.roster import Roster
 from gateway.inbound import Inbound
 from gateway.metrics import Metrics
 from gateway.model import Clock
+from gateway.outbound.carriers import Carriers
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import Refusal
 from gateway.outbound.retention import Retention
 from gateway.outbound.sweeper import Sweeper
 from gateway.outbox import Outbox
 from gateway.sdnotify import Notifier
-from gateway.settings import Carrier as CarrierSettings
 from gateway.settings import ConfigError, Settings, load
-from gateway.settings.own import MAILS, OWN_APP, REPLIES
+from gateway.settings.own import OWN_APP
 from gateway.status import Status
 from gateway.store.about import numbers_of
 from gateway.store.database import FileLock, StoreError
 from gateway.store.store import Store
-from gateway.store.streams import HANDLER
 from gateway.store.tx import Tuning
 from gateway.store.wishes import wishes
 from gateway.store.writer import StoreUnavailableError
 
 _log = log.logger(component="daemon")
 
-ANSWERS_WAIT: Final = 5.0
 SECTIONS: Final = (
     "default_region",
     "store",
@@ -97,20 +93,20 @@ class Daemon:
             min_free_disk=settings.store.min_free_disk << 20,
             wal_limit=settings.store.wal_limit << 20,
         )
-        self._connector = connector
         self._listening = listening
-        self._rng = rng or random.Random()
+        rng = rng or random.Random()
         self.store.writer.on_counts = self.metrics.counts
         self.store.writer.on_receipt_times = self.metrics.receipt_times
         self.store.writer.stats.on_burst = self._burst
-        self.outbound = Outbound(settings, self.store, self.metrics, self._rng)
+        self.outbound = Outbound(settings, self.store, self.metrics, rng)
         self.inbound = Inbound(settings, self.store, self.metrics)
         self.outbound.on_arrived = self.inbound.arrived
         self.sweeper = Sweeper(self.outbound, settings)
         self.outbox = Outbox(self.store, self.metrics, settings)
         self.retention = Retention(self.store, self.outbox, settings)
-        self.handlers: dict[str, Pusher] = {}
-        self._handler_scopes: dict[str, trio.CancelScope] = {}
+        self._roster = Roster(self.store, self.outbox, self.metrics, self.outbound.intake, rng)
+        self.handlers = self._roster.pushers
+        self._carriers = Carriers(self.outbound, connector, rng)
         self.status = Status(self.store, self.outbound, self.outbox, self.metrics, self.handlers)
         self.methods = Methods(
             self.store,
@@ -216,9 +212,7 @@ class Daemon:
             await outer.start(self.store.run)
             with suppress(StoreUnavailableError):
                 # Before the doors open, so that who asks then is soon shown all carriers; if not, before these start.
-                for handler in self.settings.handlers:
-                    await self.outbox.open(HANDLER, "", handler.name, events=handler.takes)
-                await self._open_own(self.settings)
+                await self._roster.open(self.settings)
             async with trio.open_nursery() as nursery, self._metrics_page(nursery):
                 self._nursery = nursery
                 doors = trio.CancelScope()
@@ -228,12 +222,8 @@ class Daemon:
                 nursery.start_soon(self.outbound.intake.answer_duplicates)
                 nursery.start_soon(self._second)
                 nursery.start_soon(self.retention.run)
-                for handler in self.settings.handlers:
-                    await self._start_handler(handler.name)
-                await self._own_streams()
-                await self._start_own()
-                for settings in self.settings.carriers:
-                    await self._start_carrier(settings)
+                await self._roster.start(self.settings, nursery, self._stop)
+                await self._carriers.start(self.settings, nursery)
                 gc.collect()
                 gc.freeze()
                 self._notifier.ready(f"{len(self.settings.carriers)} carriers")
@@ -281,103 +271,18 @@ class Daemon:
             ticks += 1
             await trio.sleep(1)
 
-    async def _start_carrier(self, settings: CarrierSettings, before: Carrier | None = None) -> None:
-        assert self._nursery is not None
-        carrier = Carrier(settings, self.outbound, clock=self.store.clock, connector=self._connector, rng=self._rng)
-        if before is not None:
-            carrier.follow(before)
-        self.outbound.add_carrier(carrier)
-        await self._nursery.start(carrier.run)
-
-    async def _start_handler(self, name: str) -> None:
-        assert self._nursery is not None
-        handler = self.settings.handlers_by_name[name]
-        feed = await self.outbox.open(HANDLER, "", name, events=handler.takes)
-        pusher: Pusher
-        if handler.email:
-            from gateway.handlers.email import Email  # slow to import, for those who mail
-
-            assert self.settings.smtp is not None  # the settings see to that
-            smtp, clock = self.settings.smtp, self.store.clock
-            pusher = Email(handler, smtp, feed, self.outbox, self.metrics, clock, rng=self._rng)
-        else:
-            from gateway.handlers.webhook import Webhook  # with an HTTP client, for those who have webhooks
-
-            pusher = Webhook(handler, feed, self.outbox, self.metrics, self.store.clock, rng=self._rng)
-        await self._serve_stream(pusher)
-
-    async def _serve_stream(self, pusher: Pusher) -> None:
-        assert self._nursery is not None
-        name = pusher.feed.info.name
-        self.handlers[name] = pusher
-        scope = self._handler_scopes[name] = trio.CancelScope()
-
-        async def run(task_status: trio.TaskStatus[None]) -> None:
-            with scope:
-                await pusher.run(task_status)
-
-        await self._nursery.start(run)
-
-    async def _own_streams(self) -> None:
-        """Has them at the start, before a carrier brings what they are for: also when the disk is full just then."""
-        while not self._stop.is_set():
-            try:
-                await self._open_own(self.settings)
-            except StoreUnavailableError:
-                with trio.move_on_after(1):
-                    await self._stop.wait()
-            else:
-                return
-
-    async def _open_own(self, settings: Settings) -> None:
-        """Streams for what we send of our own accord, before anything is decided: a STOP is always answered."""
-        await self.outbox.open(HANDLER, "", REPLIES)
-        if settings.sends_own:
-            for name in settings.own_handlers:
-                await self.outbox.open(HANDLER, "", name)
-
-    async def _start_own(self) -> None:
-        """What sends it; also what was left when there are no rules any more."""
-        for name, terms in self.settings.own_handlers.items():
-            info = self.store.streams.find(HANDLER, "", name)
-            if info is None or name in self.handlers:
-                continue
-            feed, clock = self.outbox.feeds[info.id], self.store.clock
-            own: Pusher
-            if name == MAILS:
-                from gateway.handlers.email import RuleMail  # slow to import, for those who mail
-
-                assert self.settings.smtp is not None  # the settings see to that
-                own = RuleMail(terms, self.settings.smtp, feed, self.outbox, self.metrics, clock, rng=self._rng)
-            else:
-                own = Own(terms, feed, self.outbox, self.metrics, clock, self.outbound.intake, rng=self._rng)
-            await self._serve_stream(own)
-
     # --- stopping -----------------------------------------------------------------------------------------------------
 
     async def _wind_down(self, doors: trio.CancelScope) -> None:
         self._notifier.stopping()
         _log.info("stopping")
-        self.outbound.stopping = True
-        carriers = list(self.outbound.carriers.values())
-        for carrier in carriers:
-            carrier.wind_down()
+        carriers = self._carriers.wind_down()
         # What was taken in is stored and answered before the doors close.
         await self.store.writer.flush()
         await self.server.drain()
         doors.cancel()
-        with trio.move_on_after(ANSWERS_WAIT):
-            await self._answered(carriers)
-        async with trio.open_nursery() as nursery:
-            for carrier in carriers:
-                nursery.start_soon(carrier.stop)
+        await self._carriers.stop(carriers)
         await self.store.writer.flush()
-
-    async def _answered(self, carriers: list[Carrier]) -> None:
-        """Waits until nothing of these carriers is without a stored outcome."""
-        while self.store.writer.healthy and any(c.in_use or c.claims_waiting for c in carriers):
-            await self.store.writer.stored()
-            await self.store.writer.flush()
 
     # --- reloading ----------------------------------------------------------------------------------------------------
 
@@ -427,9 +332,7 @@ class Daemon:
             raise Refusal("invalid_config", str(error)) from None
         try:
             # Before anything names them, so that no event passes them by.
-            for handler in new.handlers:
-                await self.outbox.open(HANDLER, "", handler.name, events=handler.takes)
-            await self._open_own(new)
+            await self._roster.open(new)
         except StoreUnavailableError as error:
             _log.error("reload_failed", error=str(error))
             raise Refusal(error.reason, "nothing is changed", retry_after=5) from None
@@ -451,50 +354,11 @@ class Daemon:
             if getattr(old, section) != getattr(new, section):
                 changed.append(section)
         self._configure(new)
-        await self._swap_handlers(old, new)
-        for name in await self._swap_carriers(old, new):
+        await self._roster.swap(old, new)
+        for name in await self._carriers.swap(old, new, self._stop):
             changed.append(f"carriers.{name}")
         _log.info("reloaded", changed=changed)
         return {"changed": changed, "warnings": warnings}
-
-    async def _swap_handlers(self, old: Settings, new: Settings) -> None:
-        for handler in old.handlers:
-            if new.handlers_by_name.get(handler.name) != handler or (handler.email and new.smtp != old.smtp):
-                self._handler_scopes.pop(handler.name).cancel()
-                self.handlers.pop(handler.name, None)
-        for name, terms in old.own_handlers.items():
-            by_mail = name == MAILS and new.smtp != old.smtp
-            if (new.own_handlers.get(name) != terms or by_mail) and name in self.handlers:
-                self._handler_scopes.pop(name).cancel()
-                self.handlers.pop(name)
-        for handler in new.handlers:
-            if handler.name not in self.handlers:
-                await self._start_handler(handler.name)
-            self.handlers[handler.name].probe()  # what was wrong with its receiver may have been mended
-        await self._start_own()
-
-    async def _swap_carriers(self, old: Settings, new: Settings) -> list[str]:
-        changed = [c.name for c in old.carriers if new.carriers_by_name.get(c.name) != c]
-        before = dict(self.outbound.carriers)
-        async with trio.open_nursery() as nursery:
-            for name in changed:
-                nursery.start_soon(self._end_carrier, before[name])
-        for settings in new.carriers:
-            if self._stop.is_set():
-                break
-            if settings.name not in self.outbound.carriers:
-                await self._start_carrier(settings, before.get(settings.name))
-                self.outbound.loader.wake(settings.name)
-                if settings.name not in changed:
-                    changed.append(settings.name)
-        return changed
-
-    async def _end_carrier(self, carrier: Carrier) -> None:
-        carrier.wind_down()
-        with trio.move_on_after(ANSWERS_WAIT):
-            await self._answered([carrier])
-        await carrier.stop()
-        self.outbound.remove_carrier(carrier.name)
 
 
 async def serve(

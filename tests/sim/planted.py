@@ -17,10 +17,10 @@ from gateway.carrier.bind import Bind
 from gateway.carrier.carrier import Carrier
 from gateway.carrier.outgoing import Outgoing
 from gateway.carrier.pacer import Pacer
-from gateway.daemon import Daemon
 from gateway.handlers.own import Own
 from gateway.link import Link
 from gateway.outbound.answers import Answers
+from gateway.outbound.carriers import Carriers
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.queue import CarrierQueue
 from gateway.store import ends, matching, optouts, peers, ruled, sends, submits
@@ -123,7 +123,7 @@ def _one_lane(_: Any) -> Any:
 
 
 def _tasks_left(start: Any) -> Any:
-    async def leaky(self: Daemon, *args: Any) -> None:
+    async def leaky(self: Carriers, *args: Any) -> None:
         assert self._nursery is not None
         self._nursery.start_soon(trio.sleep_forever)
         self._nursery.start_soon(trio.sleep_forever)
@@ -227,7 +227,7 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         _function(ends, "covered", lambda tx, ids: set()),
         frozenset({"optout"}),
     ),
-    "a task is left behind": (_method(Daemon, "_start_carrier", _tasks_left), frozenset({"tasks"})),
+    "a task is left behind": (_method(Carriers, "_start", _tasks_left), frozenset({"tasks"})),
     "a slot of the window leaks": (_method(Carrier, "settled", _slot_leaks), frozenset({"counters"})),
 }
 """By what is wrong: the patch, and the laws that see it."""
