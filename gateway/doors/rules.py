@@ -19,7 +19,8 @@ from gateway.policy.rules import RuleBook
 from gateway.settings import Settings
 from gateway.sms.address import AddressError, normalise_sender
 from gateway.store.ends import rfc3339
-from gateway.store.ruled import facts_now, held_back_now
+from gateway.store.facts import facts_now
+from gateway.store.ruled import held_back_now
 from gateway.store.store import Store
 
 if TYPE_CHECKING:

@@ -1,29 +1,27 @@
 """What the rules make of inbound messages, asked in the transaction that stores them.
 
 So what was decided is as durable as the message: the events to the handlers that rules name, the forwards and the
-automatic replies are written with it, and a kill neither loses nor repeats one. The facts that rules need of the
-database are asked for once for all messages of a burst, and only where a rule needs them.
+automatic replies are written with it, and a kill neither loses nor repeats one.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from gateway.log import logger
 from gateway.model import id_floor
-from gateway.policy.decision import UNDECIDED, Decision, Facts, Forward, Last, Needs, Reply, Target, fill
+from gateway.policy.decision import UNDECIDED, Decision, Facts, Forward, Reply, Target, fill
 from gateway.policy.optout import OptOuts
 from gateway.settings.own import FORWARDS, MAILS, OWN_APP, REPLIES
-from gateway.store.addressbook import lists_of
 from gateway.store.ends import rfc3339
+from gateway.store.facts import MOST_COUNTED, RuleBook, facts_of
 from gateway.store.guards import Change, Guards, not_now
-from gateway.store.hot import Values
-from gateway.store.last import FORWARD, REPLY, LastSent, forwarded, last_sent
-from gateway.store.optedout import OPTED_OUT, opted_out, out_after
+from gateway.store.last import FORWARD, REPLY
+from gateway.store.optedout import OPTED_OUT, opted_out
 from gateway.store.streams import HANDLER
 
 if TYPE_CHECKING:
@@ -32,22 +30,12 @@ if TYPE_CHECKING:
 
 _log = logger(component="rules")
 
-Pair = tuple[str, str]
-"""Number and peer."""
 STREAMS: Final = {FORWARD: FORWARDS, REPLY: REPLIES}
 """The streams of what we send of our own accord, by the kind of their events."""
 NOT_MONITORED: Final = "@not_monitored"
 """What replies for a number that is held, in the place of a rule's name; no rule can have this one."""
 PARTIAL: Final = "(parts of it did not come)"
 """What follows the text of a message in a forward that is not the whole one."""
-MOST_COUNTED: Final = 1000
-"""Messages of a sender in a span that are counted; more count as so many."""
-
-SELECT_COUNT: Final = Values(
-    "WITH v(i, number, peer, since) AS (VALUES {values}) SELECT v.i, (SELECT count(*) FROM (SELECT 1 FROM inbound b"
-    f" WHERE b.peer = v.peer AND b.id >= v.since AND b.number = v.number LIMIT {MOST_COUNTED})) FROM v",
-    4,
-)
 
 _WORDS: Final = {
     "own_number": "the sender or the target is one of our own numbers",
@@ -62,25 +50,8 @@ _WORDS: Final = {
     OPTED_OUT: "who would get it opted out",
     "empty": "there is nothing in it",
 }
-_NO_LISTS: Final[frozenset[str]] = frozenset()
 _AUTOMATIC: Final = frozenset({"delivery_ack", "user_ack", "conversation_abort", "message_waiting"})
 """Flags of messages that phones and systems make by themselves."""
-
-
-class RuleBook(Protocol):
-    """The rules of a configuration: facts in, a decision out. Asked in the writer's thread."""
-
-    def concerns(self, number: str) -> bool:
-        """Whether a message to this number can be decided by any rule."""
-        ...
-
-    def needs(self, number: str) -> Needs:
-        """Which facts of the database the rules for this number look at."""
-        ...
-
-    def decide(self, facts: Facts) -> Decision:
-        """What is to become of a message."""
-        ...
 
 
 class Ruling:
@@ -178,7 +149,7 @@ def decide(tx: Tx, ruling: Ruling, messages: Sequence[Message], strangers: Colle
         return {}
     asked = [messages[i] for i in places]
     found: dict[int, Ruled] = {}
-    for i, facts in zip(places, _facts(tx, book, asked, strangers), strict=True):
+    for i, facts in zip(places, facts_of(tx, book, asked, strangers), strict=True):
         found[i] = Ruled(_decided(tx, book, facts))
     _guard(tx, ruling, messages, found)
     return found
@@ -204,149 +175,6 @@ def _decided(tx: Tx, book: RuleBook, facts: Facts) -> Decision:
     for name in decision.matched:
         tx.count(f"rule:{name}")
     return decision
-
-
-# --- facts ------------------------------------------------------------------------------------------------------------
-
-
-def facts_now(
-    con: sqlite3.Connection, book: RuleBook, number: str, peer: str, text: str | None, at: int, optouts: OptOuts
-) -> Facts:
-    """What the rules would be told of such a message if it came at ``at`` (ms); for who only wants to know.
-
-    ``opted_out`` is told in any case, and as it would be once the message is heeded, which is before rules are asked.
-    """
-    known = con.execute(
-        "SELECT EXISTS (SELECT 1 FROM peer WHERE address = ?) OR EXISTS (SELECT 1 FROM message WHERE peer = ?)",
-        (peer, peer),
-    ).fetchone()[0]
-    pair = (number, peer)
-    found = _asked(con, book, [pair], at, optouts)
-    facts = _fact(found, number, peer, text, at, complete=True, known=bool(known))
-    return facts._replace(opted_out=out_after(con, optouts, number, peer, text))
-
-
-def held_back_now(
-    con: sqlite3.Connection,
-    book: RuleBook,
-    facts: Facts,
-    ours: Collection[str],
-    reply_interval: int,
-    optouts: OptOuts,
-) -> list[str]:
-    """What the guards would hold back of such a message, in words, apart from the rate: only the writer has that.
-
-    ``reply_interval`` in ms.
-    """
-    change = Change(Guards())
-    pair = (facts.number, facts.peer)
-    said: dict[str, None] = {}
-    had: set[str] = set()
-    decision = book.decide(facts)
-    stopped = opted_out(con, optouts, OWN_APP, [(facts.number, phone) for phone in _phones(decision)])
-    if facts.opted_out:
-        stopped.add(pair)
-    else:
-        stopped.discard(pair)
-    out = {phone for _, phone in stopped}
-    for action in decision.actions:
-        if isinstance(action, Forward):
-            targets, causes = change.targets(action, *pair, facts.at_ms, ours, MOST_COUNTED, had, out)
-            had.update(target.phone for target in targets)
-            said |= {_in_words(FORWARD, action.rule, cause): None for cause in causes}
-        elif isinstance(action, Reply):
-            held = not_now(con, [pair], id_floor(facts.at_ms - reply_interval))
-            held |= dict.fromkeys(stopped, OPTED_OUT)
-            if (cause := _unanswerable(action) or change.answer(*pair, ours, held)) is not None:
-                said[_in_words(REPLY, action.rule, cause)] = None
-    return list(said)
-
-
-class _Asked:
-    """What the database was asked for pairs (number, peer): our last messages, and counts by pair and span (s).
-
-    ``lists`` are those of peers, by the phone; ``forwarded`` of whom messages went on to the peer; ``out`` are the
-    pairs whose peer opted out.
-    """
-
-    __slots__ = ("counts", "forwarded", "last", "lists", "needs", "out")
-
-    def __init__(
-        self,
-        needs: dict[str, Needs],
-        last: dict[Pair, LastSent],
-        counts: dict[tuple[Pair, int], int],
-        lists: dict[str, frozenset[str]],
-        forwarded: dict[Pair, tuple[tuple[str, int], ...]],
-        out: set[Pair],
-    ) -> None:
-        self.forwarded = forwarded
-        self.out = out
-        self.needs = needs
-        self.last = last
-        self.counts = counts
-        self.lists = lists
-
-
-def _asked(con: sqlite3.Connection, book: RuleBook, pairs: Iterable[Pair], now: int, optouts: OptOuts) -> _Asked:
-    needs: dict[str, Needs] = {}
-    wanted: list[Pair] = []
-    spans: list[tuple[Pair, int]] = []
-    listed: dict[str, None] = {}
-    relayed: list[Pair] = []
-    asked: list[Pair] = []
-    for pair in dict.fromkeys(pairs):
-        need = needs.get(pair[0])
-        if need is None:
-            need = needs[pair[0]] = book.needs(pair[0])
-        if need.last:
-            wanted.append(pair)
-        spans += [(pair, span) for span in need.spans]
-        if need.lists:
-            listed[pair[1]] = None
-        if need.forwarded:
-            relayed.append(pair)
-        if need.opted_out:
-            asked.append(pair)
-    rows = [(i, *pair, id_floor(now - span * 1000)) for i, (pair, span) in enumerate(spans)]
-    counts = {spans[i]: count for i, count in SELECT_COUNT.fetch(con, rows)}
-    lists = lists_of(con, listed) if listed else {}
-    out = opted_out(con, optouts, OWN_APP, asked)
-    return _Asked(needs, last_sent(con, wanted), counts, lists, forwarded(con, relayed) if relayed else {}, out)
-
-
-def _fact(found: _Asked, number: str, peer: str, text: str | None, at: int, *, complete: bool, known: bool) -> Facts:
-    pair = (number, peer)
-    last = found.last.get(pair)
-    return Facts(
-        number,
-        peer,
-        text,
-        at,
-        complete=complete,
-        known=known,
-        last=None if last is None else Last(last.app, last.klass, last.meta, last.at),
-        counts={span: found.counts[pair, span] for span in found.needs[number].spans},
-        lists=found.lists.get(peer, _NO_LISTS),
-        forwarded=found.forwarded.get(pair, ()),
-        opted_out=pair in found.out,
-    )
-
-
-def _facts(tx: Tx, book: RuleBook, messages: list[Message], strangers: Collection[str]) -> list[Facts]:
-    found = _asked(tx.con, book, [(m.number, m.peer) for m in messages], tx.now, tx.optouts)
-    new = set(strangers)
-    facts: list[Facts] = []
-    for m in messages:
-        facts.append(_fact(found, m.number, m.peer, m.text, tx.now, complete=m.complete, known=m.peer not in new))
-        # What came before in the same burst counts too.
-        new.discard(m.peer)
-        for span in found.needs[m.number].spans:
-            found.counts[(m.number, m.peer), span] += 1
-    return facts
-
-
-# --- guards -----------------------------------------------------------------------------------------------------------
 
 
 def _guard(tx: Tx, ruling: Ruling, messages: Sequence[Message], found: Mapping[int, Ruled]) -> None:
@@ -421,3 +249,39 @@ def _held(tx: Tx, ruled: Ruled, kind: str, rule: str, cause: str) -> None:
     said = _in_words(kind, rule, cause)
     if said not in ruled.held_back:
         ruled.held_back.append(said)
+
+
+def held_back_now(
+    con: sqlite3.Connection,
+    book: RuleBook,
+    facts: Facts,
+    ours: Collection[str],
+    reply_interval: int,
+    optouts: OptOuts,
+) -> list[str]:
+    """What the guards would hold back of such a message, in words, apart from the rate: only the writer has that.
+
+    ``reply_interval`` in ms.
+    """
+    change = Change(Guards())
+    pair = (facts.number, facts.peer)
+    said: dict[str, None] = {}
+    had: set[str] = set()
+    decision = book.decide(facts)
+    stopped = opted_out(con, optouts, OWN_APP, [(facts.number, phone) for phone in _phones(decision)])
+    if facts.opted_out:
+        stopped.add(pair)
+    else:
+        stopped.discard(pair)
+    out = {phone for _, phone in stopped}
+    for action in decision.actions:
+        if isinstance(action, Forward):
+            targets, causes = change.targets(action, *pair, facts.at_ms, ours, MOST_COUNTED, had, out)
+            had.update(target.phone for target in targets)
+            said |= {_in_words(FORWARD, action.rule, cause): None for cause in causes}
+        elif isinstance(action, Reply):
+            held = not_now(con, [pair], id_floor(facts.at_ms - reply_interval))
+            held |= dict.fromkeys(stopped, OPTED_OUT)
+            if (cause := _unanswerable(action) or change.answer(*pair, ours, held)) is not None:
+                said[_in_words(REPLY, action.rule, cause)] = None
+    return list(said)

@@ -9,8 +9,9 @@ import pytest
 
 from gateway.policy.decision import Decision, Facts, Mail, Needs, Recipient, Reply, ToHandlers
 from gateway.store.addressbook import Change, MergeOp, PeersOp
+from gateway.store.facts import MOST_COUNTED, facts_now
 from gateway.store.inbound import Arrival, Extra, GiveUpPartsOp, InboundOp
-from gateway.store.ruled import MOST_COUNTED, facts_now, held_back_now
+from gateway.store.ruled import held_back_now
 from gateway.store.streams import HANDLER
 from tests.support.inbound import part, single
 from tests.support.rulings import ANN, BOB, CID, REPLY, Book, always, forward, rule
