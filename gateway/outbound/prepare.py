@@ -1,4 +1,7 @@
-"""From a request to a message that can be stored: addresses, sender, route, encoding, segments. Pure, with caches."""
+"""From a request to a message that can be stored: addresses, sender, route, times. Pure, with caches.
+
+What it is on the air is planned in `gateway.outbound.planning`.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ import msgspec
 from gateway.carrier.outgoing import Outgoing
 from gateway.model import CLASSES, LANES, IdSource, Receipts, State
 from gateway.outbound.choice import Choice, Chosen
-from gateway.outbound.options import USUAL, Options, is_usual, octets_of, restored, settle, stored, with_ports_in_header
+from gateway.outbound.options import USUAL, restored, stored
 from gateway.outbound.origin import Origins
+from gateway.outbound.planning import Planning
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.policy.content import Content, Worded
 from gateway.policy.known import zone as checked_zone
@@ -25,12 +29,9 @@ from gateway.settings import Carrier, Settings
 from gateway.settings.routes import MessageClass
 from gateway.smpp.pdu import Tlv
 from gateway.sms.address import AddressError, normalise
-from gateway.sms.compose import Way, compose, warnings_of
-from gateway.sms.national import Language
-from gateway.sms.preview import Preview, preview
-from gateway.sms.segment import SegmentBody, SegmentPlan, TooLongError, UnencodableError, render
-from gateway.sms.transliterate import Change
-from gateway.sms.udh import UdhError
+from gateway.sms.compose import warnings_of
+from gateway.sms.preview import Preview
+from gateway.sms.segment import SegmentBody, SegmentPlan, render
 from gateway.store.known import Known, Need
 from gateway.store.queries import Row
 from gateway.store.submits import NewMessage
@@ -68,6 +69,7 @@ class Preparer:
         self._ids = ids
         self.choice = choice or Choice(settings)
         self._refs = itertools.count((rng or random.Random()).randrange(1 << 16))
+        self.planning = Planning()
         self.quiet = QuietHours(settings)
         self.configure(settings)
 
@@ -75,7 +77,6 @@ class Preparer:
         """Takes over new settings."""
         self._settings = settings
         self.region = settings.default_region
-        self._max_segments = settings.limits.max_segments
         self._validity = settings.limits.default_validity
         sole = settings.carriers[0].name if len(settings.carriers) == 1 else None
         self._carrier_of: dict[str, Carrier | None] = {
@@ -84,28 +85,11 @@ class Preparer:
         }
         self.origins = Origins(settings)
         self.sending = self.origins.sending
-        self._usual: dict[str, Options] = {
-            carrier.name: USUAL if carrier.default_alphabet == "gsm7" else Options(alphabet=carrier.default_alphabet)
-            for carrier in settings.carriers
-        }
         self.content = Content(settings)
         if not self.quiet.are_of(settings):
             self.quiet = QuietHours(settings)
         self.asks = self.content.adds or self.origins.asks or bool(self.quiet.by_peer)
-        self._ways: dict[str, Way] = {
-            carrier.name: Way(
-                scheme=carrier.long_messages,
-                alphabet=carrier.default_alphabet,
-                national=carrier.national_languages,
-                max_parts=self._max_segments,
-                latin1=carrier.latin1,
-            )
-            for carrier in settings.carriers
-        }
-        self._ways_of: dict[str, dict[str, Way]] = {
-            app: {name: msgspec.structs.replace(way, max_parts=most) for name, way in self._ways.items()}
-            for app, most in self.content.max_segments.items()
-        }
+        self.planning.configure(settings, self.content)
 
     def may_need(self, request: Submit) -> bool:
         """Whether a request may need facts of the database, as far as it tells without its peer; where `asks` is set.
@@ -155,7 +139,7 @@ class Preparer:
             if len(meta) > MAX_META:
                 raise Refusal("invalid_params", f"meta has at most {MAX_META} octets of JSON", field="meta")
         worded = self._worded(app, request, number, known) if request.text else None
-        planned, content, options, changes = self._plan(app, request, carrier, worded)
+        planned, content, options, changes = self.planning.plan(app, request, carrier, worded)
         ref = self.next_ref() if planned.parts > 1 else 0
         due_at, validity = self._times(request, now_ms)
         zone, rest, held, until = request.zone, None, None, 0
@@ -237,12 +221,6 @@ class Preparer:
             prepared.warnings.append("replace: a phone may take each segment for a replacement of the one before")
         return prepared
 
-    def planned(
-        self, app: App, request: Submit, carrier: Carrier
-    ) -> tuple[SegmentPlan, str | bytes, Options, tuple[Change, ...]]:
-        """A request as it would go to this carrier: the plan, what it is of, what is stored of how. Raises Refusal."""
-        return self._plan(app, request, carrier)
-
     def next_ref(self) -> int:
         """A concatenation reference that was not used for a while."""
         return next(self._refs) & 0xFFFF
@@ -251,11 +229,7 @@ class Preparer:
         """What would be sent of a request, and why so. Raises Refusal as `prepare` does."""
         prepared = self.prepare(app, request, now_ms, known)
         carrier = self._settings.carriers_by_name[prepared.row.carrier]
-        options = self._options(app, request, carrier)
-        way = self._way(app, request, carrier, options)
-        worded = prepared.worded
-        content = _content(app, request) if worded is None else worded.text
-        return prepared, preview(content, way, transliterated=_transliterates(request, carrier))
+        return prepared, self.planning.preview(app, request, carrier, prepared.worded)
 
     def _worded(self, app: App, request: Submit, number: str, known: Known | None) -> Worded | None:
         """What is sent of a text that is not empty; None: the text as it is. Raises Refusal."""
@@ -266,61 +240,6 @@ class Preparer:
         if worded is not None and worded.reason is not None:
             raise Refusal(worded.reason, worded.detail, field="text")
         return worded
-
-    def _plan(
-        self, app: App, request: Submit, carrier: Carrier, worded: Worded | None = None
-    ) -> tuple[SegmentPlan, str | bytes, Options, tuple[Change, ...]]:
-        """The plan, the text or octets that it is of, what is to be stored of how, and what was transliterated."""
-        content: str | bytes | None = request.text if worded is None else worded.text
-        if request.data is not None or content is None or request.encoding == "binary":
-            content = _content(app, request)
-        options = self._options(app, request, carrier)
-        if not content and not options.udh:
-            raise Refusal("empty", field="text")
-        try:
-            planned, composed, changes = self._cut(app, request, carrier, options, content)
-            if options.added and request.destination_port is not None and planned.has_header:
-                # 5.0 §4.7.12: no port TLVs where UDHI is set. The cuts stay: this room was kept free.
-                options = with_ports_in_header(options, request)
-                planned, composed, changes = self._cut(app, request, carrier, options, content)
-        except UnencodableError as error:
-            raise Refusal("unencodable", _with_clause(error, worded), field="text") from None
-        except TooLongError as error:
-            raise Refusal("too_long", _with_clause(error, worded), field="text") from None
-        except UdhError as error:
-            raise Refusal("invalid_params", str(error), field="udh") from None
-        except ValueError as error:
-            raise Refusal("invalid_params", str(error), field="text") from None
-        shift = planned.shift
-        if shift.locking or shift.single:
-            options = msgspec.structs.replace(options, shift=shift)
-        return planned, composed, options, changes
-
-    def _cut(
-        self, app: App, request: Submit, carrier: Carrier, options: Options, content: str | bytes
-    ) -> tuple[SegmentPlan, str | bytes, tuple[Change, ...]]:
-        way = self._way(app, request, carrier, options)
-        to_gsm = _transliterates(request, carrier)
-        if isinstance(content, str) and (to_gsm or way.latin1 == "nearly"):
-            composed = compose(content, way, to_gsm=to_gsm)
-            return composed.plan, composed.text, composed.changes
-        return way.plan(content), content, ()
-
-    def _options(self, app: App, request: Submit, carrier: Carrier) -> Options:
-        return self._usual[carrier.name] if is_usual(request) else settle(app, request, carrier)
-
-    def _way(self, app: App, request: Submit, carrier: Carrier, options: Options) -> Way:
-        way = self._ways_of.get(app.name, self._ways)[carrier.name]
-        if options is self._usual[carrier.name] and request.encoding == "auto" and request.national is None:
-            return way
-        return msgspec.structs.replace(
-            way,
-            encoding=request.encoding,
-            udh=options.udh,
-            flash=options.flash_way,
-            added=options.added,
-            national=way.national if request.national is None else _each_once(request.national),
-        )
 
     def rest(
         self, klass: MessageClass, peer: str, zone: str | None, known: Known | None
@@ -384,35 +303,6 @@ def receipts_of(carrier: Carrier, parts: int) -> int:
     if not carrier.receipts:
         return 0
     return 1 if parts == 1 else int(_RECEIPTS[carrier.receipt_segments])
-
-
-def _transliterates(request: Submit, carrier: Carrier) -> bool:
-    return carrier.transliterate if request.transliterate is None else request.transliterate
-
-
-def _with_clause(error: Exception, worded: Worded | None) -> str:
-    return f"{error}, with the clause that is added" if worded is not None and worded.clause else str(error)
-
-
-def _content(app: App, request: Submit) -> str | bytes:
-    if request.data is not None:
-        if request.text is not None:
-            raise Refusal("invalid_params", "text or data, not both", field="data")
-        if not app.binary:
-            raise Refusal("not_allowed", "binary messages need a right", field="data")
-        if request.encoding not in ("auto", "binary"):
-            raise Refusal("invalid_params", "data goes as binary", field="encoding")
-        return octets_of(request.data, "data")
-    if request.text is None:
-        raise Refusal("empty", "text or data is needed", field="text")
-    if request.encoding == "binary":
-        raise Refusal("invalid_params", "binary needs data, not text", field="encoding")
-    return request.text
-
-
-def _each_once(languages: list[Language]) -> tuple[Language, ...]:
-    # Every pair of tables is looked at: a long list must not make that long.
-    return tuple(dict.fromkeys(languages))
 
 
 def digest(request: Submit) -> bytes:

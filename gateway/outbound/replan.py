@@ -97,7 +97,7 @@ class Replanner:
             )  # fmt: skip
         try:
             request = self._request(message)
-            planned, content, options, _ = self._preparer.planned(_ANY, request, carrier)
+            planned, content, options, _ = self._preparer.planning.plan(_ANY, request, carrier)
         except (Refusal, ValueError):
             return None  # it cannot be sent there: too long, a character, a header
         kept = restored(message.options)
@@ -157,7 +157,7 @@ class Replanner:
         if carrier is None:
             return "auto"
         try:
-            planned, *_ = self._preparer.planned(_ANY, request, carrier)
+            planned, *_ = self._preparer.planning.plan(_ANY, request, carrier)
         except (Refusal, ValueError):
             return "auto"
         return "auto" if planned.encoding == message.encoding else message.encoding
