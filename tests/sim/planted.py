@@ -221,7 +221,7 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         _function(submits, "judge", lambda tx, messages: messages),
         frozenset({"optout"}),
     ),
-    "what waits goes on after a STOP": (_function(optouts, "_sweep", lambda tx, stopped: None), frozenset({"optout"})),
+    "what waits goes on after a STOP": (_function(optouts, "_sweep", lambda tx, stopped: 0), frozenset({"optout"})),
     "what is claimed is not taken back by a STOP": (_method(Outbound, "_stop_peers", _nothing), frozenset({"optout"})),
     "what comes back to the queue goes on after a STOP": (
         _function(ends, "covered", lambda tx, ids: set()),
