@@ -144,9 +144,9 @@ class Vocabulary:
         joined = " ".join(words)
         found = self._exact.get(joined)
         if found is None and len(words) > 1:
-            if _LETTERS.fullmatch(joined) is not None:
-                return self._exact.get("".join(words))
-            if len(set(words)) == 1 and (found := self._exact.get(words[0])) is not None:
+            if len(joined) == 2 * len(words) - 1:
+                return self._exact.get("".join(words)) if _LETTERS.fullmatch(joined) is not None else None
+            if words[0] == words[-1] and len(set(words)) == 1 and (found := self._exact.get(words[0])) is not None:
                 return found._replace(meaning="near") if found.meaning == "stop" else None
         return found
 
