@@ -154,7 +154,7 @@ class Answers:
                 queue.count(item.app, 1)
             self._outbound.place(queue, item)
         carrier.pump()
-        self._outbound.refill(carrier.name)
+        self._outbound.claims.refill(carrier.name)
 
     def _not_recorded(self, op: ResponseOp, error: Exception) -> None:
         # Only a defect gets here. The segments stay `submitting` in the database and are in doubt at the next start.

@@ -100,7 +100,7 @@ class Doubts:
                     item.due_at = min(max(item.due_at, now_ms + int(next(waits) * 1000)), item.expires_at)
             self._outbound.place(queue, item)
         carrier.pump()
-        self._outbound.refill(carrier.name)
+        self._outbound.claims.refill(carrier.name)
 
     @staticmethod
     def _waits(bind: Bind, count: int, probing: float) -> Iterator[float]:

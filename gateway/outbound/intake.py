@@ -244,13 +244,13 @@ class Intake:
                 p.warnings,
             )
         for name, segments in direct.items():
-            self._outbound.push(name, segments)
+            self._outbound.claims.push(name, segments)
         for name in {
             p.row.carrier
             for _, p in planned
             if p.row.state == State.QUEUED or p.row.duplicate_of or p.row.refused is not None
         }:
-            self._outbound.refill(name)
+            self._outbound.claims.refill(name)
         self._outbound.loader.nudge()
         self._settle(batch)
 
@@ -265,7 +265,7 @@ class Intake:
             self._taken_back(p)
             batch.outcomes[i] = _not_stored(error)
         for name in {p.row.carrier for _, p in planned}:
-            self._outbound.refill(name)
+            self._outbound.claims.refill(name)
         self._settle(batch)
 
     def _alarm(self, app: str, detail: str) -> None:

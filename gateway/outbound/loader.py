@@ -59,7 +59,7 @@ class Loader:
     def wake(self, name: str) -> None:
         """A carrier came (back): what waits for it is looked at."""
         self.nudge()
-        self._outbound.refill(name)
+        self._outbound.claims.refill(name)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Reads pages of queued messages as the queues run low; a task of the daemon."""
@@ -93,7 +93,7 @@ class Loader:
         # What waits for its pair on disk anyway is not put together first.
         found = [one for one in found if not queue.passed_over(unit, one[0][0], one[0][2], one[0][3])]
         queue.loaded(unit, await self._restore_slowly(found), last=last)
-        self._outbound.refill(queue.carrier)
+        self._outbound.claims.refill(queue.carrier)
         if not unit.complete:
             self.nudge()
 
@@ -110,7 +110,7 @@ class Loader:
             await self._not_read(queue, error)
             return
         queue.loaded_slow(left, self.restore(found), last)
-        self._outbound.refill(queue.carrier)
+        self._outbound.claims.refill(queue.carrier)
 
     async def _load_pairs(self, queue: CarrierQueue) -> None:
         """What pairs have left on disk, a few pairs at once; the others in the next round."""
@@ -139,7 +139,7 @@ class Loader:
             return
         for left, (found, last) in zip(lefts, pages, strict=True):
             queue.loaded_pair(left, await self._restore_slowly(found), last)
-        self._outbound.refill(queue.carrier)
+        self._outbound.claims.refill(queue.carrier)
 
     async def _load_due(self, queue: CarrierQueue, absents: list[Absent]) -> None:
         """Messages whose next attempt is due, which waited for it on disk."""
@@ -153,7 +153,7 @@ class Loader:
             await self._not_read(queue, error)
             return
         queue.loaded_due(absents, await self._restore_slowly(found))
-        self._outbound.refill(queue.carrier)
+        self._outbound.claims.refill(queue.carrier)
         self.nudge()
 
     async def _read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -209,6 +209,6 @@ class Loader:
             present.waiting = sorted({*present.waiting, *item.waiting})
             self._outbound.place(queue, present)
         for name, ids in names.items():
-            self._outbound.refill(name)
+            self._outbound.claims.refill(name)
             self._outbound.rerouter.due(name, ids)
         self.nudge()

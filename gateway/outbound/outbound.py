@@ -23,6 +23,7 @@ from gateway.metrics import Metrics
 from gateway.model import State
 from gateway.outbound.answers import Answers
 from gateway.outbound.choice import Choice
+from gateway.outbound.claims import Claims
 from gateway.outbound.doubts import Doubts
 from gateway.outbound.explain import Asked, Explainer, Standing
 from gateway.outbound.intake import Intake
@@ -33,10 +34,8 @@ from gateway.outbound.reroute import Rerouter
 from gateway.outbound.resting import Resting
 from gateway.settings import Settings
 from gateway.smpp.session import Session
-from gateway.store.ends import ClaimedEndOp, End, EndOp
-from gateway.store.sends import ClaimOp, Key, UnclaimOp
+from gateway.store.ends import ClaimedEndOp, End
 from gateway.store.store import Store
-from gateway.store.tx import Ended, Stopped
 from gateway.store.wishes import Wish
 
 _log = logger(component="outbound")
@@ -60,14 +59,14 @@ class Outbound:
         self._settings = settings
         self._set_numbers(settings)
         self.choice = Choice(settings)
+        self.claims = Claims(self)
         self.intake = Intake(self, settings, rng)
         self.loader = Loader(self)
         self.answers = Answers(self)
         self.doubts = Doubts(self)
         self.resting = Resting(self)
         self.rerouter = Rerouter(self, settings)
-        self._stopped: dict[str, frozenset[str]] = {}  # who opted out in the burst that is being told of, and of what
-        self.writer.on_stopped = self._stop_peers
+        self.writer.on_stopped = self.claims.stop_peers
         self.on_arrived: Callable[[Bind, Session, list], None] = _ignore_arrived  # type: ignore[type-arg]
 
     def configure(self, settings: Settings) -> None:
@@ -136,46 +135,9 @@ class Outbound:
         if queue is None:
             look_ahead = self._settings.limits.look_ahead
             queue = self.queues[name] = CarrierQueue(name, look_ahead, ordered=True, gates=self.gates)
-            queue.pairs.take_back = self._take_back
+            queue.pairs.take_back = self.claims.take_back
             queue.pairs.on_hungry = self.loader.nudge
         return queue
-
-    # --- claims -------------------------------------------------------------------------------------------------------
-
-    def refill(self, name: str) -> None:
-        """Claims what there is room for; the claims ride in the burst that gathers just now."""
-        carrier = self.carriers.get(name)
-        queue = self.queues[name]
-        if carrier is None or not queue.waiting or self.stopping:
-            return
-        keys: list[Key] = []
-        while not keys:
-            budget = carrier.room() - queue.reserved
-            if budget <= 0:
-                break
-            taken = queue.take(budget, carrier.kept_free)
-            if not taken:
-                # All of it went aside, which made room for others, which are on disk.
-                self.loader.nudge()
-                break
-            keys = self._claim(queue, taken)
-        if queue.slow:
-            wait = queue.slow.next_at() - trio.current_time()
-            if 0 < wait < float("inf"):
-                carrier.retry_soon(wait)
-            # What was put aside made room for others, which are on disk.
-            self.loader.nudge()
-
-    def _take_back(self, item: Outgoing) -> bool:
-        """Takes back what of a message is claimed and not written, when that is all that is open of it."""
-        carrier = self.carriers.get(item.carrier)
-        segments = carrier.claims_of(item) if carrier is not None else []
-        if carrier is None or len(segments) != item.open:
-            return False
-        for s in segments:
-            carrier.withdraw(item, s.part)
-        self.unclaim(item.carrier, segments)
-        return True
 
     def _set_numbers(self, settings: Settings) -> None:
         """The campaigns and the rates of numbers; a rate that did not change goes on where it is."""
@@ -189,178 +151,11 @@ class Outbound:
             if gate is None or gate.throughput != throughput:
                 self.gates[number] = Gate(throughput)
 
-    def _claim(self, queue: CarrierQueue, taken: list[tuple[Outgoing, list[int]]]) -> list[Key]:
-        """Has them claimed, without those whose validity is over or that are quiet; returns what is being claimed."""
-        now_ms = self.clock.now_ms()
-        keys: list[Key] = []
-        kept: list[tuple[Outgoing, list[int]]] = []
-        expired: list[End] = []
-        for item, parts in taken:
-            late = item.until <= now_ms
-            if late and item.expires_at <= now_ms:
-                expired += [End(item.id, p, State.EXPIRED, "expired_unsent", low=0, high=1) for p in parts]
-                queue.count(item.app, -len(parts))
-                self._unused(item, len(parts))
-                if not item.waiting and not item.open:
-                    queue.finished(item)
-                continue
-            if item.refusal is not None:
-                # From disk, where a kill left it before another carrier took it: it has its pair now, and goes there.
-                item.waiting = sorted({*parts, *item.waiting})
-                queue.pull(item)
-                self.rerouter.take(queue, item)
-                continue
-            if late and self.resting.rests(queue, item, parts, now_ms):
-                self._unused(item, len(parts))
-                continue
-            # Open from here on: an answer to another part that comes first must not end the message.
-            item.open += len(parts)
-            kept.append((item, parts))
-            keys += [(item.id, part) for part in parts]
-        if expired:
-            self.writer.put(EndOp(expired))
-        self.resting.put(queue.carrier)
-        if keys:
-            queue.reserved += len(keys)
-            self.writer.put(ClaimOp(keys, (queue.carrier, kept), queue.carrier), self._claimed, self._not_claimed)
-        return keys
-
-    def _unused(self, item: Outgoing, segments: int) -> None:
-        """What ended before it was written takes nothing of its number's rate; another attempt was not counted."""
-        gate = self.gates.get(item.number) if self.gates else None
-        if gate is not None and not item.due_at:
-            gate.unused(segments)
-
-    def _claimed(self, op: ClaimOp) -> None:
-        name: str
-        kept: list[tuple[Outgoing, list[int]]]
-        name, kept = op.context
-        queue = self.queues[name]
-        queue.reserved -= len(op.keys)
-        claimed = None if op.claimed is op.keys else set(op.claimed)
-        out: list[SegmentOut] = []
-        back: list[SegmentOut] = []
-        for item, parts in kept:
-            queue.count(item.app, -len(parts))
-            mine = parts if claimed is None else [p for p in parts if (item.id, p) in claimed]
-            if item.settled:
-                mine = [p for p in mine if p not in item.settled]
-            # Refused meanwhile: another carrier is to take it, so that nothing more of it shall be accepted here.
-            where = out if item.refusal is None else back
-            where += [SegmentOut(item, part) for part in mine]
-            if len(mine) != len(parts):
-                # Cancelled, expired or settled while it waited.
-                item.open -= len(parts) - len(mine)
-                self._unused(item, len(parts) - len(mine))
-                self.place(queue, item)
-        self.push(name, out)
-        if back:
-            self.unclaim(name, back)
-        if len(out) != len(op.keys):
-            self.refill(name)
-        self.loader.nudge()
-
-    def _not_claimed(self, op: ClaimOp, error: Exception) -> None:
-        name: str
-        kept: list[tuple[Outgoing, list[int]]]
-        name, kept = op.context
-        queue = self.queues[name]
-        queue.reserved -= len(op.keys)
-        for item, parts in reversed(kept):
-            item.open -= len(parts)
-            item.waiting = sorted({*parts, *item.waiting})
-            self._back(queue, item)
-        carrier = self.carriers.get(name)
-        if carrier is not None:
-            carrier.retry_soon(0.5)
-
-    def push(self, name: str, segments: list[SegmentOut]) -> None:
-        if self._stopped and segments:
-            # Claimed in the burst in which their peer opted out.
-            stopped = [s for s in segments if self._is_stopped(s.message)]
-            if stopped:
-                self.unclaim(name, stopped)
-                segments = [s for s in segments if s not in stopped]
-        if not segments:
-            return
-        carrier = self.carriers.get(name)
-        if carrier is None or carrier.stopping or carrier.held or not carrier.can_send:
-            self.unclaim(name, segments)
-        else:
-            carrier.push(segments)
-
-    def _stop_peers(self, stopped: list[Stopped], ended: list[Ended]) -> None:
-        """Lets go of what goes to who opted out, before anything else of that burst is told of.
-
-        What waited ended with it. What is claimed and not written goes back, and ends as it does. Both lists are empty
-        when all of the burst is told of.
-        """
-        self._stopped = {}
-        for one in stopped:
-            self._stopped[one.peer] = self._stopped.get(one.peer, frozenset()) | one.scopes
-        gone: dict[str, list[Ended]] = {}
-        for m in ended:
-            gone.setdefault(m.carrier, []).append(m)
-        for name, messages in gone.items():
-            self.queue(name).drop(messages)
-        for name, carrier in self.carriers.items() if self._stopped else ():
-            segments = [s for s in carrier.claims_to(self._stopped) if self._is_stopped(s.message)]
-            for s in segments:
-                carrier.withdraw(s.message, s.part)
-            if segments:
-                self.unclaim(name, segments)
-            for bind in carrier.binds:
-                bind.let_go(self._is_stopped)
-        for name in gone:
-            self.refill(name)
-
-    def _is_stopped(self, message: Outgoing) -> bool:
-        scopes = self._stopped.get(message.peer)
-        if scopes is None:
-            return False
-        # A confirmation that waits here comes back to the queue and goes: it is the one thing that passes.
-        return not scopes.isdisjoint(self.writer.base.optouts.scopes(message.app, message.number))
-
-    def unclaim(self, name: str, segments: list[SegmentOut], bind: Bind | None = None) -> None:
-        """Claims that were certainly not written go back to the queue, in their order."""
-        keys = [(s.message.id, s.part) for s in segments]
-        self.writer.put(UnclaimOp(keys, (name, segments, bind)), self._unclaimed)
-
-    def _unclaimed(self, op: UnclaimOp) -> None:
-        name: str
-        segments: list[SegmentOut]
-        bind: Bind | None
-        name, segments, bind = op.context
-        queue = self.queues[name]
-        for s in reversed(segments):
-            item = s.message
-            item.open -= 1
-            if item.id in op.gone:
-                queue.count(item.app, -len(item.waiting))
-                item.waiting = []
-                self.place(queue, item)
-                continue
-            item.waiting = sorted({s.part, *item.waiting})
-            queue.count(item.app, 1)
-            self._back(queue, item)
-        if bind is not None:
-            bind.carrier.settled(bind, len(segments))
-        self.refill(name)
-
-    def _back(self, queue: CarrierQueue, item: Outgoing) -> None:
-        """Claims came back unwritten: they go first, unless the message waits for another carrier to take it."""
-        if item.refusal is not None:
-            self.place(queue, item)
-        else:
-            if not item.placed:
-                queue.again(item, first=True)
-            self._goes_on(item)
-
     # --- what carriers call -------------------------------------------------------------------------------------------
 
     def ready(self, carrier: Carrier) -> None:
         """There is room to claim more, or a bind came up."""
-        self.refill(carrier.name)
+        self.claims.refill(carrier.name)
 
     def waiting(self, carrier: Carrier) -> bool:
         """Whether something could be claimed, from memory or from disk; not while the store keeps it."""
@@ -373,16 +168,16 @@ class Outbound:
         """No bind can send: unwritten claims go back."""
         segments = carrier.take_back()
         if segments:
-            self.unclaim(carrier.name, segments)
+            self.claims.unclaim(carrier.name, segments)
 
     def late(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
-        """Claimed, not written, and past the validity; or for quiet hours to be put off, which `_claim` does."""
+        """Claimed, not written, and past the validity; or for quiet hours to be put off, which a claim does."""
         now_ms = self.clock.now_ms()
         over = [s for s in segments if s.message.expires_at <= now_ms]
         if over:
             self._give_up(carrier, over, State.EXPIRED, "expired_unsent")
         if len(over) < len(segments):
-            self.unclaim(carrier.name, [s for s in segments if s.message.expires_at > now_ms])
+            self.claims.unclaim(carrier.name, [s for s in segments if s.message.expires_at > now_ms])
 
     def unsendable(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
         """Claimed, and refused by our own encoder: set aside, so that they stop nobody."""
@@ -401,7 +196,7 @@ class Outbound:
             if not item.open:
                 queue.finished(item)
         self.writer.put(ClaimedEndOp(ends))
-        self.refill(carrier.name)
+        self.claims.refill(carrier.name)
 
     def written(self, carrier: Carrier, segments: int) -> None:
         """Counts."""
@@ -440,9 +235,9 @@ class Outbound:
                     queue.later(item)
                 else:
                     queue.again(item)
-            self._goes_on(item)
+            self.goes_on(item)
 
-    def _goes_on(self, item: Outgoing) -> None:
+    def goes_on(self, item: Outgoing) -> None:
         """What is queued again for a carrier that is left already is taken elsewhere like what waited there."""
         if self.rerouter.planner.left:
             self.rerouter.due(item.carrier, (item.id,))
@@ -454,7 +249,7 @@ class Outbound:
     def lost(self, bind: Bind, written: list[SegmentOut], unwritten: list[SegmentOut]) -> None:
         """The session ended."""
         if unwritten:
-            self.unclaim(bind.carrier.name, unwritten, bind)
+            self.claims.unclaim(bind.carrier.name, unwritten, bind)
         if written:
             self.doubts.doubt(bind, written, lost=True)
 

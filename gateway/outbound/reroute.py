@@ -182,7 +182,7 @@ class Rerouter:
             finally:
                 for target in targets:
                     target.expect(-1)
-                    self._outbound.refill(target.carrier)
+                    self._outbound.claims.refill(target.carrier)
         if moved:
             _log.info("carrier_queue_moved", carrier=name, messages=moved)
 
@@ -251,7 +251,7 @@ class Rerouter:
             carrier = self._outbound.carriers[item.carrier]
             others = [other for other in range(1, item.parts + 1) if item.parts > 1 and carrier.withdraw(item, other)]
             if others:
-                self._outbound.unclaim(item.carrier, [SegmentOut(item, other) for other in others])
+                self._outbound.claims.unclaim(item.carrier, [SegmentOut(item, other) for other in others])
         return True
 
     def recall(self, item: Outgoing, segments: Iterable[Row]) -> None:
@@ -288,7 +288,7 @@ class Rerouter:
             queue.count(item.app, -len(item.waiting))
             item.waiting = []
             queue.finished(item)
-            self._outbound.refill(op.carrier)
+            self._outbound.claims.refill(op.carrier)
             return
         if not went.sticky:
             self._taken(op)
@@ -313,8 +313,8 @@ class Rerouter:
             self._behind(op.carrier, went, item)
             return
         self._outbound.queues[op.carrier].finished(item)
-        self._outbound.refill(op.carrier)
-        self._outbound.refill(went.target)
+        self._outbound.claims.refill(op.carrier)
+        self._outbound.claims.refill(went.target)
 
     def _none_behind(self, op: RerouteOp, error: Exception) -> None:
         went, item = op.context
@@ -352,7 +352,7 @@ class Rerouter:
                 self._taken(more)
             for target in targets:
                 self._outbound.queue(target).expect(-1)
-                self._outbound.refill(target)
+                self._outbound.claims.refill(target)
 
         pairs = [(m.number, m.peer, m.id, m.target) for m in last.values()]
         self._outbound.writer.put(RerouteOp(op.carrier, "order", pairs=pairs), stored, stored)
@@ -377,5 +377,5 @@ class Rerouter:
             queue.count(m.app, m.after)
             queue.spill(m.lane, m.app, m.rank, m.id, m.number)
         for name in gone:
-            outbound.refill(name)
+            outbound.claims.refill(name)
         outbound.loader.nudge()

@@ -121,7 +121,7 @@ class Sweeper:
         now = self._store.clock.now_ms()
         for name, queue in self._outbound.queues.items():
             if queue.due(now):
-                self._outbound.refill(name)
+                self._outbound.claims.refill(name)
             if queue.retries.waits(now):
                 self._outbound.loader.nudge()
 

@@ -21,7 +21,7 @@ from gateway.handlers.own import Own
 from gateway.link import Link
 from gateway.outbound.answers import Answers
 from gateway.outbound.carriers import Carriers
-from gateway.outbound.outbound import Outbound
+from gateway.outbound.claims import Claims
 from gateway.outbound.queue import CarrierQueue
 from gateway.store import ends, matching, optouts, peers, ruled, sends, submits
 from gateway.store.guards import Change
@@ -183,7 +183,7 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         ),
         frozenset({"receipts"}),
     ),
-    "a claim is not put back": (_method(Outbound, "unclaim", _nothing), frozenset({"rest"})),
+    "a claim is not put back": (_method(Claims, "unclaim", _nothing), frozenset({"rest"})),
     "what was written is taken for unwritten": (_method(Link, "unwritten", _all_unwritten), frozenset({"copies"})),
     "doubt is resent again and again": (
         _statement(sends, "DOUBT", "v.resend AND in_doubt = 0", "v.resend"),
@@ -222,7 +222,7 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         frozenset({"optout"}),
     ),
     "what waits goes on after a STOP": (_function(optouts, "_sweep", lambda tx, stopped: 0), frozenset({"optout"})),
-    "what is claimed is not taken back by a STOP": (_method(Outbound, "_stop_peers", _nothing), frozenset({"optout"})),
+    "what is claimed is not taken back by a STOP": (_method(Claims, "stop_peers", _nothing), frozenset({"optout"})),
     "what comes back to the queue goes on after a STOP": (
         _function(ends, "covered", lambda tx, ids: set()),
         frozenset({"optout"}),
