@@ -194,7 +194,7 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         frozenset({"monotone"}),
     ),
     "a late response takes a final state back": (
-        _statement(sends, "SENT", "CASE WHEN state IN (1, 2, 4) THEN 3 ELSE state END", "3"),
+        _statement(sends, "SENT", "CASE WHEN state IN (0, 1, 2, 4) THEN 3 ELSE state END", "3"),
         frozenset({"monotone"}),
     ),
     "marketing goes before a one-time code": (_method(Carrier, "push", _one_lane), frozenset({"lanes"})),
