@@ -144,7 +144,7 @@ class Preparer:
         due_at, validity = self._times(request, now_ms)
         zone, rest, held, until = request.zone, None, None, 0
         if zone is not None or request.class_ in self.quiet.classes:
-            zone, rest = self.rest(request.class_, peer, zone, known)
+            zone, rest = self.rest(request.class_, peer, zone, known, app.name)
             if rest is not None:
                 standing = rest.at(due_at or now_ms)
                 if standing.action is not None:
@@ -242,7 +242,7 @@ class Preparer:
         return worded
 
     def rest(
-        self, klass: MessageClass, peer: str, zone: str | None, known: Known | None
+        self, klass: MessageClass, peer: str, zone: str | None, known: Known | None, app: str = ""
     ) -> tuple[str | None, Rest | None]:
         """The zone of a phone as far as somebody knows, and the quiet hours that hold there. Raises Refusal.
 
@@ -255,7 +255,7 @@ class Preparer:
                 raise Refusal("invalid_params", f"zone is {error}", field="zone") from None
         elif known is not None and klass in self.quiet.by_peer:
             zone = known.zone
-        return zone, self.quiet.of(klass, peer, zone)
+        return zone, self.quiet.of(klass, peer, zone, app)
 
     def _times(self, request: Submit, now_ms: int) -> tuple[int | None, int]:
         """When it is due (None: now) and its validity in ms, which counts from when it is due."""
@@ -339,7 +339,7 @@ def restore(row: Row, segments: list[Row], quiet: QuietHours | None = None, now_
     if len(bodies) != parts:
         raise ValueError(f"the stored message has {parts} parts, its text makes {len(bodies)}")
     first = segments[0]
-    rest = None if quiet is None else quiet.of(CLASSES[klass], peer, options.zone or None)
+    rest = None if quiet is None else quiet.of(CLASSES[klass], peer, options.zone or None, app)
     return Outgoing(
         id=mid,
         app=app,

@@ -92,7 +92,7 @@ class Resting:
             for item in page:
                 if item.id in kinds:
                     klass, packed = kinds[item.id]
-                    rest = quiet.of(CLASSES[klass], item.peer, restored(packed).zone or None)
+                    rest = quiet.of(CLASSES[klass], item.peer, restored(packed).zone or None, item.app)
                     item.rest = rest
                     item.until = item.expires_at if rest is None else min(rest.goes_until(now_ms), item.expires_at)
         self._quiet = quiet

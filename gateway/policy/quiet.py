@@ -14,6 +14,7 @@ from gateway.policy.schedule import Opening
 from gateway.policy.zones import Zones
 from gateway.settings import Settings
 from gateway.settings.carrier.forms import zone_of
+from gateway.settings.own import OWN_APP
 from gateway.settings.quiet import PEER, Action, Quiet
 from gateway.settings.routes import MessageClass
 from gateway.settings.schedules import Schedule
@@ -113,9 +114,12 @@ class QuietHours:
         """Whether these are the quiet hours of a configuration as well."""
         return self._of == (settings.quiet_hours, settings.country_zones, settings.default_region)
 
-    def of(self, klass: MessageClass, peer: str, zone: str | None) -> Rest | None:
-        """What holds for a class and a phone; None: nothing. ``zone`` is the phone's where it is known."""
-        if klass not in self.classes:
+    def of(self, klass: MessageClass, peer: str, zone: str | None, app: str = "") -> Rest | None:
+        """What holds for a class and a phone; None: nothing. ``zone`` is the phone's where it is known.
+
+        An answer of our own (``app``) goes to who wrote this moment, and disturbs nobody: a STOP is confirmed by night.
+        """
+        if klass not in self.classes or (app == OWN_APP and klass == "transactional"):
             return None
         country = self._country(peer) if self._by_country else None
         if klass not in self.by_peer:

@@ -13,10 +13,11 @@ import trio
 from trio.testing import MockClock
 
 from gateway.settings.quiet import Quiet
+from gateway.smpp.pdu import DeliverSm
 from tests.support.apps import AppClient
 from tests.support.carriers import routes, stage
 from tests.support.daemons import gateway
-from tests.support.smsc import labelled, peers, withhold
+from tests.support.smsc import address, labelled, peers, withhold
 
 TO, OTHER = peers(2)
 BREAK = """
@@ -357,3 +358,14 @@ async def test_many_that_are_due_at_once_come_page_by_page_without_a_pause(
         await app.submits([{"to": p, "text": labelled(i), **MARKETING} for i, p in enumerate(peers(11))])
         await at(END + 1.5)
         assert g.smsc.texts == [labelled(i) for i in range(11)]
+
+
+async def test_who_writes_then_is_answered(autojump_clock: MockClock) -> None:
+    async with gateway(extra=BREAK + 'classes = ["transactional", "direct", "marketing"]\n') as g:
+        app = await g.connect()
+        await at(BEGIN + 10)
+        held = await app.call("submit", to=OTHER, text="code")
+        g.smsc.binds[0].deliver(DeliverSm(address(TO), address("+15551230001"), b"STOP"))
+        await g.settled()
+        assert held["state"] == "scheduled"
+        assert [s.peer for s in g.smsc.submits] == [TO]  # the confirmation
