@@ -21,7 +21,8 @@ from gateway.model import State
 from gateway.settings.own import FORWARDS, MAILS, REPLIES
 from gateway.store.backup import BACKUP_AT, sync_directory
 from gateway.store.database import FileLock, StoreError, file_of
-from gateway.store.forgotten import KEY, erased_since, key_of, name_of
+from gateway.store.erase import by_phone
+from gateway.store.forgotten import KEY, SIGN, erased_since, key_of, name_of
 from gateway.store.revision import bring_to_newest, newest, revision_of
 from gateway.store.streams import HANDLER
 from gateway.store.trace import Trace, write
@@ -281,12 +282,23 @@ def _take_over(con: sqlite3.Connection) -> int:
 
 
 def _take_consents_over(con: sqlite3.Connection) -> None:
-    """What people agree to is what the old database says: what they withdrew since must not come back."""
+    """What people agreed to or withdrew since, by the old database; of whom that says nothing, what the copy says.
+
+    It may know of nobody: a daemon that was started without its database made an empty one.
+    """
     if not con.execute("SELECT count(*) FROM old.sqlite_master WHERE name = 'consent'").fetchone()[0]:
         return
-    con.execute("DELETE FROM main.consent")
+    con.execute(
+        "DELETE FROM main.consent WHERE EXISTS (SELECT 1 FROM old.consent_change c WHERE c.peer = consent.peer"
+        " AND c.class = consent.class AND c.scope = consent.scope"
+        " AND NOT EXISTS (SELECT 1 FROM main.consent_change k WHERE k.id = c.id))"
+    )
     columns = "peer, class, scope, at, how, change_id"
-    con.execute(f"INSERT INTO main.consent ({columns}) SELECT {columns} FROM old.consent")
+    con.execute(
+        f"INSERT INTO main.consent ({columns}) SELECT {columns} FROM old.consent WHERE true"
+        " ON CONFLICT (peer, class, scope) DO UPDATE SET at = excluded.at, how = excluded.how,"
+        " change_id = excluded.change_id"
+    )
     for table, columns in (
         ("consent_wording", "key, version, text"),
         (
@@ -300,12 +312,20 @@ def _take_consents_over(con: sqlite3.Connection) -> None:
 
 
 def _erased_since(con: sqlite3.Connection, taken_at: int) -> tuple[str, ...]:
-    """The phones in the copy of whom the old database says that they were erased after it was taken."""
+    """The phones in the copy of whom the old database says that they were erased after it was taken.
+
+    What they agreed to is no more: the record of what they withdrew went with them.
+    """
     key, names = key_of(con), erased_since(con, "old", taken_at)
     if key is None or not names:
         return ()
-    phones = con.execute("SELECT peer FROM message UNION SELECT peer FROM inbound UNION SELECT address FROM peer")
-    return tuple(phone for (phone,) in phones if name_of(key, phone) in names)
+    tables = ("message", "inbound", "mo_message", "optout", *by_phone(con))
+    phones = con.execute(
+        "SELECT address FROM main.peer" + "".join(f" UNION SELECT peer FROM main.{table}" for table in tables)
+    )
+    found = tuple(phone for (phone,) in phones if not phone.startswith(SIGN) and name_of(key, phone) in names)
+    con.executemany("DELETE FROM main.consent WHERE peer = ?", [(phone,) for phone in found])  # withdrawn, perhaps
+    return found
 
 
 def _renumber(con: sqlite3.Connection, with_old: bool, now_ms: int) -> None:

@@ -179,6 +179,27 @@ async def test_consent_is_what_it_was_last(tmp_path: Path, nursery: trio.Nursery
     await desk.close()
 
 
+async def test_consent_stays_where_the_daemon_was_started_without_its_database(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    """What is replaced is then an empty database, which knows of nobody who agreed, and of who did so since."""
+    desk = Desk(nursery, f"sqlite:///{tmp_path}/s.db")
+    one, other = (
+        ConsentOp([ConsentChange(peer, (2,), "all", True, Source("web", "shop", wording=Wording("Offers")))])
+        for peer in (PEER, "+12125550178")
+    )
+    await desk.do(one)
+    copy = taken(desk, tmp_path / "copy.db")
+    await desk.close()
+    (tmp_path / "s.db").unlink()
+    desk._open()
+    desk.now += 1000
+    await desk.do(other)
+    await restored(desk, copy)
+    assert desk.rows("SELECT peer FROM consent") == [(PEER,), ("+12125550178",)]
+    await desk.close()
+
+
 async def test_who_was_erased_since_is_named(tmp_path: Path, nursery: trio.Nursery) -> None:
     desk = Desk(nursery, f"sqlite:///{tmp_path}/s.db")
     before = "+12125550177"
@@ -192,6 +213,24 @@ async def test_who_was_erased_since_is_named(tmp_path: Path, nursery: trio.Nurse
     done = await restored(desk, copy)
     assert done.erased == (PEER,)
     assert not desk.rows("SELECT 1 FROM store_info WHERE value LIKE ? OR key LIKE ?", f"%{PEER}%", f"%{PEER}%")
+    await desk.close()
+
+
+async def test_who_only_agreed_or_opted_out_and_was_erased_since_is_named(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    desk = Desk(nursery, f"sqlite:///{tmp_path}/s.db")
+    agreed, out = "+12125550177", "+12125550178"
+    source = Source("web", "shop", wording=Wording("Offers"))
+    await desk.do(ConsentOp([ConsentChange(agreed, (2,), "all", True, source)]))
+    await desk.do(OptOutOp([OptOutChange(out, "all", True)], how="operator", who="operator"))
+    copy = taken(desk, tmp_path / "copy.db")
+    desk.now += 1000
+    await desk.do(ForgetOp(agreed))
+    await desk.do(ForgetOp(out))
+    done = await restored(desk, copy)
+    assert done.erased == (agreed, out)
+    assert desk.rows("SELECT peer FROM consent") == []
     await desk.close()
 
 
