@@ -173,6 +173,7 @@ class Methods:
         intake = self.outbound.intake
         known = await intake.known(connection.app, params)
         prepared, shown = intake.preparer.preview(connection.app, params, now_ms, known)
+        await intake.weigh(prepared)
         origins, row = intake.preparer.origins, prepared.row
         found = origins.of(connection.app, params.from_, params.class_, row.peer, now_ms, known)
         return {

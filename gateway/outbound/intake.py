@@ -26,7 +26,7 @@ from gateway.store.checks import checks
 from gateway.store.known import Known, ask
 from gateway.store.quotas import quotas
 from gateway.store.sticky import StickyRow
-from gateway.store.submits import SubmitOp
+from gateway.store.submits import SubmitOp, weigh
 from gateway.store.writer import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class Intake:
         self._writer = outbound.writer
         self.preparer = Preparer(settings, outbound.store.ids, rng, outbound.choice)
         self.ahead = Ahead(outbound.writer, self.preparer)
+        self._settings = settings
         self._limit = settings.limits.queued
         self._warned: dict[str, int] = {}  # what caps said, and when it was logged (ms)
         self._repeated: deque[Batch] = deque()
@@ -70,6 +71,7 @@ class Intake:
     def configure(self, settings: Settings) -> None:
         """Takes over new settings."""
         self.preparer.configure(settings)
+        self._settings = settings
         self._limit = settings.limits.queued
         self._writer.base.checks = checks(settings)
         self._writer.base.charges |= any(app.prepaid for app in settings.apps)
@@ -112,6 +114,24 @@ class Intake:
         if not need:
             return None
         return (await self._store.reader.read(partial(ask, wanted=[(peer, need)])))[peer]
+
+    async def weigh(self, prepared: Prepared) -> None:
+        """Asks of one that is not to be stored what storing it would: a preview say. Raises Refusal, and adds warnings.
+
+        Bounds of the moment (a full queue or disk) are not asked.
+        """
+        row, now_ms = prepared.row, self._store.clock.now_ms()
+        dry = checks(self._settings, dry=True)
+        await self._store.reader.read(partial(weigh, message=row, now=now_ms, base=self._writer.base, checks=dry))
+        if row.refused is not None:
+            reason, detail, field, retry_after = row.refused
+            raise Refusal(reason, detail, field=field, retry_after=retry_after)
+        if row.conflict:
+            raise Refusal("ref_conflict", field="ref")
+        if row.duplicate_of is not None:
+            prepared.warnings.append("submitted before with this ref: it is not sent again")
+        if row.noted is not None:
+            prepared.warnings.append(row.noted)
 
     def _facts_known(self, batch: Batch, requests: list[tuple[int, Submit, Known | None]]) -> None:
         batch.open -= 1

@@ -76,15 +76,15 @@ class Caps:
         """Whether it is over one of its caps."""
         for key, most in self._touched.get(m.id, _NONE).items():
             used, since = self._found.get(key, (0, self._now))
-            if used + self._added.get(key, 0) + m.parts > most:
+            if used + self._added.get(key, 0) + m.air > most:
                 self._tx.count(f"prefix_cap:{key[1]}")
-                return _verdict(key, most, m.parts, (since + STEPS) * STEP_MS - self._tx.now)
+                return _verdict(key, most, m.air, (since + STEPS) * STEP_MS - self._tx.now)
         return None
 
     def take(self, m: NewMessage) -> None:
         """Counts it for its caps."""
         for key in self._touched.get(m.id, _NONE):
-            self._added[key] = self._added.get(key, 0) + m.parts
+            self._added[key] = self._added.get(key, 0) + m.air
 
     def write(self, tx: Tx) -> None:
         """Adds what was let pass, and removes what is too old to count."""

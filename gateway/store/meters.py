@@ -33,10 +33,11 @@ class Meter(Protocol):
 
 
 class Metered:
-    """The check (`gateway.store.verdicts`) by all of them."""
+    """The check (`gateway.store.verdicts`) by all of them. ``dry``: what they counted is not written."""
 
-    def __init__(self, *meters: Meter) -> None:
+    def __init__(self, *meters: Meter, dry: bool = False) -> None:
         self.meters = meters
+        self.dry = dry
 
     def __call__(self, tx: Tx, messages: list[NewMessage]) -> bool:
         """Refuses, in the order of the messages, what is too much for one of them; the others are counted by all."""
@@ -53,6 +54,7 @@ class Metered:
             else:
                 for meter in meters:
                     meter.take(m)
-        for meter in meters:
-            meter.write(tx)
+        if not self.dry:
+            for meter in meters:
+                meter.write(tx)
         return refused

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any, ClassVar, Final
 
 from gateway.model import State
 from gateway.store.hot import INSERT_COUNTED, INSERT_MESSAGE, INSERT_REF, INSERT_SEGMENT, INSERT_TOLD, SELECT_REF, Row
-from gateway.store.tx import Op, Tx
-from gateway.store.verdicts import Verdict, judge
+from gateway.store.tx import Base, Op, Tx
+from gateway.store.verdicts import Check, Verdict, judge
 
 REF_BUCKET_MS: Final = 86_400_000
 """A key is looked for in the bucket of today and the two before, so it holds for at least 48 hours.
@@ -211,3 +212,16 @@ class SubmitOp(Op):
             winner = first.get(m.duplicate_of) if m.duplicate_of is not None else None
             if winner is not None and winner.refused is not None and not m.conflict:
                 m.duplicate_of, m.refused = None, winner.refused
+
+
+def weigh(con: sqlite3.Connection, message: NewMessage, now: int, base: Base, checks: tuple[Check, ...]) -> None:
+    """Sets of a message what storing it would: ``refused`` and ``noted``, or ``duplicate_of`` and ``conflict``.
+
+    Nothing is written. ``checks`` are of their own, and dry: those of the writer are in use (`gateway.store.checks`).
+    """
+    tx = Tx(con, now, base)
+    tx.checks = checks
+    if message.ref is not None:
+        SubmitOp._known_refs(tx, [message])
+    if message.duplicate_of is None:
+        judge(tx, [message])

@@ -66,6 +66,16 @@ async def test_segments_are_counted(desk: Desk) -> None:
     assert never.refused.retry_after is None, "it would never fit"
 
 
+async def test_what_the_carrier_cuts_counts_as_on_the_air(desk: Desk) -> None:
+    capped(desk, {"prefix": "+7", "per_hour": 3})
+    for expected in (True, False):
+        whole = desk.new(peer=RU, app="crm")
+        whole.air = 2
+        await desk.do(SubmitOp([whole]))
+        assert (whole.refused is None) == expected
+    assert uses(desk) == [("crm", "+7", 2)]
+
+
 async def test_no_hour_has_more_and_it_says_when_to_come_back(desk: Desk) -> None:
     capped(desk, {"prefix": "+7", "per_hour": 4})
     begun = desk.now
