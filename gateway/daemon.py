@@ -45,6 +45,7 @@ _log = log.logger(component="daemon")
 
 SECTIONS: Final = (
     "default_region",
+    "country_zones",
     "store",
     "socket",
     "limits",
@@ -56,6 +57,11 @@ SECTIONS: Final = (
     "opt_ins",
     "routes",
     "content",
+    "pools",
+    "destinations",
+    "caps",
+    "quotas",
+    "quiet_hours",
     "apps",
     "handlers",
     "smtp",

@@ -76,6 +76,7 @@ class View:
         mid, app, number, peer, klass, body, meta, ref, encoding, _, _, _, parts, receipt, expires_at = row
         state = message_state((s[3], s[13]) for s in segments)
         sent = [s[12] for s in segments if s[12] is not None]
+        due = [s[6] for s in segments if s[3] == State.SCHEDULED and s[6] is not None]
         ends = [_Ends(s[3], s[13], s[8], s[12]) for s in segments]
         reason = _reason(state, bool(receipt), ends, now - self.no_receipt_after_ms, over=expires_at <= now)
         done_at = None
@@ -96,6 +97,7 @@ class View:
             "carrier": segments[0][2],
             "segments": parts,
             "created_at": rfc3339(id_ms(mid)),
+            "send_at": rfc3339(min(due)) if due else None,
             "sent_at": rfc3339(min(sent)) if sent else None,
             "done_at": rfc3339(done_at) if done_at is not None else None,
             "expires_at": rfc3339(expires_at),

@@ -64,12 +64,14 @@ async def test_what_comes_in_then_goes_when_they_are_over(autojump_clock: MockCl
         assert shown["send_at"] == "2025-10-09T09:00:00.000Z"
         message = await app.message(held["id"])
         assert message["expires_at"] == "2025-10-09T09:01:00.000Z"
+        assert message["send_at"] == shown["send_at"]
         (accepted,) = await history(app, held["id"], "accepted")
         assert accepted["options"]["quiet"] == 1_760_000_400_000
         await at(END - 1)
         assert g.smsc.texts == ["before", "code"]
         await at(END + 1.5)
         assert g.smsc.texts == ["before", "code", "sale"]
+        assert (await app.message(held["id"]))["send_at"] is None
         assert g.daemon.metrics.quiet_held.labels("door")._value.get() == 1
 
 

@@ -64,6 +64,7 @@ async def test_submit_and_message(autojump_clock: MockClock) -> None:
             "carrier": "acme",
             "segments": 1,
             "created_at": at,
+            "send_at": None,
             "sent_at": at,
             "done_at": at,
             "expires_at": "2025-10-11T08:53:20.000Z",

@@ -58,6 +58,7 @@ def message(**changes: Any) -> dict[str, Any]:
         "carrier": "acme",
         "segments": 1,
         "created_at": "2026-03-01T09:00:00.000Z",
+        "send_at": None,
         "sent_at": "2026-03-01T09:00:00.100Z",
         "done_at": "2026-03-01T09:00:02.000Z",
         "expires_at": "2026-03-03T09:00:00.000Z",

@@ -39,6 +39,7 @@ async def test_a_message_on_its_way(desk: Desk) -> None:
         "carrier": "acme",
         "segments": 2,
         "created_at": rfc3339(START),
+        "send_at": None,
         "sent_at": None,
         "done_at": None,
         "expires_at": rfc3339(START + DAY),
