@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 import typer
 
 from gateway.cli.errors import USAGE, Failure
+from gateway.cli.output import note
 from gateway.cli.times import moment
 from gateway.client import Client
 
@@ -21,6 +22,8 @@ _T = TypeVar("_T")
 DEFAULT_CONFIG: Final = Path("/etc/smsgw/smsgw.toml")
 DEFAULT_SOCKET: Final = Path("/run/smsgw/smsgw.sock")
 """As in the settings, which are slow to import for a command that has to be quick."""
+_SHORT: Final = 8
+"""Digits of a short code at most."""
 
 ConfigOption = Annotated[
     Path | None,
@@ -133,3 +136,16 @@ def connect(socket: Path | None, config: Path | None, app: str | None = None) ->
             client.close()
             raise
     return client
+
+
+def not_whole(peer: str) -> bool:
+    """Whether the daemon could make no phone of this, as ``peer`` of its answer has it: it has no country code.
+
+    Such a phone is looked for as it is written, which finds only what a carrier brought in that form.
+    """
+    return not peer.startswith("+") and not any(map(str.isalpha, peer)) and sum(map(str.isdigit, peer)) > _SHORT
+
+
+def say_not_whole(peer: str) -> None:
+    """What to do about it."""
+    note(f"{peer} is no whole phone number, and was looked for as it is written: begin with + and the country code")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
+from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, not_whole, say_not_whole
 from gateway.cli.errors import FAILED, USAGE, Failure
 from gateway.cli.output import emit, note
 
@@ -49,6 +49,9 @@ def erase(
         client.timeout = LONGEST
         done = client.call("erase", peer=peer, force=force)
     emit(done) if as_json else _say(done)
+    if not_whole(done["peer"]) and not any(done[name] for name in _WORDS):
+        say_not_whole(done["peer"])
+        return USAGE
     return FAILED if done["left"] or not done["log_cut"] else 0
 
 

@@ -9,9 +9,18 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, moment_option
+from gateway.cli.common import (
+    AppOption,
+    ConfigOption,
+    JsonOption,
+    SocketOption,
+    connect,
+    moment_option,
+    not_whole,
+    say_not_whole,
+)
 from gateway.cli.csvfile import Rows, opened, writing
-from gateway.cli.errors import FAILED
+from gateway.cli.errors import FAILED, USAGE
 from gateway.cli.output import cell, console, emit, inert, note, printed, table
 from gateway.cli.paging import LIMIT, PAGE, Pages
 from gateway.cli.times import local
@@ -64,7 +73,7 @@ def check(
     app: AppOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Say whether a phone opted out. Exit code 0: it did not; 1: it did."""
+    """Say whether a phone opted out. Exit code 0: it did not; 1: it did; 2: it is no whole phone number."""
     wanted = {name: value for name, value in (("number", number), ("app", by)) if value is not None}
     with connect(socket, config, app) as client:
         found = client.call("optout", peer=peer, **wanted)
@@ -73,7 +82,12 @@ def check(
     else:
         console().print(inert(f"{found['peer']} {'opted out' if found['opted_out'] else 'did not opt out'}"))
         _scopes(found["scopes"])
-    return FAILED if found["opted_out"] else 0
+    if found["opted_out"]:
+        return FAILED
+    if not_whole(found["peer"]):
+        say_not_whole(found["peer"])
+        return USAGE
+    return 0
 
 
 def _scopes(scopes: list[dict[str, Any]]) -> None:

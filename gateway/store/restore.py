@@ -34,6 +34,8 @@ RESTORED_AT: Final = "restored_at"
 EPOCHS: Final = 1000
 """More starts than there were since the copy: their epochs are not given again."""
 PAGE: Final = 5000
+_OPTOUTS_SINCE: Final = "0007"
+"""The first revision of the tables that has opt-outs, consents and people who were erased."""
 
 # What waits to be sent, or may be on the wire: not what is scheduled for a time that is still to come.
 _UNSENT: Final = (
@@ -169,6 +171,8 @@ def _settled(path: Path) -> tuple[Path | None, str | None]:
         con = sqlite3.connect(path, isolation_level=None)
         try:
             con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if (revision := revision_of(con)) is not None and revision < _OPTOUTS_SINCE:
+                return None, None  # of an earlier version, to which nobody could opt out
             con.execute("SELECT count(*) FROM optout").fetchone()
         finally:
             con.close()

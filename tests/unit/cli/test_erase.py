@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "s"
 
 
-def answering(**changed: int) -> Any:
+def answering(**changed: Any) -> Any:
     def answer(request: Request) -> list[Any]:
         return [result(request, DONE | changed)]
 
@@ -51,6 +51,21 @@ def test_where_nothing_was(smsgw: Run, path: Path) -> None:
     with FakeDaemon(path, answering(**dict.fromkeys(set(DONE) - {"peer", "log_cut"}, 0))):
         ran = smsgw("erase", PEER, "--yes", "--socket", str(path))
     assert (ran.code, ran.err) == (0, f"nothing was stored of {PEER}\n")
+
+
+def test_a_phone_without_its_country_code_is_not_said_to_be_erased(smsgw: Run, path: Path) -> None:
+    """What a carrier brought in that form is erased; where there is nothing, somebody else was meant."""
+    nothing: dict[str, Any] = dict.fromkeys(set(DONE) - {"peer", "log_cut"}, 0)
+    with FakeDaemon(path, answering(**nothing, peer="2125550101")):
+        ran = smsgw("erase", "2125550101", "--yes", "--socket", str(path))
+    assert ran.code == 2
+    assert ran.err.splitlines()[-1].startswith("2125550101 is no whole phone number")
+    path.unlink()
+    with FakeDaemon(path, answering(peer="2125550101")):
+        assert smsgw("erase", "2125550101", "--yes", "--socket", str(path)).code == 0
+    path.unlink()
+    with FakeDaemon(path, answering(**nothing, peer="24273")):
+        assert smsgw("erase", "24273", "--yes", "--socket", str(path)).code == 0
 
 
 @pytest.mark.parametrize(

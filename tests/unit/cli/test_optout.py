@@ -49,7 +49,7 @@ class Book:
         return {"taken": len(params["optouts"]) - len(refused), "new": 1, "refused": refused}
 
     def optout(self, params: dict[str, Any]) -> dict[str, Any]:
-        return {"peer": ANN, "opted_out": self.opted_out, "scopes": self.rows}
+        return {"peer": params["peer"], "opted_out": self.opted_out, "scopes": self.rows}
 
     def optout_set(self, params: dict[str, Any]) -> dict[str, Any]:
         return {"peer": ANN, "changed": params["out"], "scopes": self.rows}
@@ -76,6 +76,12 @@ def test_check_says_it_by_its_exit_code(ask: Any) -> None:
     assert book.requests == [("optout", {"peer": ANN, "number": BOB, "app": "shop"})]
     ran = ask(Book(opted_out=False), "check", ANN)
     assert (ran.code, ran.out) == (0, f"{ANN} did not opt out\n")
+
+
+def test_check_of_a_phone_without_its_country_code_says_nothing_of_it(ask: Any) -> None:
+    ran = ask(Book(opted_out=False), "check", "2125550101")
+    assert (ran.code, ran.err[:39]) == (2, "2125550101 is no whole phone number, an")
+    assert ask(Book(opted_out=False), "check", "24273").code == 0
 
 
 def test_add_and_remove(ask: Any) -> None:

@@ -19,6 +19,7 @@ from gateway.store.consents import Source, Wording
 from gateway.store.database import FileLock, StoreError
 from gateway.store.erase import ForgetOp
 from gateway.store.events import AckOp
+from gateway.store.migrate import upgrade
 from gateway.store.optouts import OptOutChange, OptOutOp, held_by
 from gateway.store.recorded import ConsentChange, ConsentOp
 from gateway.store.restore import Restored, check, restore
@@ -260,6 +261,23 @@ async def test_in_the_place_of_one_that_is_damaged(tmp_path: Path, nursery: trio
     assert done.trouble is not None
     assert done.aside is not None
     assert done.aside.with_name(f"{done.aside.name}-wal").read_bytes() == b"its log"
+    desk._open()
+    assert desk.states(mid) == [State.IN_DOUBT]
+    await desk.close()
+
+
+async def test_in_the_place_of_one_of_an_earlier_version(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """Nobody could opt out of that: nothing is missing, and nothing of it is unreadable."""
+    desk = Desk(nursery, f"sqlite:///{tmp_path}/s.db")
+    mid = await desk.submit()
+    copy = taken(desk, tmp_path / "copy.db")
+    await desk.close()
+    (tmp_path / "s.db").unlink()
+    con = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    upgrade(con, "0006")
+    con.close()
+    done = restore(desk._url, copy, desk.now)
+    assert (done.optouts, done.trouble, done.segments) == (0, None, 1)
     desk._open()
     assert desk.states(mid) == [State.IN_DOUBT]
     await desk.close()
