@@ -102,7 +102,10 @@ class Backup:
         self.total = self._page * pages
         disk = os.statvfs(self.path.parent)
         if (free := disk.f_bavail * disk.f_frsize) < self.total + self._room:
-            raise BackupError(f"{self.path.parent} has {free >> 20} MiB free, and {self.total >> 20} are to be copied")
+            kept = f", and {self._room >> 20} have to stay free (store.min_free_disk)" if self._room else ""
+            raise BackupError(
+                f"{self.path.parent} has {free >> 20} MiB free; {-(-self.total >> 20)} are to be copied{kept}"
+            )
         target = sqlite3.connect(self._part, isolation_level=None, check_same_thread=False)
         try:
             # No journal and no syncs: a copy that is not whole has no name.
