@@ -30,6 +30,7 @@ from gateway.outbound.request import Refusal
 from gateway.outbound.retention import Retention
 from gateway.outbound.sweeper import Sweeper
 from gateway.outbox import Outbox
+from gateway.policy.optout import OptOuts
 from gateway.sdnotify import Notifier
 from gateway.settings import ConfigError, Settings, load
 from gateway.settings.own import OWN_APP
@@ -351,6 +352,7 @@ class Daemon:
         for name in ("path", "mode", "group"):
             if getattr(old.socket, name) != getattr(new.socket, name):
                 warnings.append(f"socket.{name} takes effect at the next start")
+        warnings += OptOuts(old).left_behind(OptOuts(new))
         if old.metrics != new.metrics:
             warnings.append("metrics.bind takes effect at the next start")
         if old.log != new.log:

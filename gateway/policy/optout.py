@@ -18,6 +18,9 @@ ALL: Final = "all"
 REMEMBERED: Final = 10_000
 """Pairs of an app and a number whose scopes are remembered; there are not many more than that in a configuration."""
 
+SHOWN: Final = 3
+"""Numbers that a sentence names."""
+
 _SCOPE: Final = re.compile(r"(?:all|(number|set|app):(.+))")
 
 
@@ -144,6 +147,18 @@ class OptOuts:
         """Whether every message goes out in the same scopes as by other rules."""
         sets = [{number: one.name for number, one in rules._sets.items()} for rules in (self, other)]
         return sets[0] == sets[1] and self._apps == other._apps
+
+    def left_behind(self, new: OptOuts) -> list[str]:
+        """What to know of numbers that are in another set by new rules, a sentence for each set that they were in."""
+        moved: dict[str, list[str]] = {}
+        for number in self._numbers:
+            if number in new._numbers and self.set_of(number) != new.set_of(number):
+                moved.setdefault(self.set_of(number), []).append(number)
+        return [
+            f"number_sets: {', '.join(numbers[:SHOWN])}{' and more' if len(numbers) > SHOWN else ''} left {scope}:"
+            " an opt-out or a consent of that set does not hold for them any more"
+            for scope, numbers in moved.items()
+        ]
 
     def set_of(self, number: str) -> str:
         """The scope of the set that a number is in."""

@@ -43,7 +43,9 @@ async def test_what_waits_ends_where_a_new_set_takes_it_in(autojump_clock: MockC
         await app.submit("late", to=THIRD, from_=SECOND, send_at="2025-10-09T09:03:20Z")
         await g.settled()
         g.config.write_text(g.config.read_text().replace(APART, ""))
-        assert "number_sets" in (await app.call("reload"))["changed"]
+        told = await app.call("reload")
+        assert "number_sets" in told["changed"]
+        assert [w for w in told["warnings"] if "left set:" in w]
         await trio.sleep(2)
         assert ends(g) == [("first", "opted_out"), ("next", "opted_out")]
         assert g.daemon.outbound.queue("acme").queued == len(others)

@@ -115,6 +115,23 @@ def test_words_of_a_set() -> None:
     assert [bool(optouts.read(number, "tschau")) for number in (A, C, "+15550000000")] == [False, True, True]
 
 
+def test_numbers_that_leave_their_set() -> None:
+    def by(**sets: list[str]) -> OptOuts:
+        named = [{"name": name, "numbers": numbers} for name, numbers in sets.items()]
+        carriers = [{"name": "x", "host": "h", "system_id": "u", "password": "p"}]
+        numbers = [{"number": n, "carrier": "x"} for n in (A, B, C)]
+        return OptOuts(Settings.model_validate({"carriers": carriers, "numbers": numbers, "number_sets": named}))
+
+    says = "an opt-out or a consent of that set does not hold for them any more"
+    assert by(a=[A, B]).left_behind(by(a=[B, A])) == []
+    assert by(a=[A, B]).left_behind(by(z=[A, B])) == [f"number_sets: {A}, {B} left set:a: {says}"]
+    assert by(a=[A]).left_behind(by(a=[B])) == [
+        f"number_sets: {A} left set:a: {says}",
+        f"number_sets: {B} left set:default: {says}",
+    ]
+    assert by().left_behind(by(a=[A, B, C])) == [f"number_sets: {A}, {B}, {C} left set:default: {says}"]
+
+
 def test_near_by_number() -> None:
     optouts = book({"near": "attention"}, stop_near="block")
     assert (optouts.terms(A).near, optouts.terms(B).near) == ("block", "attention")
