@@ -32,6 +32,7 @@ from gateway.sms.address import AddressError, normalise
 from gateway.sms.compose import warnings_of
 from gateway.sms.preview import Preview
 from gateway.sms.segment import SegmentBody, SegmentPlan, render
+from gateway.store.checks import checks
 from gateway.store.known import Known, Need
 from gateway.store.queries import Row
 from gateway.store.submits import NewMessage
@@ -88,6 +89,8 @@ class Preparer:
         self.content = Content(settings)
         if not self.quiet.are_of(settings):
             self.quiet = QuietHours(settings)
+        # Where this one may be refused as it is stored, and the next one of its burst not, each of them tells.
+        self._weighed = len(checks(settings, dry=True)) > 1
         self.asks = self.content.adds or self.origins.asks or bool(self.quiet.by_peer)
         self.planning.configure(settings, self.content)
 
@@ -216,7 +219,8 @@ class Preparer:
             prepared.warnings.append(f"{said(held)}: it goes then")
         if known is not None and self.content.tells(request.class_, number) and request.text:
             row.tells = number not in known.told
-            known.told.add(number)  # of the next in the same burst it is true already
+            if not self._weighed:
+                known.told.add(number)  # of the next in the same burst it is true already
         if request.replace is not None and planned.parts > 1:
             prepared.warnings.append("replace: a phone may take each segment for a replacement of the one before")
         return prepared

@@ -1,4 +1,4 @@
-"""A preview refuses what a submit refuses, word for word, and counts nothing."""
+"""What is refused as it is stored: a preview says the same, word for word, and nothing is left of it."""
 
 from __future__ import annotations
 
@@ -37,6 +37,19 @@ async def alike(app: AppClient, **given: Any) -> str:
     assert left[0] == left[1]
     assert (preview.code, str(preview), preview.data) == (submit.code, str(submit), submit.data)
     return str(preview.reason)
+
+
+async def test_what_is_refused_tells_nobody_how_to_stop(autojump_clock: MockClock) -> None:
+    async with gateway(apps=APPS, extra='[content]\nclause = "first"\n') as g:
+        operator, app = await g.connect(), await g.connect()
+        await app.call("auth", app="shop", token=TOKEN)
+        await operator.call("balance_add", app="shop", segments=2)
+        sale = {"to": PEER, "class": "marketing"}
+        burst = [("submit", {**sale, "text": text}) for text in ("x" * 400, "sale")]
+        refused, taken = await app.calls(burst)
+        assert refused.reason == "balance_exhausted"
+        assert taken["warnings"] == ['clause added: "Reply STOP to opt out."']
+        assert (await app.call("submit", text="next", **sale))["warnings"] == []
 
 
 async def test_previews_and_submits_refuse_alike(autojump_clock: MockClock) -> None:
