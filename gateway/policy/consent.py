@@ -141,6 +141,7 @@ def consent_warnings(settings: Settings) -> list[str]:
     found = []
     optouts = OptOuts(settings)
     one_way = Content(settings).one_way
+    taken: dict[tuple[str, str], str] = {}  # by number and keyword, the opt-in that asks
     for one in settings.opt_ins:
         where = f'opt_ins "{one.name}"'
         numbers = one.numbers or tuple(settings.numbers_by_value)
@@ -150,6 +151,9 @@ def consent_warnings(settings: Settings) -> list[str]:
                 found.append(
                     f'{where}: keyword "{word}" asks for nothing: it is one of the words for {reading.meaning}'
                 )
+            holders = [taken.setdefault((number, _key(word)), one.name) for number in numbers]
+            if (holder := next((name for name in holders if name != one.name), None)) is not None:
+                found.append(f'{where}: keyword "{word}" is one of opt_ins "{holder}" too, which asks where both could')
         mute = [number for number in one.numbers if number in one_way]
         found += [f'{where}: nobody can reply YES to "{number}"' for number in mute]
     return found

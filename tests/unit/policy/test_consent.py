@@ -138,6 +138,7 @@ def test_what_check_warns_of() -> None:
             "opt_ins": [
                 {"name": "a", "ask": "Reply YES: bit.ly/x", "keywords": ["JOIN", "Enough!", "go", "info"]},
                 {"name": "b", "ask": ASK, "numbers": ["ACME"], "welcome": "https://bit.ly/y"},
+                {"name": "c", "ask": ASK, "numbers": [ONE], "keywords": ["join!", "deals"]},
             ],
         }
     )
@@ -145,6 +146,7 @@ def test_what_check_warns_of() -> None:
         'opt_ins "a": keyword "Enough!" asks for nothing: it is one of the words for stop',
         'opt_ins "a": keyword "info" asks for nothing: it is one of the words for help',
         'opt_ins "b": nobody can reply YES to "ACME"',
+        'opt_ins "c": keyword "join!" is one of opt_ins "a" too, which asks where both could',
     ]
     found = [line.partition(" has ")[0] for line in content_warnings(settings)]
     assert found == ['opt_ins "a": ask', 'opt_ins "b": welcome']
