@@ -27,6 +27,7 @@ from gateway.model import Clock
 from gateway.outbound.carriers import Carriers
 from gateway.outbound.outbound import Outbound
 from gateway.outbound.request import Refusal
+from gateway.outbound.rescoped import carried, carry, remember
 from gateway.outbound.retention import Retention
 from gateway.outbound.sweeper import Sweeper
 from gateway.outbox import Outbox
@@ -37,6 +38,7 @@ from gateway.settings.own import OWN_APP
 from gateway.status import Status
 from gateway.store.about import numbers_of
 from gateway.store.database import FileLock, StoreError
+from gateway.store.setmoves import Sets
 from gateway.store.store import Store
 from gateway.store.tx import Tuning
 from gateway.store.wishes import wishes
@@ -203,6 +205,7 @@ class Daemon:
         self.outbound.wishes = self.store.read_now(wishes)
         self.outbound.loader.recover()
         self.outbound.rerouter.recover()
+        carried(self.store, OptOuts(self.settings).sets())
         try:
             listener = self._listening(self.settings.socket, self._socket_lock)
             try:
@@ -340,6 +343,9 @@ class Daemon:
         try:
             # Before anything names them, so that no event passes them by.
             await self._roster.open(new)
+            since = self.store.clock.now_ms()
+            sets = OptOuts(new).sets()
+            await carry(self.store, sets)
         except StoreUnavailableError as error:
             _log.error("reload_failed", error=str(error))
             raise Refusal(error.reason, "nothing is changed", retry_after=5) from None
@@ -362,11 +368,18 @@ class Daemon:
             if getattr(old, section) != getattr(new, section):
                 changed.append(section)
         self._configure(new)
+        await self._sets_changed(sets, since)
         await self._roster.swap(old, new)
         for name in await self._carriers.swap(old, new, self._stop):
             changed.append(f"carriers.{name}")
         _log.info("reloaded", changed=changed)
         return {"changed": changed, "warnings": warnings}
+
+    async def _sets_changed(self, sets: Sets, since: int) -> None:
+        try:
+            await remember(self.store, sets, since)
+        except StoreUnavailableError as error:
+            _log.error("sets_not_remembered", error=str(error))  # the next start, or reload, does it
 
 
 async def serve(

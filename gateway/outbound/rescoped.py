@@ -9,12 +9,43 @@ from gateway.log import logger
 from gateway.policy.optout import OptOuts
 from gateway.store import queries
 from gateway.store.optouts import RescopeOp
+from gateway.store.setmoves import CarryOp, Sets, carry_all, known_sets, moves
 from gateway.store.store import Store
 
 _log = logger(component="outbound")
 
 AT_ONCE: Final = 100
 """People whose messages are ended in one transaction."""
+
+
+def carried(store: Store, sets: Sets) -> None:
+    """At the start, before anything is sent: opt-outs are where the numbers of their set are now."""
+    _said(store.read_now(partial(carry_all, sets=sets)))
+
+
+async def carry(store: Store, sets: Sets, *, since: int = 0) -> None:
+    """The same before new settings are taken over, a page at a time; no more than came ``since`` (ms).
+
+    Raises StoreUnavailableError.
+    """
+    wanted = moves(await store.reader.read(known_sets), sets)
+    copied, after = 0, "" if wanted else None
+    while after is not None:
+        op = CarryOp(wanted, after, since)
+        await store.writer.do(op)
+        copied, after = copied + op.copied, op.next
+    _said(copied)
+
+
+async def remember(store: Store, sets: Sets, since: int) -> None:
+    """After they were: what people wrote while the pages were copied goes along too, and the sets are remembered."""
+    await carry(store, sets, since=since)
+    await store.writer.do(CarryOp((), None, sets=sets))
+
+
+def _said(copied: int) -> None:
+    if copied:
+        _log.info("optouts_go_along", rows=copied)
 
 
 class Rescoped:

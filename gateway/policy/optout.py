@@ -156,9 +156,13 @@ class OptOuts:
                 moved.setdefault(self.set_of(number), []).append(number)
         return [
             f"number_sets: {', '.join(numbers[:SHOWN])}{' and more' if len(numbers) > SHOWN else ''} left {scope}:"
-            " an opt-out or a consent of that set does not hold for them any more"
+            " its opt-outs go along, what people agreed to for that set does not"
             for scope, numbers in moved.items()
         ]
+
+    def sets(self) -> dict[str, str]:
+        """The scope of its set by number."""
+        return {number: self.set_of(number) for number in self._numbers}
 
     def set_of(self, number: str) -> str:
         """The scope of the set that a number is in."""

@@ -69,3 +69,40 @@ async def test_what_waits_ends_at_a_start_with_other_sets(autojump_clock: MockCl
         await app.call("carrier", name="acme", action="resume")
         await g.settled()
         assert (sent(g), ends(g)) == ([], [("next", "opted_out")])
+
+
+def named(name: str, *numbers: str) -> str:
+    listed = ", ".join(f'"{number}"' for number in numbers)
+    return f'[[number_sets]]\nname = "{name}"\nnumbers = [{listed}]\n'
+
+
+async def test_opt_outs_go_along_with_a_number(autojump_clock: MockClock) -> None:
+    """The set has a new name, then one of its numbers comes to another; what START lifts is what holds there."""
+    both = named("sales", FIRST, SECOND)
+    async with gateway(numbers=2, extra=both) as g:
+        app = await g.connect()
+        bind = g.smsc.binds[0]
+        bind.deliver(DeliverSm(address(PEER), address(FIRST), b"STOP"))
+        await g.settled()
+        for sets in (named("sold", FIRST, SECOND), named("sold", FIRST) + named("help", SECOND)):
+            g.config.write_text(g.config.read_text().replace(both, sets))
+            both = sets
+            await app.call("reload")
+            for number in (FIRST, SECOND):
+                assert (await app.refused("submit", to=PEER, text="x", **{"from": number})).reason == "opted_out"
+        await app.submit("x", to=OTHER_PEER, from_=SECOND)
+        bind.deliver(DeliverSm(address(PEER), address(SECOND), b"START"))
+        await g.settled()
+        await app.submit("again", to=PEER, from_=SECOND)
+        assert (await app.refused("submit", to=PEER, text="x", **{"from": FIRST})).reason == "opted_out"
+
+
+async def test_opt_outs_go_along_while_nothing_runs(autojump_clock: MockClock, tmp_path: Path) -> None:
+    async with gateway(tmp_path, numbers=2) as g:
+        g.smsc.binds[0].deliver(DeliverSm(address(PEER), address(FIRST), b"STOP"))
+        await g.settled()
+    for sets in ("", APART, named("new", FIRST, SECOND)):
+        async with gateway(tmp_path, numbers=2, extra=sets) as g:
+            app = await g.connect()
+            assert (await app.refused("submit", to=PEER, text="x", **{"from": SECOND})).reason == "opted_out"
+            await app.submit("x", to=OTHER_PEER, from_=SECOND)

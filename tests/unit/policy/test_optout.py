@@ -122,7 +122,7 @@ def test_numbers_that_leave_their_set() -> None:
         numbers = [{"number": n, "carrier": "x"} for n in (A, B, C)]
         return OptOuts(Settings.model_validate({"carriers": carriers, "numbers": numbers, "number_sets": named}))
 
-    says = "an opt-out or a consent of that set does not hold for them any more"
+    says = "its opt-outs go along, what people agreed to for that set does not"
     assert by(a=[A, B]).left_behind(by(a=[B, A])) == []
     assert by(a=[A, B]).left_behind(by(z=[A, B])) == [f"number_sets: {A}, {B} left set:a: {says}"]
     assert by(a=[A]).left_behind(by(a=[B])) == [

@@ -1,0 +1,60 @@
+"""Opt-outs that go along with a number to another set, a page at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from gateway.store import setmoves
+from gateway.store.database import Database
+from gateway.store.setmoves import carry, carry_all, keep, known_sets, moves
+
+A, B = "+15550000001", "+15550000002"
+
+
+@pytest.fixture
+def con(tmp_path: Path) -> sqlite3.Connection:
+    found = Database(f"sqlite:///{tmp_path / 'db'}").connect()
+    rows = [(f"+1555{i:07}", scope, i, "keyword") for i in range(25) for scope in ("set:old", "app:x")]
+    found.executemany("INSERT INTO optout (peer, scope, at, how) VALUES (?, ?, ?, ?)", rows)
+    return found
+
+
+def count(con: sqlite3.Connection, scope: str) -> int:
+    return int(con.execute("SELECT count(*) FROM optout WHERE scope = ?", (scope,)).fetchone()[0])
+
+
+def test_which_sets_go_where() -> None:
+    assert moves({}, {A: "set:x"}) == ()
+    assert moves({A: "set:x", B: "set:x"}, {A: "set:x", B: "set:y"}) == (("set:x", "set:y"),)
+    assert moves({A: "set:x", B: "set:y"}, {A: "set:y", B: "set:x"}) == (("set:x", "set:y"), ("set:y", "set:x"))
+
+
+def test_pages(con: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setmoves, "PAGE", 7)
+    rows, after = carry(con, (("set:old", "set:new"),), "")
+    pages = 1
+    while after is not None:
+        more, after = carry(con, (("set:old", "set:new"),), after)
+        rows, pages = rows + more, pages + 1
+    assert (rows, count(con, "set:new"), count(con, "set:old"), pages > 5) == (25, 25, 25, True)
+
+
+def test_only_what_came_since(con: sqlite3.Connection) -> None:
+    assert carry(con, (("set:old", "set:new"),), "", 20) == (5, None)
+    kept = con.execute("SELECT at, how FROM optout WHERE scope = 'set:new' ORDER BY at").fetchall()
+    assert kept == [(i, "keyword") for i in range(20, 25)]
+
+
+def test_a_start_copies_once_and_remembers(con: sqlite3.Connection) -> None:
+    assert carry_all(con, {A: "set:old", B: "set:default"}) == 0
+    assert carry_all(con, {A: "set:new", B: "set:default"}) == 25
+    assert carry_all(con, {A: "set:new", B: "set:default"}) == 0
+    # A number that is not configured for a while keeps the set that it had.
+    assert carry_all(con, {B: "set:default"}) == 0
+    assert known_sets(con) == {A: "set:new", B: "set:default"}
+    assert (carry_all(con, {A: "set:third"}), count(con, "set:third")) == (25, 25)
+    keep(con, {})
+    assert known_sets(con)[A] == "set:third"
