@@ -140,6 +140,7 @@ _LACKS = {
     "unable": "has no sms_out",
     "class": "is not verified for this class",
     "deaf": "is not heard there",
+    "quota": "has no room under its quota",
 }
 
 

@@ -175,7 +175,7 @@ class Methods:
         prepared, shown = intake.preparer.preview(connection.app, params, now_ms, known)
         await intake.weigh(prepared)
         origins, row = intake.preparer.origins, prepared.row
-        found = origins.of(connection.app, params.from_, params.class_, row.peer, now_ms, known)
+        room = origins.room(known, now_ms)
         return {
             **described(prepared.plan, prepared.outgoing.bodies[0].data_coding, shown),
             "from": prepared.row.number,
@@ -183,7 +183,9 @@ class Methods:
             "carrier": prepared.row.carrier,
             "send_at": None if row.due_at is None else rfc3339(row.due_at),
             "warnings": prepared.warnings,
-            "sender": sender_of(origins, connection.app, params.from_, params.class_, row.peer, found.why),
+            "sender": sender_of(
+                origins, connection.app, params.from_, params.class_, row.peer, prepared.why, room, row.air
+            ),
         }
 
     async def route(self, connection: Connection, params: Asked) -> object:

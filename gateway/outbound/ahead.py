@@ -14,17 +14,19 @@ from typing import NamedTuple
 from gateway.outbound.prepare import Preparer
 from gateway.outbound.request import App, Submit
 from gateway.sms.address import AddressError, normalise
-from gateway.store.known import AskOp, Known
+from gateway.store.known import AskOp, Known, Need
 from gateway.store.writer import Writer
 
 
 class Waiting(NamedTuple):
-    """A request that waits: its place in what it came with, and the peer and the kinds of facts that are asked for."""
+    """A request that waits: its place in what it came with, the peer and the kinds of facts that are asked for, and the
+    numbers whose room is."""
 
     place: int
     request: Submit
     peer: str
     need: int
+    numbers: frozenset[str] = frozenset()
 
 
 Answered = Callable[[list[tuple[int, Submit, Known | None]]], None]
@@ -60,7 +62,10 @@ class Ahead:
                 need = preparer.need(app, request, peer) if peer else 0
                 if need or peer in peers:
                     peers[peer] = peers.get(peer, 0) + 1
-                    waiting.append(Waiting(i, request, peer, need))
+                    if need & Need.ROOM:
+                        waiting.append(Waiting(i, request, peer, need, preparer.metered(app, request, peer)))
+                    else:
+                        waiting.append(Waiting(i, request, peer, need))
                     continue
             straight.append((i, request, None))
         return straight, waiting
@@ -70,7 +75,9 @@ class Ahead:
         # What a text may take in memory meanwhile, as when it is to be stored.
         octets = sum([len(one.request.text or one.request.data or "") + 300 for one in waiting])
         wanted = [(one.peer, one.need) for one in waiting]
-        self._writer.put(AskOp(wanted, octets, (waiting, answered, failed)), self._asked, self._not_asked)
+        lots = {one.numbers for one in waiting}  # mostly one, and the same object each time
+        op = AskOp(wanted, octets, (waiting, answered, failed), frozenset().union(*lots))
+        self._writer.put(op, self._asked, self._not_asked)
 
     def _asked(self, op: AskOp) -> None:
         waiting: list[Waiting]

@@ -12,6 +12,7 @@ from gateway.outbound.choice import Choice, Chosen
 from gateway.outbound.origin import Origins
 from gateway.outbound.prepare import Preparer
 from gateway.outbound.request import App, Refusal
+from gateway.policy.room import Room
 from gateway.policy.routing import Facts, Look, Ranking, country, pair_key
 from gateway.policy.sender import Why
 from gateway.settings import Settings
@@ -76,7 +77,9 @@ class Explainer:
             "country": country(peer),
             "warnings": list(found_from.warnings),
             "quiet": quiet_of(self._preparer, asked.class_, peer, asked.zone, known, now_ms),
-            "sender": sender_of(origins, app, asked.from_, asked.class_, peer, found_from.why),
+            "sender": sender_of(
+                origins, app, asked.from_, asked.class_, peer, found_from.why, origins.room(known, now_ms)
+            ),
             "routes": [_look(look, facts) for look in looks],
             "route": ranking.name if ranking is not None else None,
         }
@@ -199,17 +202,28 @@ _WHY: dict[Why, str] = {
     "only": "it is the only one that fits",
     "thread": "of those that fit it is the one that the phone wrote to last",
     "hash": "the phone wrote to none of those that fit best, and has this one of them each time",
+    "room": "the number that the phone would have is over its quota; this one has room",
+    "full": "none of those that fit has room under its quota, this one has some first: it is refused until then",
 }
 
 
 def sender_of(
-    origins: Origins, app: App, wanted: str | None, klass: MessageClass, peer: str, why: Why
+    origins: Origins,
+    app: App,
+    wanted: str | None,
+    klass: MessageClass,
+    peer: str,
+    why: Why,
+    room: Room | None,
+    segments: int = 1,
 ) -> dict[str, Any]:
-    """Why a number sends, and where it was chosen what the others lack."""
+    """Why a number sends, and where it was chosen what the others lack for a message of so many segments."""
     numbers: list[dict[str, Any]] = []
     if origins.chooses(wanted):
         hindered = origins.senders.hindrances(origins.pool(app, wanted), klass, peer)
-        numbers = [{"number": value, "lacks": lacks} for value, lacks in hindered[:MOST_SHOWN]]
+        for value, lacks in hindered[:MOST_SHOWN]:
+            full = lacks is None and room is not None and not room.has(value, segments)
+            numbers.append({"number": value, "lacks": "quota" if full else lacks})
     return {"why": why, "detail": _WHY[why], "numbers": numbers}
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -23,10 +23,11 @@ from gateway.sms.address import AddressError, normalise
 from gateway.store import queries
 from gateway.store.caps import PREFIX_CAP, STEP_MS
 from gateway.store.checks import checks
-from gateway.store.known import Known, ask
-from gateway.store.quotas import quotas
+from gateway.store.known import Known, Need, ask
+from gateway.store.quotas import QUOTA_EXCEEDED, quotas
 from gateway.store.sticky import StickyRow
 from gateway.store.submits import SubmitOp, weigh
+from gateway.store.verdicts import Verdict
 from gateway.store.writer import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ class Intake:
         need = self.preparer.need(app, request, peer)
         if not need:
             return None
-        return (await self._store.reader.read(partial(ask, wanted=[(peer, need)])))[peer]
+        numbers = self.preparer.metered(app, request, peer) if need & Need.ROOM else frozenset()
+        return (await self._store.reader.read(partial(ask, wanted=[(peer, need)], numbers=numbers)))[peer]
 
     async def weigh(self, prepared: Prepared) -> None:
         """Asks of one that is not to be stored what storing it would: a preview say. Raises Refusal, and adds warnings.
@@ -124,8 +126,7 @@ class Intake:
         dry = checks(self._settings, dry=True)
         await self._store.reader.read(partial(weigh, message=row, now=now_ms, base=self._writer.base, checks=dry))
         if row.refused is not None:
-            reason, detail, field, retry_after = row.refused
-            raise Refusal(reason, detail, field=field, retry_after=retry_after)
+            raise _refused(prepared, row.refused)
         if row.conflict:
             raise Refusal("ref_conflict", field="ref")
         if row.duplicate_of is not None:
@@ -166,6 +167,9 @@ class Intake:
                     queue.count(app.name, prepared.outgoing.parts)
                     # Until it is in the queue, what comes after it must not go past.
                     queue.coming[prepared.row.lane] += 1
+            if known is not None and known.used is not None and known.used.room is not None:
+                # For the next of the same burst; what counts is what is stored.
+                known.used.room.take(prepared.row.number, prepared.row.air)
             prepared.row.door = door
             if prepared.moved:
                 moved.append((prepared.row.number, prepared.row.peer, prepared.row.carrier, now_ms))
@@ -222,10 +226,9 @@ class Intake:
                 queue.coming[row.lane] -= 1
             if row.refused is not None:
                 self._taken_back(p)
-                reason, detail, field, retry_after = row.refused
-                if reason == PREFIX_CAP:
-                    self._alarm(row.app, detail or "")
-                batch.outcomes[i] = Refusal(reason, detail, field=field, retry_after=retry_after)
+                if row.refused.reason == PREFIX_CAP:
+                    self._alarm(row.app, row.refused.detail or "")
+                batch.outcomes[i] = _refused(p, row.refused)
                 continue
             if row.duplicate_of is not None:
                 self._taken_back(p)
@@ -352,6 +355,20 @@ class Intake:
                     [],
                 )
             self._tell(batch)
+
+
+_ALSO: Final[dict[str, str]] = {
+    "full": "nor has another of those that fit",
+    "thread": "the phone wrote to this one, and hears from no other unless it is named",
+}
+"""Said of a number that was chosen although it is over its quota."""
+
+
+def _refused(prepared: Prepared, verdict: Verdict) -> Refusal:
+    reason, detail, field, retry_after = verdict
+    if reason == QUOTA_EXCEEDED and field == "from" and prepared.why in _ALSO:
+        detail = f"{detail}; {_ALSO[prepared.why]}"
+    return Refusal(reason, detail, field=field, retry_after=retry_after)
 
 
 def _not_stored(error: Exception) -> Refusal:

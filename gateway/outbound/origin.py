@@ -11,6 +11,7 @@ from gateway.outbound.request import App, Refusal
 from gateway.policy.destination import Destinations
 from gateway.policy.names import Names
 from gateway.policy.numbers import Sending
+from gateway.policy.room import Room
 from gateway.policy.sender import Senders, Why
 from gateway.settings import Settings
 from gateway.settings.pools import BY_NAME
@@ -86,23 +87,53 @@ class Origins:
             pool = self.pool(app, wanted)
         except Refusal:  # said when it is prepared
             return 0
-        return Need.THREADS if len(pool) > 1 and len(self.senders.fit(pool, klass, peer).fit) > 1 else 0
+        if len(pool) > 1:
+            fit = self.senders.fit(pool, klass, peer)
+            if len(fit.fit) > 1:
+                return Need.THREADS | Need.ROOM if fit.metered else Need.THREADS
+        return 0
+
+    def metered(self, app: App, wanted: str | None, klass: MessageClass, peer: str) -> frozenset[str]:
+        """The numbers whose room is needed (`Need.ROOM`) to choose one."""
+        return self.senders.fit(self.pool(app, wanted), klass, peer).metered
+
+    def room(self, known: Known | None, now_ms: int) -> Room | None:
+        """What is left of the quotas of the numbers that were asked about; None where none was."""
+        used = known.used if known is not None else None
+        if used is None:
+            return None
+        if used.room is None:
+            used.room = self.senders.rooms.of(used.numbers, used.rows, now_ms)
+        return used.room
 
     def of(
-        self, app: App, wanted: str | None, klass: MessageClass, peer: str, now_ms: int, known: Known | None = None
+        self,
+        app: App,
+        wanted: str | None,
+        klass: MessageClass,
+        peer: str,
+        now_ms: int,
+        known: Known | None = None,
+        segments: int = 1,
     ) -> From:
-        """The number that a message goes out from. Raises Refusal where it may not go there, or from there."""
+        """The number that a message goes out from, of so many segments at least as far as is known.
+
+        Raises Refusal where it may not go there, or from there.
+        """
         if not app.replies and (refused := self.destinations.refused(app.name, peer)) is not None:
             raise Refusal(refused.reason, refused.detail, field="to")
         if wanted is None or wanted.startswith(BY_NAME):
-            found = self._chosen(self.pool(app, wanted), klass, peer, known or NOTHING)
+            room = self.room(known, now_ms)
+            found = self._chosen(self.pool(app, wanted), klass, peer, known or NOTHING, room, segments)
         else:
             found = From(self._named(app, wanted), "named")
         if found.number in self._looked_at or peer in self._deaf:
             return self._may(app, found, klass, peer, now_ms)
         return found
 
-    def _chosen(self, pool: frozenset[str], klass: MessageClass, peer: str, known: Known) -> From:
+    def _chosen(
+        self, pool: frozenset[str], klass: MessageClass, peer: str, known: Known, room: Room | None, segments: int
+    ) -> From:
         """An only one as if it had been named, or one that fits. Raises Refusal."""
         if len(pool) == 1:
             (number,) = pool
@@ -111,7 +142,7 @@ class Origins:
         fit = self.senders.fit(pool, klass, peer)
         if not fit.fit:
             raise Refusal("no_sender", fit.missing, field="from")
-        return From(*self.senders.choose(fit, peer, known.threads))
+        return From(*self.senders.choose(fit, peer, known.threads, room, segments))
 
     def _named(self, app: App, wanted: str) -> str:
         """The number that an app names. Raises Refusal."""

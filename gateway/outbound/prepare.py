@@ -25,6 +25,7 @@ from gateway.policy.content import Content, Worded
 from gateway.policy.known import zone as checked_zone
 from gateway.policy.quiet import QuietHours, Rest, Standing, said
 from gateway.policy.routing import Facts
+from gateway.policy.sender import Why
 from gateway.settings import Carrier, Settings
 from gateway.settings.routes import MessageClass
 from gateway.smpp.pdu import Tlv
@@ -49,7 +50,7 @@ _json: Final = msgspec.json.Encoder(order="sorted")
 class Prepared:
     """A request that may be stored: the row to be, and the message as the queue takes it."""
 
-    __slots__ = ("held", "moved", "outgoing", "plan", "row", "warnings", "worded")
+    __slots__ = ("held", "moved", "outgoing", "plan", "row", "warnings", "why", "worded")
 
     def __init__(self, row: NewMessage, outgoing: Outgoing, plan: SegmentPlan, *, moved: bool = False) -> None:
         self.row = row
@@ -59,6 +60,7 @@ class Prepared:
         self.warnings: list[str] = []
         self.worded: Worded | None = None  # what was made of its text
         self.held = False  # quiet hours put it off
+        self.why: Why = "named"  # it goes out from its number
 
 
 class Preparer:
@@ -114,13 +116,22 @@ class Preparer:
             need |= Need.FIELDS
         return need
 
-    def prepare(self, app: App, request: Submit, now_ms: int, known: Known | None = None) -> Prepared:
-        """The message of a request. ``known`` is what `need` asked for. Raises Refusal."""
+    def metered(self, app: App, request: Submit, peer: str) -> frozenset[str]:
+        """The numbers whose room is needed, where `need` says so."""
+        return self.origins.metered(app, request.from_, request.class_, peer)
+
+    def prepare(
+        self, app: App, request: Submit, now_ms: int, known: Known | None = None, segments: int = 1
+    ) -> Prepared:
+        """The message of a request. ``known`` is what `need` asked for. Raises Refusal.
+
+        ``segments``: for so many its number is to have room, if another was found to have too little.
+        """
         try:
             peer = normalise(request.to, self.region).value
         except AddressError as error:
             raise Refusal("invalid_to", error.detail, field="to") from None
-        number, _, warnings = self.origins.of(app, request.from_, request.class_, peer, now_ms, known)
+        number, why, warnings = self.origins.of(app, request.from_, request.class_, peer, now_ms, known, segments)
         carrier = self._carrier_of[number]
         message_id = self._ids.next()
         chosen: Chosen | None = None
@@ -143,6 +154,10 @@ class Preparer:
                 raise Refusal("invalid_params", f"meta has at most {MAX_META} octets of JSON", field="meta")
         worded = self._worded(app, request, number, known) if request.text else None
         planned, content, options, changes = self.planning.plan(app, request, carrier, worded)
+        if planned.parts > segments and why in ("hash", "room"):
+            room = self.origins.room(known, now_ms)
+            if room is not None and not room.has(number, planned.parts):
+                return self.prepare(app, request, now_ms, known, planned.parts)  # ends: each time for more segments
         ref = self.next_ref() if planned.parts > 1 else 0
         due_at, validity = self._times(request, now_ms)
         zone, rest, held, until = request.zone, None, None, 0
@@ -207,6 +222,7 @@ class Preparer:
             rest=rest,
         )
         prepared = Prepared(row, outgoing, planned, moved=chosen is not None and chosen.moved)
+        prepared.why = why
         if worded is not None:
             prepared.worded = worded
             prepared.warnings += worded.warnings

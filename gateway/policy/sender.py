@@ -14,12 +14,13 @@ from typing import Final, Literal, NamedTuple
 
 from gateway.policy.names import Names
 from gateway.policy.numbers import Sending
+from gateway.policy.room import Room, Rooms
 from gateway.settings import Settings
 from gateway.settings.routes import MessageClass
 from gateway.sms.address import calling_code
 from gateway.sms.lines import line_of
 
-Why = Literal["named", "only", "thread", "hash"]
+Why = Literal["named", "only", "thread", "hash", "room", "full"]
 Hindrance = Literal["country", "name", "released", "held", "unable", "class", "deaf"]
 
 CACHED: Final = 10_000
@@ -37,12 +38,15 @@ class Drawn(NamedTuple):
 
 class Fit(NamedTuple):
     """What may send a message of a class to a country: ``best`` by which a peer's first one is chosen, and ``fit``, all
-    of them. ``missing``: why none may, empty where one does."""
+    of them. ``missing``: why none may, empty where one does. ``others`` fit less well, each lot less than the one
+    before; ``metered`` are those of all whose quota may be used up for long."""
 
     best: tuple[Drawn, ...]
     fit: frozenset[str]
     missing: str
     even: bool = True  # whether all of the best have the same share
+    others: tuple[tuple[Drawn, ...], ...] = ()
+    metered: frozenset[str] = frozenset()
 
 
 class Pick(NamedTuple):
@@ -60,16 +64,27 @@ class Senders:
         self._region = settings.default_region
         self._sending = sending
         self._names = names
+        self.rooms = Rooms(settings)
         self._fits: dict[tuple[Collection[str], MessageClass, str | None], Fit] = {}
 
-    def choose(self, fit: Fit, peer: str, threads: Iterable[str]) -> Pick:
-        """One of those that fit, of which there is one. ``threads``: numbers that the peer wrote to, newest first."""
+    def choose(self, fit: Fit, peer: str, threads: Iterable[str], room: Room | None = None, segments: int = 1) -> Pick:
+        """One of those that fit, of which there is one. ``threads``: numbers that the peer wrote to, newest first.
+
+        ``room`` is what is left of their quotas, where it matters, for a message of so many segments. A peer who wrote
+        to a number hears from that one or from none.
+        """
         if len(fit.fit) == 1:
             return Pick(fit.best[0].number, "only")
         for number in threads:
             if number in fit.fit:
                 return Pick(number, "thread")
-        return Pick(_first(fit.best, peer, even=fit.even), "hash")
+        first = _first(fit.best, peer, even=fit.even)
+        if room is None or room.has(first, segments):
+            return Pick(first, "hash")
+        for lot in (fit.best, *fit.others):
+            if having := tuple([one for one in lot if room.has(one.number, segments)]):
+                return Pick(_first(having, peer, even=_is_even(lot)), "room")
+        return Pick(room.soonest(fit.fit, segments), "full")
 
     def fit(self, numbers: frozenset[str], klass: MessageClass, peer: str) -> Fit:
         """Which of these numbers may send a message of this class to a peer."""
@@ -106,8 +121,9 @@ class Senders:
                 (home if self._is_home(value, country) else near).append(value)
         if not home and not near and not names:
             return Fit((), frozenset(), _missing(hindered, klass, country))
-        best = self._drawn(home or near or names)
-        return Fit(best, frozenset(home + near + names), "", len({one.share for one in best}) == 1)
+        best, *others = [self._drawn(lot) for lot in (home, near, names) if lot]
+        fit = frozenset(home + near + names)
+        return Fit(best, fit, "", _is_even(best), tuple(others), fit & self.rooms.numbers)
 
     def _hindrance(self, value: str, klass: MessageClass, country: str | None, deaf: str | None) -> Hindrance | None:
         number = self._numbers.get(value)
@@ -138,6 +154,10 @@ class Senders:
         rates = [self._numbers[number].throughput for number in numbers]
         shares = rates if all(rates) else [1.0] * len(numbers)
         return tuple([Drawn(_hash(number), share, number) for number, share in zip(numbers, shares, strict=True)])
+
+
+def _is_even(numbers: tuple[Drawn, ...]) -> bool:
+    return len({one.share for one in numbers}) == 1
 
 
 def _first(numbers: tuple[Drawn, ...], peer: str, *, even: bool) -> str:
