@@ -56,8 +56,6 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
             State.FAILED,
             # A copy that quiet hours put off, as below.
             State.SENT,
-            State.DELIVERED,
-            State.UNDELIVERED,
             State.IN_DOUBT,
         }
     ),

@@ -310,7 +310,7 @@ async def test_what_expired_while_it_was_claimed_is_not_written(autojump_clock: 
         first, late = segments(1), segments(2, expires_at=soon)
         held.carrier.push([*first, *late])
         await held.notes.until(lambda: len(held.notes.ended) == 2)
-        assert held.notes.ended == [("expired", s) for s in late]
+        assert held.notes.ended == [("late", s) for s in late]
         assert len(seen) == 1
 
 

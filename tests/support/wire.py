@@ -212,9 +212,9 @@ class Notes:
         self.unwritten += unwritten
         bind.carrier.settled(bind, len(written) + len(unwritten))
 
-    def expired(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
-        self.ended += [("expired", s) for s in segments]
-        self._note("expired")
+    def late(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
+        self.ended += [("late", s) for s in segments]
+        self._note("late")
 
     def unsendable(self, carrier: Carrier, segments: list[SegmentOut]) -> None:
         self.ended += [("unsendable", s) for s in segments]

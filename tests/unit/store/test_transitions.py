@@ -9,6 +9,7 @@ import pytest
 
 from gateway.model import TRANSITIONS, State
 from gateway.store.ends import End, EndOp
+from gateway.store.quiet import PutOffOp
 from gateway.store.resolve import DueOp, ResendOp
 from gateway.store.sends import ClaimOp, DoubtOp, ResponseOp, Sent, UnclaimOp
 from gateway.store.tx import Op
@@ -37,7 +38,7 @@ CHANGES: dict[str, tuple[Change, dict[State, State]]] = {
     "unclaim": (lambda d, m: UnclaimOp([(m, 1)]), {S.SUBMITTING: S.QUEUED}),
     "sent": (
         lambda d, m: response(d, sent=[Sent(m, 1, "id", d.now, True)]),
-        {S.QUEUED: S.SENT, S.SUBMITTING: S.SENT, S.IN_DOUBT: S.SENT},
+        {S.SCHEDULED: S.SENT, S.QUEUED: S.SENT, S.SUBMITTING: S.SENT, S.IN_DOUBT: S.SENT},
     ),
     "refused": (lambda d, m: response(d, refused=[refused(m, S.SUBMITTING, S.SUBMITTING)]), {S.SUBMITTING: S.FAILED}),
     "refused late": (
@@ -47,6 +48,7 @@ CHANGES: dict[str, tuple[Change, dict[State, State]]] = {
     "refused for now": (lambda d, m: response(d, retries=[(m, 1, 0x58, d.now + 1000)]), {S.SUBMITTING: S.QUEUED}),
     "doubt, resend": (lambda d, m: DoubtOp([(m, 1)], True), {S.SUBMITTING: S.QUEUED}),
     "doubt, hold": (lambda d, m: DoubtOp([(m, 1)], False), {S.SUBMITTING: S.IN_DOUBT}),
+    "put off": (lambda d, m: PutOffOp([(m, d.now + 1000)], "acme"), {S.QUEUED: S.SCHEDULED}),
     "due": (lambda d, m: DueOp([m]), {S.SCHEDULED: S.QUEUED}),
     "resolved by sending again": (lambda d, m: ResendOp([m]), {S.IN_DOUBT: S.QUEUED}),
     "resolved by failing": (
@@ -66,8 +68,8 @@ CHANGES: dict[str, tuple[Change, dict[State, State]]] = {
         {S.SUBMITTING: S.EXPIRED},
     ),
     "expired copy": (
-        lambda d, m: EndOp([End(doubted(d, m), 1, S.EXPIRED, "expired_unsent", low=1, high=2)]),
-        {S.QUEUED: S.IN_DOUBT, S.SUBMITTING: S.IN_DOUBT},
+        lambda d, m: EndOp([End(doubted(d, m), 1, S.EXPIRED, "expired_unsent", low=0, high=2)]),
+        {S.SCHEDULED: S.IN_DOUBT, S.QUEUED: S.IN_DOUBT, S.SUBMITTING: S.IN_DOUBT},
     ),
     "unsendable": (
         lambda d, m: EndOp([End(m, 1, S.FAILED, "unsendable", low=0, high=1)]),
