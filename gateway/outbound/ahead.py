@@ -9,13 +9,15 @@ wait is bounded as what is to be stored is: by the rows and octets of the writer
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.outbound.prepare import Preparer
 from gateway.outbound.request import App, Submit
 from gateway.sms.address import AddressError, normalise
 from gateway.store.known import AskOp, Known, Need
 from gateway.store.writer import Writer
+
+_ROOM: Final = int(Need.ROOM)
 
 
 class Waiting(NamedTuple):
@@ -62,7 +64,7 @@ class Ahead:
                 need = preparer.need(app, request, peer) if peer else 0
                 if need or peer in peers:
                     peers[peer] = peers.get(peer, 0) + 1
-                    if need & Need.ROOM:
+                    if need & _ROOM:
                         waiting.append(Waiting(i, request, peer, need, preparer.metered(app, request, peer)))
                     else:
                         waiting.append(Waiting(i, request, peer, need))

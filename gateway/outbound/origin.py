@@ -23,6 +23,10 @@ from gateway.store.known import NOTHING, Known, Need
 CACHED: Final = 10_000
 """Spellings of our numbers, and apps with pools, that are remembered."""
 
+# Plain numbers: to add flags up costs more than to choose.
+_THREADS: Final = int(Need.THREADS)
+_THREADS_ROOM: Final = int(Need.THREADS | Need.ROOM)
+
 _NOT_OURS: Final = "not one of the configured numbers"
 """Said of a number or pool that is not there as of one that is another app's: an app learns nothing of others'."""
 
@@ -90,7 +94,7 @@ class Origins:
         if len(pool) > 1:
             fit = self.senders.fit(pool, klass, peer)
             if len(fit.fit) > 1:
-                return Need.THREADS | Need.ROOM if fit.metered else Need.THREADS
+                return _THREADS_ROOM if fit.metered else _THREADS
         return 0
 
     def metered(self, app: App, wanted: str | None, klass: MessageClass, peer: str) -> frozenset[str]:
