@@ -23,7 +23,7 @@ from gateway.store.known import NOTHING, Known, Need
 CACHED: Final = 10_000
 """Spellings of our numbers, and apps with pools, that are remembered."""
 
-# Plain numbers: to add flags up costs more than to choose.
+# Plain numbers: those of an IntFlag are added up in Python, and these are for each message.
 _THREADS: Final = int(Need.THREADS)
 _THREADS_ROOM: Final = int(Need.THREADS | Need.ROOM)
 
