@@ -62,7 +62,7 @@ def find_planted(name: str, seeds: int) -> int:
     for what in PLANTED if name == "all" else (name,):
         # First a seed that once found it: whether it still does depends on the code, that one of so many does must not.
         first = FIRST.get(what, 1)
-        order = sorted(range(1, seeds + 1), key=lambda seed: seed != first)
+        order = [first, *(seed for seed in range(1, seeds + 1) if seed != first)]
         with planted(what) as laws:
             found = next(((seed, law) for seed in order if (law := _sees(seed, laws))), None)
         if found is None:

@@ -241,7 +241,7 @@ FIRST: Final = {
     "a claim is not put back": 2,
     "what was written is taken for unwritten": 2,
     "doubt is resent again and again": 6,
-    "a late response takes a final state back": 48,
+    "a late response takes a final state back": 50,
     "marketing goes before a one-time code": 5,
     "who was answered is answered again": 5,
     "a forward is not counted": 3,
