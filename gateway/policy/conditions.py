@@ -11,7 +11,7 @@ from gateway.policy.keywords import First, Keywords, first_word
 from gateway.policy.routing import country
 from gateway.policy.schedule import Opening
 from gateway.policy.words import WordList, fold
-from gateway.settings.rules import CONDITIONS, Rule, pattern_of
+from gateway.settings.rules import CONDITIONS, Rule, given, pattern_of
 from gateway.settings.schedules import Schedule
 
 SEARCHED: Final = 5000
@@ -78,8 +78,7 @@ class Condition(NamedTuple):
 
 def conditions(rule: Rule, world: World) -> tuple[Condition, ...]:
     """The conditions that a rule has, in the order in which they are looked at."""
-    given = (name for name in CONDITIONS if getattr(rule, name) not in (None, (), {}))
-    return tuple(_MADE[name](rule, world) for name in given)
+    return tuple(_MADE[name](rule, world) for name in given(rule))
 
 
 # --- who --------------------------------------------------------------------------------------------------------------

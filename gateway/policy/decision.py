@@ -150,8 +150,3 @@ def fill(template: str, values: Mapping[str, str | None]) -> str:
     Other braces stay, and what is filled in is not looked at again: it is the text of a stranger.
     """
     return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or "", template)
-
-
-def placeholders(template: str) -> list[str]:
-    """The words in braces of a template, known or not."""
-    return re.findall(r"\{([^{}\s]*)\}", template)

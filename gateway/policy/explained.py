@@ -10,7 +10,7 @@ from gateway.policy.numbers import held_until_ms, unheard_since
 from gateway.policy.routing import country
 from gateway.policy.rules import RuleBook
 from gateway.settings.numbers import Number
-from gateway.settings.rules import CONDITIONS, Rule
+from gateway.settings.rules import Rule, given
 
 
 def heard(number: Number, at_ms: int) -> bool:
@@ -23,7 +23,7 @@ def explained(book: RuleBook, facts: Facts, number: Number) -> dict[str, Any]:
     """The rules that were tried, why they did not match, and what would be done with a message to a number of ours."""
     told = heard(number, facts.at_ms)
     decision = book.decide(facts) if told else Decision(handlers=())
-    given = {one.rule.name: one.rule for one in book.rules}
+    rules = {one.rule.name: one.rule for one in book.rules}
     last = facts.last
     return {
         "number": facts.number,
@@ -40,7 +40,7 @@ def explained(book: RuleBook, facts: Facts, number: Number) -> dict[str, Any]:
             {
                 "name": tried.rule,
                 "matched": tried.failed is None,
-                "conditions": conditions_of(given[tried.rule]),
+                "conditions": conditions_of(rules[tried.rule]),
                 "failed": tried.failed,
                 "wanted": tried.wanted,
                 "found": tried.found,
@@ -53,7 +53,7 @@ def explained(book: RuleBook, facts: Facts, number: Number) -> dict[str, Any]:
 
 def conditions_of(rule: Rule) -> dict[str, Any]:
     """The conditions that a rule has, as the configuration has them."""
-    return {name: getattr(rule, name) for name in CONDITIONS if getattr(rule, name) not in (None, (), {})}
+    return {name: getattr(rule, name) for name in given(rule)}
 
 
 def _done(decision: Decision, facts: Facts, number: Number) -> dict[str, Any]:

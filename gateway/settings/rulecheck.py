@@ -11,7 +11,7 @@ from gateway.settings.mail import is_address
 from gateway.settings.numbers import Number
 from gateway.settings.references import Finding
 from gateway.settings.rules import CONDITIONS, Rule
-from gateway.settings.rulesense import senseless
+from gateway.settings.rulesense import senseless, takes_all
 from gateway.settings.schedules import Schedule
 from gateway.sms.address import AddressError, normalise, normalise_sender
 from gateway.sms.numbering import region_exists
@@ -245,7 +245,7 @@ def rule_warnings(
 
 def _covers(earlier: Rule, later: Rule) -> bool:
     """Whether a rule has no condition, or only numbers that take in those of a later one."""
-    if any(getattr(earlier, name) not in (None, (), {}) for name in _CONDITIONS_BUT_NUMBERS):
+    if not takes_all(earlier):
         return False
     return not earlier.numbers or (bool(later.numbers) and set(later.numbers) <= set(earlier.numbers))
 

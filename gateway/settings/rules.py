@@ -290,3 +290,8 @@ CONDITIONS: Final = (
     *("last_within", "last_before", "last_apps", "last_classes", "last_meta", "count_min", "count_max", "relay_within"),
 )
 """The conditions of a rule, in the order in which they are looked at."""
+
+
+def given(rule: Rule) -> tuple[str, ...]:
+    """The conditions that a rule has, in that order."""
+    return tuple([name for name in CONDITIONS if getattr(rule, name) not in (None, (), {})])

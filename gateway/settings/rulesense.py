@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from gateway.settings.groups import Group
 from gateway.settings.numbers import Number
-from gateway.settings.rules import CONDITIONS, Rule
+from gateway.settings.rules import Rule, given
 from gateway.settings.schedules import Schedule
 from gateway.sms.address import kind_of
 
@@ -80,12 +80,13 @@ def _nowhere(rules: tuple[Rule, ...], numbers: tuple[Number, ...]) -> Iterator[s
         if number.handlers or _unheard(number) or "sms_in" not in number.able:
             continue
         its = [rule for rule in rules if not rule.numbers or number.number in rule.numbers]
-        if not any(_takes_all(rule) for rule in its):
+        if not any(takes_all(rule) for rule in its):
             yield (
                 f'numbers "{number.number}": no handlers, and rules "{asking.name}" asks for keywords; a text without '
                 "one of them goes to subscriptions alone"
             )
 
 
-def _takes_all(rule: Rule) -> bool:
-    return all(getattr(rule, name) in (None, (), {}) for name in CONDITIONS if name != "numbers")
+def takes_all(rule: Rule) -> bool:
+    """Whether a rule has no condition but the number."""
+    return set(given(rule)) <= {"numbers"}
