@@ -19,7 +19,7 @@ from typing import Any
 from bench import sinklog, wire
 from bench.behaviour import Behaviour, receipt_body
 from bench.inbound import Inbound
-from bench.peers import Account, Peer
+from bench.sinkaccounts import Account, Peer
 from bench.wire import HEADER, ROK, SUBMIT_SM, SUBMIT_SM_RESP, TEMPORARY
 
 _TRANSMITS = {wire.BIND_TRANSMITTER, wire.BIND_TRANSCEIVER}
