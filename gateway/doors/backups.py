@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import trio
 
-from gateway.doors import rpc
 from gateway.doors.acts import operator
 from gateway.log import logger
 from gateway.outbound.request import Refusal
@@ -83,7 +82,7 @@ class Backups:
             else:
                 _log.error("backup_failed", file=str(backup.path), error=error)
             ended = {"error": error, "octets": backup.octets, "seconds": seconds}
-            connection.send(_notification("backup_ended", ended))
+            connection.tell("backup_ended", ended)
         finally:
             self._running = False
 
@@ -92,10 +91,6 @@ async def _tell(connection: Connection, backup: Backup) -> None:
     try:
         while True:
             await trio.sleep(TELL_EVERY)
-            connection.send(_notification("backup", {"octets": backup.octets, "total": backup.total}))
+            connection.tell("backup", {"octets": backup.octets, "total": backup.total})
     finally:
         backup.stop()
-
-
-def _notification(method: str, params: dict[str, Any]) -> bytes:
-    return rpc.notification(method, msgspec.json.encode(params))

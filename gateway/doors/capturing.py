@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import trio
@@ -67,24 +67,20 @@ class Capturing:
         try:
             with trio.move_on_after(seconds if seconds is not None else float("inf")) as scope:
                 while records := await capture.take():
-                    connection.send(_notification("capture", {"records": records, "dropped": capture.dropped}))
+                    connection.tell("capture", {"records": records, "dropped": capture.dropped})
                     await connection.output_room()
             captures.stop(capture)
             if scope.cancelled_caught:
                 # What was captured before the time was up, and waits for room in the output.
                 while records := await capture.take():
-                    connection.send(_notification("capture", {"records": records, "dropped": capture.dropped}))
+                    connection.tell("capture", {"records": records, "dropped": capture.dropped})
                     await connection.output_room()
             reason = "seconds" if scope.cancelled_caught else capture.over
             ended = {"reason": reason, "pdus": capture.pdus, "dropped": capture.dropped}
-            connection.send(_notification("capture_ended", ended))
+            connection.tell("capture_ended", ended)
         finally:
             captures.stop(capture)
             _log.info("capture_ended", carrier=carrier, pdus=capture.pdus, dropped=capture.dropped)
-
-
-def _notification(method: str, params: dict[str, Any]) -> bytes:
-    return rpc.notification(method, msgspec.json.encode(params))
 
 
 def _every(name: str) -> bool:

@@ -84,6 +84,10 @@ class Connection:
         if not self._wake.is_set():
             self._wake.set()
 
+    def tell(self, method: str, params: object) -> None:
+        """Adds a notification to the output."""
+        self.send(rpc.notification(method, msgspec.json.encode(params)))
+
     @property
     def _crowded(self) -> bool:
         return self._unanswered >= self._limits.max_unanswered or self._out_octets >= self._limits.max_output

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import trio
 
 from gateway.doors import rpc
@@ -50,8 +49,7 @@ class Subscription:
     def replaced(self) -> None:
         """Another connection takes over; this one is told."""
         self._scope.cancel()
-        params = msgspec.json.encode({"name": self.feed.info.name})
-        self.connection.send(rpc.notification("replaced", params))
+        self.connection.tell("replaced", {"name": self.feed.info.name})
 
     def end(self) -> None:
         """Stops pumping."""
