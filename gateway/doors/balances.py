@@ -10,6 +10,7 @@ import msgspec
 from gateway.doors.acts import operator
 from gateway.doors.lookup import page_limit
 from gateway.doors.rpc import nearest, short
+from gateway.doors.scopes import note
 from gateway.outbound.request import Refusal
 from gateway.settings import Settings
 from gateway.store.balance import LAST, MOST, BalanceOp, entries, standings
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.doors.connection import Connection
-
-LONGEST_NOTE = 1000
 
 
 class BalancesParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -86,8 +85,6 @@ class Balances:
             raise Refusal("invalid_params", f"no app {short(params.app)} in the configuration{known}", field="app")
         if not params.segments or abs(params.segments) > MOST:
             raise Refusal("invalid_params", f"1 to {MOST} segments, or as many less than nothing", field="segments")
-        if params.note is not None and len(params.note) > LONGEST_NOTE:
-            raise Refusal("invalid_params", f"a note has at most {LONGEST_NOTE} characters", field="note")
-        op = BalanceOp(params.app, params.segments, connection.app.name, params.note or None)
+        op = BalanceOp(params.app, params.segments, connection.app.name, note(params.note))
         await self._store.writer.do(op)
         return {"app": params.app, "left": op.left}

@@ -9,9 +9,10 @@ import msgspec
 import trio
 
 from gateway.doors.acts import operator
-from gateway.doors.lookup import MAX_PAGE, Lookup, moment, page_limit
-from gateway.doors.scopes import note, scope_of
-from gateway.model import CLASSES, id_floor, id_ms
+from gateway.doors.imports import Import
+from gateway.doors.lookup import Lookup, moment, page_limit
+from gateway.doors.scopes import note, record_window, scope_of
+from gateway.model import CLASSES, id_ms
 from gateway.outbound.intake import Intake, Outcome
 from gateway.outbound.request import App, Refusal, Submit
 from gateway.policy.optout import ALL
@@ -129,7 +130,7 @@ class Consents:
         asked = await self._store.reader.read(partial(asked_of, peer=peer, now=now))
         out = await self._store.reader.read(partial(opted_out_of, peer=peer))
         if not app.admin:
-            mine = self._concerns(app)
+            mine = self._store.writer.base.optouts.scopes_of(app.name)
             held = [one for one in held if one.scope in mine]
             asked = [one for one in asked if one.scope in mine]
             out = [one for one in out if one.scope in mine]
@@ -143,7 +144,7 @@ class Consents:
     async def consent_set(self, connection: Connection, params: ConsentSetParams) -> object:
         """Somebody records that a person agrees, or agrees no more."""
         app = connection.app
-        peer = self._phone(params.peer)
+        peer = self._lookup.reachable(params.peer)
         scope = params.scope
         if scope is None and not app.admin:
             scope = f"app:{app.name}"
@@ -167,38 +168,25 @@ class Consents:
     async def consents_import(self, connection: Connection, params: ConsentsImportParams) -> object:
         """Many at once, of which no events are told; what cannot be taken is named by its place, and the others are."""
         operator(connection.app)
-        if len(params.consents) > MAX_PAGE:
-            raise Refusal("invalid_params", f"at most {MAX_PAGE} consents", field="consents")
-        refused: list[dict[str, Any]] = []
-        changes: list[ConsentChange] = []
-        places: list[int] = []
-        for place, one in enumerate(params.consents):
-            try:
-                changes.append(self._entry(connection.app, one))
-                places.append(place)
-            except Refusal as refusal:
-                refused.append({"place": place, "field": refusal.field, "detail": refusal.detail})
+        entries = Import(params.consents, "consents", "consents")
+        changes = entries.changes(partial(self._entry, connection.app))
         new = 0
         if changes:
             op = await self._store.writer.do(ConsentOp(changes, tell=False))
             new = op.outcomes.count("new")
-            late = [place for place, what in zip(places, op.outcomes, strict=True) if what == "opted_out"]
-            refused += [{"place": place, "field": "at", "detail": OUT_SINCE} for place in late]
-        refused.sort(key=lambda one: one["place"])
-        return {"taken": len(params.consents) - len(refused), "new": new, "refused": refused}
+            for at, outcome in enumerate(op.outcomes):
+                if outcome == "opted_out":
+                    entries.refuse(at, "at", OUT_SINCE)
+        return entries.answer(new=new)
 
     async def consent_changes(self, connection: Connection, params: ConsentChangesParams) -> object:
         """The record of what was asked, agreed to and withdrawn: when, how, by which message, in which words."""
         operator(connection.app)
         page_limit(params.limit)
-        since, until = moment(params.since, "since"), moment(params.until, "until")
-        high = 1 << 62 if until is None else id_floor(until)
-        if params.before is not None:
-            high = min(high, self._lookup.stored(params.before, "before"))
+        low, high = record_window(self._lookup, params.since, params.until, params.before)
         peer = self._lookup.address(params.peer)
-        low = id_floor(since) if since is not None else 0
         found = await self._store.reader.read(partial(record, peer=peer, low=low, high=high, limit=params.limit))
-        following = self._text(found[-1].id) if len(found) == params.limit else None
+        following = self._lookup.shown(found[-1].id) if len(found) == params.limit else None
         return {"changes": [self._change(one) for one in found], "next": following}
 
     async def consent_ask(self, connection: Connection, params: ConsentAskParams) -> object:
@@ -223,7 +211,7 @@ class Consents:
             raise Refusal("not_allowed", "it is for another app", field="opt_in")
         if not self._store.streams.numbers.hears(number, self._store.clock.now_ms()):
             raise Refusal("number_held", "who replies to it is not heard", field="number")
-        peer = self._phone(params.peer)
+        peer = self._lookup.reachable(params.peer)
         key = (peer, number, opt_in.name)
         if key in self._asking:
             raise Refusal("too_many", "the same person is being asked just now", field="peer")
@@ -260,18 +248,6 @@ class Consents:
 
     # --- reading of parameters ----------------------------------------------------------------------------------------
 
-    def _phone(self, text: str) -> str:
-        peer = self._lookup.phone(text)
-        if peer is None:
-            raise Refusal("invalid_params", "not a phone number or short code", field="peer")
-        return peer
-
-    def _concerns(self, app: App) -> frozenset[str]:
-        """The scopes that messages of an app go out in."""
-        optouts = self._store.writer.base.optouts
-        numbers = optouts.numbers_in(f"app:{app.name}")
-        return frozenset({ALL, f"app:{app.name}"}).union(*(optouts.scopes(app.name, number) for number in numbers))
-
     def _source(
         self, app: App, how: How, at: str | None, text: str | None, version: str | None, said: str | None
     ) -> Source:
@@ -288,7 +264,7 @@ class Consents:
         return Source(how, app.name, text=note(said), at=when, wording=wording)
 
     def _entry(self, app: App, one: Entry) -> ConsentChange:
-        peer = self._phone(one.peer)
+        peer = self._lookup.reachable(one.peer)
         scope = scope_of(self._store.writer.base.optouts, self._lookup, app, one.scope or ALL)
         if one.class_ not in CLASSES:
             raise Refusal("invalid_params", f"a class is {', '.join(CLASSES)}", field="class")
@@ -312,7 +288,7 @@ class Consents:
             "version": one.version,
             "text": one.wording,
             "number": one.number,
-            "id": self._text(one.message_id),
+            "id": self._lookup.shown(one.message_id),
             "note": one.text,
         }
 
@@ -328,7 +304,7 @@ class Consents:
 
     def _change(self, one: Change) -> dict[str, Any]:
         return {
-            "id": self._text(one.id),
+            "id": self._lookup.shown(one.id),
             "recorded": rfc3339(id_ms(one.id)),
             "at": rfc3339(one.at),
             "peer": one.peer,
@@ -341,12 +317,9 @@ class Consents:
             "version": one.version,
             "text": one.wording,
             "number": one.number,
-            "message": self._text(one.message_id),
+            "message": self._lookup.shown(one.message_id),
             "note": one.text,
         }
-
-    def _text(self, stored: int | None) -> str | None:
-        return self._store.id_text.format(stored) if stored is not None else None
 
 
 OUT_SINCE: Final = "the person opted out after that"

@@ -75,6 +75,10 @@ class Lookup:
             raise Refusal("not_found", field=field)
         return stored
 
+    def shown(self, stored: int | None) -> str | None:
+        """The id of a message whose stored one this is, for those who look at it; None for None."""
+        return self._store.id_text.format(stored) if stored is not None else None
+
     async def look_up(self, app: App, ids: list[int], *, text: bool) -> dict[int, dict[str, Any]]:
         """Messages by stored id, as far as the app may see them."""
         return await self._store.reader.read(
@@ -127,7 +131,7 @@ class Lookup:
         found = await self.look_up(app, ids, text=params.text) if ids else {}
         return {
             "messages": [found[i] for i in ids if i in found],
-            "next": self._store.id_text.format(following) if following is not None else None,
+            "next": self.shown(following),
         }
 
     def address(self, text: str | None) -> str | None:
@@ -141,6 +145,13 @@ class Lookup:
             return normalise(text, self._region()).value
         except AddressError:
             return None
+
+    def reachable(self, text: str) -> str:
+        """A phone number or a short code as it is stored. Raises Refusal where it is neither."""
+        phone = self.phone(text)
+        if phone is None:
+            raise Refusal("invalid_params", "not a phone number or short code", field="peer")
+        return phone
 
     def number(self, app: App, text: str) -> str:
         """A number of ours as it is stored. Raises Refusal `not_found` where the app may not see it."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway.doors.acts import operator
-from gateway.doors.lookup import MAX_PAGE, Lookup, moment, page_limit
-from gateway.doors.scopes import note, scope_of
-from gateway.model import id_floor, id_ms
-from gateway.outbound.request import App, Refusal
+from gateway.doors.imports import Import
+from gateway.doors.lookup import Lookup, moment, page_limit
+from gateway.doors.scopes import note, record_window, scope_of
+from gateway.model import id_ms
+from gateway.outbound.request import App
 from gateway.policy.optout import ALL
 from gateway.store.ends import rfc3339
 from gateway.store.optouts import Change, Held, OptOutChange, OptOutOp, held_by, listed, record
@@ -98,9 +99,7 @@ class OptOuts:
         if params.number is not None:
             asked = optouts.scopes(params.app or app.name, self._lookup.number(app, params.number))
         elif params.app is not None or not app.admin:
-            name = params.app or app.name
-            numbers = optouts.numbers_in(f"app:{name}")
-            asked = frozenset({ALL, f"app:{name}"}).union(*(optouts.scopes(name, number) for number in numbers))
+            asked = optouts.scopes_of(params.app or app.name)
         held = [one for one in held if asked is None or one.scope in asked]
         return {"peer": peer, "opted_out": bool(held), "scopes": [self._shown(one) for one in held]}
 
@@ -111,10 +110,9 @@ class OptOuts:
         scope = self._scope(app, scope)
         peer = self._lookup.phone(params.peer)
         if peer is None:
-            # One that a carrier wrote so: it is known by that.
-            peer = params.peer
-            if not await self._store.reader.read(partial(held_by, peer=peer)):
-                raise Refusal("invalid_params", "not a phone number or short code", field="peer")
+            # One that a carrier wrote so is known by that.
+            known = await self._store.reader.read(partial(held_by, peer=params.peer))
+            peer = params.peer if known else self._lookup.reachable(params.peer)
         change = OptOutChange(peer, scope, params.out, note(params.note), entered=not app.admin)
         op = await self._store.writer.do(OptOutOp([change], how="operator", who=app.name))
         held = await self._store.reader.read(partial(held_by, peer=peer))
@@ -127,33 +125,22 @@ class OptOuts:
     async def optouts_import(self, connection: Connection, params: OptOutsImportParams) -> object:
         """Many at once, of which no events are told; what cannot be taken is named by its place, and the others are."""
         operator(connection.app)
-        if len(params.optouts) > MAX_PAGE:
-            raise Refusal("invalid_params", f"at most {MAX_PAGE} opt-outs", field="optouts")
-        refused: list[dict[str, Any]] = []
-        changes: list[OptOutChange] = []
-        for place, one in enumerate(params.optouts):
-            try:
-                changes.append(self._entry(connection.app, one))
-            except Refusal as refusal:
-                refused.append({"place": place, "field": refusal.field, "detail": refusal.detail})
+        entries = Import(params.optouts, "optouts", "opt-outs")
+        changes = entries.changes(partial(self._entry, connection.app))
         new = 0
         if changes:
             op = await self._store.writer.do(OptOutOp(changes, how="import", who=connection.app.name, tell=False))
             new = sum(op.changed)
-        return {"taken": len(changes), "new": new, "refused": refused}
+        return entries.answer(new=new)
 
     async def optout_changes(self, connection: Connection, params: OptOutChangesParams) -> object:
         """The record of what changed, when, how and by which message."""
         operator(connection.app)
         page_limit(params.limit)
-        since, until = moment(params.since, "since"), moment(params.until, "until")
-        high = 1 << 62 if until is None else id_floor(until)
-        if params.before is not None:
-            high = min(high, self._lookup.stored(params.before, "before"))
+        low, high = record_window(self._lookup, params.since, params.until, params.before)
         peer = self._lookup.address(params.peer)
-        low = id_floor(since) if since is not None else 0
         found = await self._store.reader.read(partial(record, peer=peer, low=low, high=high, limit=params.limit))
-        following = self._text(found[-1].id) if len(found) == params.limit else None
+        following = self._lookup.shown(found[-1].id) if len(found) == params.limit else None
         return {"changes": [self._change(one) for one in found], "next": following}
 
     # --- reading of parameters ----------------------------------------------------------------------------------------
@@ -162,9 +149,7 @@ class OptOuts:
         return scope_of(self._store.writer.base.optouts, self._lookup, app, scope)
 
     def _entry(self, app: App, one: Entry) -> OptOutChange:
-        peer = self._lookup.phone(one.peer)
-        if peer is None:
-            raise Refusal("invalid_params", "not a phone number or short code", field="peer")
+        peer = self._lookup.reachable(one.peer)
         return OptOutChange(peer, self._scope(app, one.scope or ALL), True, note(one.note), moment(one.at, "at"))
 
     # --- how they are shown -------------------------------------------------------------------------------------------
@@ -174,13 +159,13 @@ class OptOuts:
             "scope": one.scope,
             "at": rfc3339(one.at),
             "how": one.how,
-            "id": self._text(one.message_id),
+            "id": self._lookup.shown(one.message_id),
             "keyword": one.keyword,
         }
 
     def _change(self, one: Change) -> dict[str, Any]:
         return {
-            "id": self._text(one.id),
+            "id": self._lookup.shown(one.id),
             "at": rfc3339(id_ms(one.id)),
             "peer": one.peer,
             "change": one.change,
@@ -188,10 +173,7 @@ class OptOuts:
             "how": one.how,
             "who": one.who,
             "number": one.number,
-            "message": self._text(one.message_id),
+            "message": self._lookup.shown(one.message_id),
             "keyword": one.keyword,
             "text": one.text,
         }
-
-    def _text(self, stored: int | None) -> str | None:
-        return self._store.id_text.format(stored) if stored is not None else None

@@ -10,7 +10,8 @@ import msgspec
 import trio
 
 from gateway.doors.acts import operator
-from gateway.doors.lookup import MAX_PAGE, Lookup, page_limit
+from gateway.doors.imports import Import
+from gateway.doors.lookup import Lookup, page_limit
 from gateway.outbound.request import Refusal
 from gateway.plain import inert, one_line
 from gateway.policy.known import FIELDS
@@ -105,28 +106,15 @@ class Peers:
     async def peers_import(self, connection: Connection, params: PeersImportParams) -> object:
         """Several of these at once; what cannot be taken is named by its place, and the others are."""
         operator(connection.app)
-        if len(params.peers) > MAX_PAGE:
-            raise Refusal("invalid_params", f"at most {MAX_PAGE} peers", field="peers")
-        refused: list[dict[str, Any]] = []
-        places: list[int] = []
-        changes: list[Change] = []
-        found = await self._addresses(params.peers)
-        for place, one in enumerate(params.peers):
-            try:
-                change = _change(one, found)
-            except Refusal as refusal:
-                refused.append({"place": place, "field": refusal.field, "detail": refusal.detail})
-            else:
-                places.append(place)
-                changes.append(change)
+        entries = Import(params.peers, "peers", "peers")
+        changes = entries.changes(partial(_change, addresses=await self._addresses(params.peers)))
         made = 0
         if changes:
             op = await self._store.writer.do(PeersOp(changes))
             made = op.made
             for at, (field, detail) in op.refused.items():
-                refused.append({"place": places[at], "field": field, "detail": detail})
-        refused.sort(key=lambda one: one["place"])
-        return {"taken": len(params.peers) - len(refused), "made": made, "refused": refused}
+                entries.refuse(at, field, detail)
+        return entries.answer(made=made)
 
     async def peer_merge(self, connection: Connection, params: PeerMergeParams) -> object:
         """Two phones are of one person; or one is not after all."""

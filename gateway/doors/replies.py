@@ -72,7 +72,7 @@ class ReplyReport:
             "rows": [{"value": value, **_shown(count)} for value, count in found.counts.items()],
             "others": _shown(found.others),
             "unasked": found.unasked,
-            "next": self._store.id_text.format(found.next) if found.next is not None else None,
+            "next": self._lookup.shown(found.next),
         }
 
 

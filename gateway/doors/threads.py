@@ -87,7 +87,7 @@ class Threads:
         )
         page = await self._store.reader.read(partial(thread_page, wanted=wanted, limit=params.limit))
         shown = [self._shown(thread, text=params.text) for thread in page.threads]
-        return {"threads": shown, "next": self._text(page.next)}
+        return {"threads": shown, "next": self._lookup.shown(page.next)}
 
     async def thread(self, connection: Connection, params: ThreadParams) -> object:
         """The messages of a thread in and out, newest first; of what was sent an app sees its own."""
@@ -117,7 +117,7 @@ class Threads:
             elif turn.id in messages:
                 shown.append(_sent(messages[turn.id]))
         known = self._shown(thread, text=False) if thread is not None else None
-        return {"thread": known, "messages": shown, "next": self._text(following)}
+        return {"thread": known, "messages": shown, "next": self._lookup.shown(following)}
 
     async def thread_set(self, connection: Connection, params: ThreadSetParams) -> object:
         """Notes that a thread was read, needs attention or does not, or is somebody's."""
@@ -155,7 +155,7 @@ class Threads:
             "assigned": thread.assigned if thread.assigned is not None else owner,
             "first_at": rfc3339(thread.first_at),
             "last_at": rfc3339(id_ms(thread.last_in)),
-            "last_id": self._text(thread.last_in),
+            "last_id": self._lookup.shown(thread.last_in),
         }
         if text:
             shown["text"] = thread.text
@@ -165,7 +165,7 @@ class Threads:
         carrier, body, data, encoding, parts, complete, extra = row
         shown: dict[str, Any] = {
             "direction": "in",
-            "id": self._text(mid),
+            "id": self._lookup.shown(mid),
             "at": rfc3339(id_ms(mid)),
             "carrier": carrier,
             "encoding": encoding,
@@ -192,9 +192,6 @@ class Threads:
 
     def _stored(self, text: str | None, field: str) -> int | None:
         return self._lookup.stored(text, field) if text is not None else None
-
-    def _text(self, stored: int | None) -> str | None:
-        return self._store.id_text.format(stored) if stored is not None else None
 
 
 _BESIDE: Final = ("flags", "missing", "rules", "tags", "unheard", "urgent")

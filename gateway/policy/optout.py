@@ -143,6 +143,11 @@ class OptOuts:
                 self._scopes[key] = found
         return found
 
+    def scopes_of(self, app: str) -> frozenset[str]:
+        """The scopes that messages of an app go out in, from whichever of its numbers."""
+        own = f"app:{app}"
+        return frozenset({ALL, own}).union(*(self.scopes(app, number) for number in self.numbers_in(own)))
+
     def reaches_as(self, other: OptOuts) -> bool:
         """Whether every message goes out in the same scopes as by other rules."""
         sets = [{number: one.name for number, one in rules._sets.items()} for rules in (self, other)]
