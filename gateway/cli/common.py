@@ -56,6 +56,14 @@ AppOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, an object a line, for scripts.")]
 
+PeerArgument = Annotated[str, typer.Argument(metavar="PEER", help="The phone at the other end.")]
+
+RecordOf = Annotated[str | None, typer.Argument(metavar="[PEER]", help="Of this phone; else of all.")]
+RecordSince = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="From this time on, such as 2h or a date.")
+]
+RecordUntil = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")]
+
 
 def read_option(reader: Callable[[str], _T], text: str) -> _T:
     """What was given as an option, as ``reader`` understands it. Raises BadParameter where that raises ValueError."""
@@ -68,6 +76,12 @@ def read_option(reader: Callable[[str], _T], text: str) -> _T:
 def moment_option(text: str | None) -> str | None:
     """A time that was given as an option, see `times.moment`; None for None. Raises BadParameter."""
     return None if text is None else read_option(moment, text)
+
+
+def of_record(peer: str | None, since: str | None, until: str | None) -> dict[str, str]:
+    """Which changes of a record are wanted, as the methods that list them are asked for it. Raises BadParameter."""
+    given = (("peer", peer), ("since", moment_option(since)), ("until", moment_option(until)))
+    return {name: value for name, value in given if value is not None}
 
 
 def config_path(given: Path | None) -> Path | None:

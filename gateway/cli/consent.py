@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 import typer
 
-from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, moment_option
-from gateway.cli.csvfile import Rows, opened, writing
+from gateway.cli.common import (
+    AppOption,
+    ConfigOption,
+    JsonOption,
+    PeerArgument,
+    RecordOf,
+    RecordSince,
+    RecordUntil,
+    SocketOption,
+    connect,
+    moment_option,
+    of_record,
+)
+from gateway.cli.csvfile import Rows, opened
 from gateway.cli.errors import FAILED
+from gateway.cli.exchange import exported, imported
 from gateway.cli.output import cell, console, emit, inert, note, printed, table
-from gateway.cli.paging import LIMIT, PAGE, Pages
+from gateway.cli.paging import LIMIT, LimitOption, Pages
 from gateway.cli.times import local
 
-_OCTETS: Final = 200_000
-"""Of cells in a request: a line of the socket has its bound."""
 _COLUMNS: Final = ("peer", "class", "scope", "at", "how", "text", "version", "note")
 """Of a file."""
 _RECORD: Final = (
@@ -28,7 +37,6 @@ _RECORD: Final = (
 
 consent = typer.Typer(help="Who agreed to which messages: show, add, remove, ask, list; import and export as CSV.")
 
-PeerArgument = Annotated[str, typer.Argument(metavar="PEER", help="The phone at the other end.")]
 ClassOption = Annotated[
     list[str] | None,
     typer.Option("--class", metavar="CLASS", help="marketing, direct or transactional; may be given several times. "
@@ -175,7 +183,7 @@ def ask(
 
 @consent.command("list")
 def listed(
-    limit: Annotated[int, typer.Option(min=1, max=100_000_000, help="At most so many.")] = LIMIT,
+    limit: LimitOption = LIMIT,
     after: Annotated[str | None, typer.Option(metavar="PEER", help="After this one: page on.")] = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
@@ -194,10 +202,10 @@ def listed(
 
 @consent.command()
 def changes(
-    peer: Annotated[str | None, typer.Argument(metavar="[PEER]", help="Of this phone; else of all.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="TIME", help="From this time on, such as 2h or a date.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before this time.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000_000, help="At most so many.")] = LIMIT,
+    peer: RecordOf = None,
+    since: RecordSince = None,
+    until: RecordUntil = None,
+    limit: LimitOption = LIMIT,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Before this one: page on.")] = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
@@ -207,7 +215,7 @@ def changes(
     """Show the record: what was asked, agreed to and withdrawn, when, how, and by which message. The newest first."""
     shown = table("at", "peer", "change", "class", "scope", "how", "by", "version", "text", whole=("at", "peer"))
     with connect(socket, config, app) as client:
-        pages = Pages(client, "consent_changes", "changes", _wanted(peer, since, until), limit, following=before)
+        pages = Pages(client, "consent_changes", "changes", of_record(peer, since, until), limit, following=before)
         for one in pages:
             if as_json:
                 emit(one)
@@ -217,11 +225,6 @@ def changes(
                 shown.add_row(told[2], *values, cell(one["version"]), cell(one["note"]))
     pages.end(None if as_json else shown, "no change")
     return 0
-
-
-def _wanted(peer: str | None, since: str | None, until: str | None) -> dict[str, str]:
-    given = (("peer", peer), ("since", moment_option(since)), ("until", moment_option(until)))
-    return {name: value for name, value in given if value is not None}
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -241,23 +244,12 @@ def write_file(
     """Write who agreed to what as CSV, or the record of every change. A cell that a spreadsheet would calculate has a '
     in front, which import takes off again.
     """
-    from gateway.plain import cell as quoted
-
-    columns = _RECORD if record else _COLUMNS
-    count = 0
-    with connect(socket, config, app) as client, writing(output) as stream:
-        rows = csv.writer(stream)
-        rows.writerow(columns)
+    with connect(socket, config, app) as client:
         if record:
-            pages = Pages(client, "consent_changes", "changes", _wanted(peer, since, until), sys.maxsize)
+            pages = Pages(client, "consent_changes", "changes", of_record(peer, since, until), sys.maxsize)
+            exported(pages, _RECORD, output, "change")
         else:
-            pages = Pages(client, "consents", "consents", {}, sys.maxsize, key="after")
-        for one in pages:
-            rows.writerow(quoted(one[name] or "") for name in columns)
-            count += 1
-    if output != "-":
-        what = "change" if record else "consent"
-        console().print(inert(f"{count} {what}{'s'[: count != 1]} in {output}"))
+            exported(Pages(client, "consents", "consents", {}, sys.maxsize, key="after"), _COLUMNS, output, "consent")
     return 0
 
 
@@ -288,35 +280,12 @@ def read_file(
     version and note. Nobody is told of each. A line that cannot be taken is named, and the others are.
     """
     usual = {"class": class_, "scope": scope, "text": text, "version": version}
-    taken = new = failed = 0
+
+    def entry(cells: dict[str, str]) -> dict[str, Any]:
+        # Other words have no version of that name.
+        words = usual | {"version": None} if "text" in cells else usual
+        given = words | cells
+        return {"peer": ""} | {name: given[name] for name in _COLUMNS if given.get(name)}
+
     with opened(file) as stream, connect(socket, config, app) as client:
-        rows = Rows(stream, file, "peer", _COLUMNS)
-        for page in _pages(rows, usual):
-            done = client.call("consents_import", consents=[one for _, one in page])
-            taken, new, failed = taken + done["taken"], new + done["new"], failed + len(done["refused"])
-            for one in done["refused"]:
-                note(f"{file}:{page[one['place']][0]}: {one['field']}: {one['detail']}")
-        failed += rows.failed
-    if as_json:
-        emit({"taken": taken, "new": new, "refused": failed})
-    else:
-        left = f"; {failed} could not be taken" if failed else ""
-        console().print(f"{taken} taken, {new} of them new{left}")
-    return FAILED if failed else 0
-
-
-def _pages(rows: Rows, usual: dict[str, str | None]) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    """The consents of a file with their lines, so many at a time as one request takes."""
-    page: list[tuple[int, dict[str, Any]]] = []
-    octets = 0
-    for line, cells in rows:
-        one = {name: cells.get(name) or (usual.get(name) if name != "version" else None) for name in _COLUMNS}
-        if "text" not in cells and "version" not in cells:
-            one["version"] = usual["version"]
-        page.append((line, {"peer": ""} | {name: value for name, value in one.items() if value}))
-        octets += sum(len(value.encode()) for value in one.values() if value)
-        if len(page) == PAGE or octets > _OCTETS:
-            yield page
-            page, octets = [], 0
-    if page:
-        yield page
+        return imported(client, Rows(stream, file, "peer", _COLUMNS), "consents", entry, as_json)

@@ -33,7 +33,7 @@ class Rows:
     """
 
     def __init__(self, stream: IO[str], file: str, required: str, known: Collection[str]) -> None:
-        self._file = file
+        self.file = file
         self.failed = 0
         first = next(stream, "")
 
@@ -77,7 +77,7 @@ class Rows:
 
     def _bad(self, what: str) -> None:
         self.failed += 1
-        note(f"{self._file}:{self._rows.line_num}: {what}")
+        note(f"{self.file}:{self._rows.line_num}: {what}")
 
 
 def _name(cell: str, known: Collection[str]) -> str:

@@ -7,7 +7,16 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect, not_whole, say_not_whole
+from gateway.cli.common import (
+    AppOption,
+    ConfigOption,
+    JsonOption,
+    PeerArgument,
+    SocketOption,
+    connect,
+    not_whole,
+    say_not_whole,
+)
 from gateway.cli.errors import FAILED, USAGE, Failure
 from gateway.cli.output import emit, note
 
@@ -26,7 +35,7 @@ _WORDS: Final = {
 
 
 def erase(
-    peer: Annotated[str, typer.Argument(metavar="PEER", help="The phone at the other end.")],
+    peer: PeerArgument,
     force: Annotated[
         bool, typer.Option("--force", help="Also while it is not known whether it got a message, which is erased too.")
     ] = False,

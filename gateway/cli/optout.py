@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import sys
-from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 import typer
@@ -13,26 +11,28 @@ from gateway.cli.common import (
     AppOption,
     ConfigOption,
     JsonOption,
+    PeerArgument,
+    RecordOf,
+    RecordSince,
+    RecordUntil,
     SocketOption,
     connect,
-    moment_option,
     not_whole,
+    of_record,
     say_not_whole,
 )
-from gateway.cli.csvfile import Rows, opened, writing
+from gateway.cli.csvfile import Rows, opened
 from gateway.cli.errors import FAILED, USAGE
+from gateway.cli.exchange import exported, imported
 from gateway.cli.output import cell, console, emit, inert, note, printed, table
-from gateway.cli.paging import LIMIT, PAGE, Pages
+from gateway.cli.paging import LIMIT, LimitOption, Pages
 from gateway.cli.times import local
 
-_OCTETS: Final = 200_000
-"""Of cells in a request: a line of the socket has its bound."""
 _COLUMNS: Final = ("peer", "scope", "at", "how", "keyword", "note")
 """Of a file; how and keyword are not read: what is imported came by an import."""
 
 optout = typer.Typer(help="Who gets no more messages: list, check, add, remove; import and export as CSV.")
 
-PeerArgument = Annotated[str, typer.Argument(metavar="PEER", help="The phone at the other end.")]
 ScopeOption = Annotated[
     str | None,
     typer.Option(metavar="SCOPE", help="all, set:NAME, number:NUMBER or app:NAME. [default: all]", show_default=False),
@@ -42,7 +42,7 @@ NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="
 
 @optout.command("list")
 def listed(
-    limit: Annotated[int, typer.Option(min=1, max=100_000_000, help="At most so many.")] = LIMIT,
+    limit: LimitOption = LIMIT,
     after: Annotated[str | None, typer.Option(metavar="PEER", help="After this one: page on.")] = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
@@ -145,10 +145,10 @@ def _set(
 
 @optout.command()
 def changes(
-    peer: Annotated[str | None, typer.Argument(metavar="[PEER]", help="Of this phone; else of all.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="TIME", help="From this time on, such as 2h or a date.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Before this time.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000_000, help="At most so many.")] = LIMIT,
+    peer: RecordOf = None,
+    since: RecordSince = None,
+    until: RecordUntil = None,
+    limit: LimitOption = LIMIT,
     before: Annotated[str | None, typer.Option(metavar="ID", help="Before this one: page on.")] = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
@@ -156,8 +156,7 @@ def changes(
     as_json: JsonOption = False,
 ) -> int:
     """Show the record: who opted out or in, when, how, and by which message. The newest first."""
-    given = (("peer", peer), ("since", moment_option(since)), ("until", moment_option(until)))
-    wanted = {name: value for name, value in given if value is not None}
+    wanted = of_record(peer, since, until)
     shown = table("at", "peer", "change", "scope", "how", "by", "text", whole=("at", "peer"))
     with connect(socket, config, app) as client:
         pages = Pages(client, "optout_changes", "changes", wanted, limit, following=before)
@@ -185,17 +184,8 @@ def write_file(
     """Write who opted out as CSV: peer, scope, at, how, keyword. A cell that a spreadsheet would calculate has a ' in
     front, which import takes off again.
     """
-    from gateway.plain import cell as quoted
-
-    count = 0
-    with connect(socket, config, app) as client, writing(output) as stream:
-        rows = csv.writer(stream)
-        rows.writerow(_COLUMNS[:-1])
-        for one in Pages(client, "optouts", "optouts", {}, sys.maxsize, key="after"):
-            rows.writerow(quoted(one[name] or "") for name in _COLUMNS[:-1])
-            count += 1
-    if output != "-":
-        console().print(inert(f"{count} opt-out{'s'[: count != 1]} in {output}"))
+    with connect(socket, config, app) as client:
+        exported(Pages(client, "optouts", "optouts", {}, sys.maxsize, key="after"), _COLUMNS[:-1], output, "opt-out")
     return 0
 
 
@@ -213,33 +203,10 @@ def read_file(
     Its columns are peer, and as they are there scope (else --scope), at and note. What waits for them ends; nobody is
     told of each. A line that cannot be taken is named, and the others are.
     """
-    taken = new = failed = 0
-    with opened(file) as stream, connect(socket, config, app) as client:
-        rows = Rows(stream, file, "peer", _COLUMNS)
-        for page in _pages(rows, scope):
-            done = client.call("optouts_import", optouts=[one for _, one in page])
-            taken, new, failed = taken + done["taken"], new + done["new"], failed + len(done["refused"])
-            for one in done["refused"]:
-                note(f"{file}:{page[one['place']][0]}: {one['field']}: {one['detail']}")
-        failed += rows.failed
-    if as_json:
-        emit({"taken": taken, "new": new, "refused": failed})
-    else:
-        left = f"; {failed} could not be taken" if failed else ""
-        console().print(f"{taken} taken, {new} of them new{left}")
-    return FAILED if failed else 0
 
-
-def _pages(rows: Rows, scope: str | None) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    """The opt-outs of a file with their lines, so many at a time as one request takes."""
-    page: list[tuple[int, dict[str, Any]]] = []
-    octets = 0
-    for line, cells in rows:
+    def entry(cells: dict[str, str]) -> dict[str, Any]:
         given = {"scope": cells.get("scope") or scope, "at": cells.get("at"), "note": cells.get("note")}
-        page.append((line, {"peer": cells.get("peer", "")} | {name: text for name, text in given.items() if text}))
-        octets += sum(len(text.encode()) for text in cells.values())
-        if len(page) == PAGE or octets > _OCTETS:
-            yield page
-            page, octets = [], 0
-    if page:
-        yield page
+        return {"peer": cells.get("peer", "")} | {name: text for name, text in given.items() if text}
+
+    with opened(file) as stream, connect(socket, config, app) as client:
+        return imported(client, Rows(stream, file, "peer", _COLUMNS), "optouts", entry, as_json)

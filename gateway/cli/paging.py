@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -18,6 +18,7 @@ PAGE: Final = 500
 """The most that is asked for at once."""
 LIMIT: Final = 50
 """What is listed where no other limit is given."""
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000_000, help="At most so many.")]
 EMPTY_PAGES: Final = 1000
 """Pages that found nothing, of 20,000 messages each, after which a search gives up."""
 

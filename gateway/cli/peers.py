@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
+from gateway.cli.common import AppOption, ConfigOption, JsonOption, PeerArgument, SocketOption, connect
 from gateway.cli.csvfile import Rows, opened, writing
 from gateway.cli.errors import FAILED, Failure
-from gateway.cli.output import cell, console, emit, inert, note, printed, sheet, table
-from gateway.cli.paging import LIMIT, PAGE, Pages, of_the_list
+from gateway.cli.exchange import imported, say_exported
+from gateway.cli.output import cell, emit, inert, printed, sheet, table
+from gateway.cli.paging import LIMIT, LimitOption, Pages, of_the_list
 from gateway.cli.times import local
 
 if TYPE_CHECKING:
     from gateway.client import Client
 
-_OCTETS: Final = 200_000
-"""Of cells in a request: a line of the socket has its bound, and names of columns and quotes come to it."""
 _COLUMNS: Final = ("peer", "name", "lists", "phones", "created_at")
 """Columns of a file that are no fields; of these, the last one is not read."""
 
 peers = typer.Typer(help="Names, fields and lists of peers; import and export as CSV. For operators.")
 
-PeerArgument = Annotated[str, typer.Argument(metavar="PEER", help="The phone at the other end.")]
 ListOption = Annotated[str | None, typer.Option("--list", metavar="LIST", help="On this list.")]
 
 
@@ -34,7 +32,7 @@ ListOption = Annotated[str | None, typer.Option("--list", metavar="LIST", help="
 def listed(
     context: typer.Context,
     on: ListOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000_000, help="At most so many.")] = LIMIT,
+    limit: LimitOption = LIMIT,
     after: Annotated[str | None, typer.Option(metavar="PEER", help="After this one: page on.")] = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
@@ -185,8 +183,7 @@ def write_file(
                 values = (peer["peer"], peer["name"] or "", lists, phones, peer["created_at"])
                 rows.writerow(map(quoted, (*values, *(peer["fields"].get(name, "") for name in fields))))
                 count += 1
-    if output != "-":
-        console().print(inert(f"{count} peer{'s'[: count != 1]} in {output}"))
+    say_exported(count, "peer", output)
     return 0
 
 
@@ -205,36 +202,10 @@ def read_file(
     other name. Empty cells change nothing. created_at is not read. A line that cannot be taken is named, and the others
     are.
     """
-    taken = made = failed = 0
     with opened(file) as stream, connect(socket, config, app) as client:
         rows = Rows(stream, file, "peer", _COLUMNS)
-        for page in _pages(rows, join):
-            done = client.call("peers_import", peers=[peer for _, peer in page])
-            taken, made, failed = taken + done["taken"], made + done["made"], failed + len(done["refused"])
-            for one in done["refused"]:
-                column = one["field"] if one["field"] != "join" else "lists"
-                note(f"{file}:{page[one['place']][0]}: {column}: {one['detail']}")
-        failed += rows.failed
-    if as_json:
-        emit({"taken": taken, "made": made, "refused": failed})
-    else:
-        left = f"; {failed} could not be taken" if failed else ""
-        console().print(f"{taken} taken, {made} of them new{left}")
-    return FAILED if failed else 0
-
-
-def _pages(rows: Rows, join: str | None) -> Iterator[list[tuple[int, dict[str, Any]]]]:
-    """The peers of a file with their lines, so many at a time as one request takes."""
-    page: list[tuple[int, dict[str, Any]]] = []
-    octets = 0
-    for line, cells in rows:
-        page.append((line, _peer(cells, join)))
-        octets += sum(len(text.encode()) for text in cells.values())
-        if len(page) == PAGE or octets > _OCTETS:
-            yield page
-            page, octets = [], 0
-    if page:
-        yield page
+        entry = partial(_peer, join=join)
+        return imported(client, rows, "peers", entry, as_json, new="made", columns={"join": "lists"})
 
 
 def _peer(cells: dict[str, str], join: str | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.common import AppOption, ConfigOption, JsonOption, SocketOption, connect
+from gateway.cli.common import AppOption, ConfigOption, JsonOption, PeerArgument, SocketOption, connect
 from gateway.cli.output import cell, console, emit, inert, note, printed, table
 from gateway.cli.paging import EMPTY_PAGES, LIMIT, Pages, of_the_list
 from gateway.cli.times import local
@@ -14,7 +14,6 @@ from gateway.cli.times import local
 threads = typer.Typer(help="List conversations; show one; say that it was read, or whose it is.")
 
 NumberArgument = Annotated[str, typer.Argument(metavar="NUMBER", help="Our number.")]
-PeerArgument = Annotated[str, typer.Argument(metavar="PEER", help="The phone at the other end.")]
 
 
 @threads.callback(invoke_without_command=True)

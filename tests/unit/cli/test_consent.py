@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import consent
+from gateway.cli.paging import PAGE
 from tests.unit.cli.conftest import Ran, Run
 from tests.unit.cli.fake_daemon import FakeDaemon, Request, result
 
@@ -150,7 +150,7 @@ def test_a_file_goes_in_pages_and_bad_lines_are_named(ask: Any, tmp_path: Path) 
     lines = ["peer;text", *(f"+1555765{i:04};" for i in range(1001)), "x;own words", "y;1;2"]
     file.write_text("\n".join(lines))
     ran = ask(book, "import", str(file), "--text", TEXT, "--text-version", "v1", "--class", "direct")
-    assert [len(params["consents"]) for _, params in book.requests] == [consent.PAGE, consent.PAGE, 2]
+    assert [len(params["consents"]) for _, params in book.requests] == [PAGE, PAGE, 2]
     assert book.requests[0][1]["consents"][0] == {
         "peer": "+15557650000", "class": "direct", "text": TEXT, "version": "v1",
     }  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import optout
+from gateway.cli.paging import PAGE
 from tests.unit.cli.conftest import Ran, Run
 from tests.unit.cli.fake_daemon import FakeDaemon, Request, result
 
@@ -125,7 +125,7 @@ def test_a_file_goes_in_pages_and_bad_lines_are_named(ask: Any, tmp_path: Path) 
     lines = ["peer;note", *(f"+1555765{i:04};n" for i in range(1001)), "x;", "y;1;2"]
     file.write_text("\n".join(lines))
     ran = ask(book, "import", str(file), "--scope", "set:a")
-    assert [len(params["optouts"]) for _, params in book.requests] == [optout.PAGE, optout.PAGE, 2]
+    assert [len(params["optouts"]) for _, params in book.requests] == [PAGE, PAGE, 2]
     assert book.requests[0][1]["optouts"][0] == {"peer": "+15557650000", "scope": "set:a", "note": "n"}
     assert ran.code == 1
     assert ran.err.splitlines() == [

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import peers
+from gateway.cli import exchange
 from tests.unit.cli.conftest import Ran, Run
 from tests.unit.cli.fake_daemon import FakeDaemon, Request, result
 
@@ -142,7 +142,7 @@ def test_a_long_file_goes_in_several_requests(ask: Any, tmp_path: Path, monkeypa
     book = Book([])
     assert ask(book, "import", str(file)).out == "1001 taken, 3 of them new\n"
     assert [len(params["peers"]) for _, params in book.requests] == [500, 500, 1]
-    monkeypatch.setattr(peers, "_OCTETS", 100)
+    monkeypatch.setattr(exchange, "_OCTETS", 100)
     book = Book([])
     ask(book, "import", str(file))
     assert {len(params["peers"]) for _, params in book.requests} == {9, 2}
