@@ -15,6 +15,7 @@ from gateway.model import STATE_WORDS, State, id_ms
 from gateway.store.ends import rfc3339
 from gateway.store.hot import Row
 from gateway.store.messages import message_events
+from gateway.store.queries import cursor_of
 from gateway.store.streams import Streams
 from gateway.store.trace import Trace, read
 
@@ -105,10 +106,8 @@ def told(con: sqlite3.Connection, stream: int, seq: int) -> Entry:
         attempts, due_at, error = retry
         known: Entry = {"status": "dead" if due_at is None else "retrying", "attempts": attempts, "error": error}
         return known if due_at is None else known | {"due": rfc3339(due_at)}
-    cursor = con.execute("SELECT acked, sparse FROM cursor WHERE stream = ?", (stream,)).fetchone()
-    acked, sparse = cursor if cursor is not None else (0, None)
-    done = seq <= acked or (sparse is not None and seq in msgspec.json.decode(sparse))
-    return {"status": "acknowledged" if done else "waiting"}
+    acked, beyond = cursor_of(con, stream)
+    return {"status": "acknowledged" if seq <= acked or seq in beyond else "waiting"}
 
 
 def _of_segment(message_id: int, row: Row) -> list[Entry]:

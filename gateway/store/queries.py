@@ -302,10 +302,21 @@ def in_doubt(con: sqlite3.Connection, ids: list[int]) -> dict[int, tuple[bool, i
 
 def cursors(con: sqlite3.Connection) -> dict[int, tuple[int, list[int]]]:
     """Where each stream stands: acked, and sequence numbers done beyond."""
-    return {
-        stream: (acked, msgspec.json.decode(sparse) if sparse else [])
-        for stream, acked, sparse in con.execute("SELECT stream, acked, sparse FROM cursor")
-    }
+    rows = con.execute("SELECT stream, acked, sparse FROM cursor")
+    return {stream: (acked, _beyond(sparse)) for stream, acked, sparse in rows}
+
+
+def cursor_of(con: sqlite3.Connection, stream: int) -> tuple[int, frozenset[int]]:
+    """The same of one stream; one that has none stands at its beginning."""
+    row = con.execute("SELECT acked, sparse FROM cursor WHERE stream = ?", (stream,)).fetchone()
+    return (row[0], frozenset(_beyond(row[1]))) if row is not None else (0, frozenset())
+
+
+def _beyond(sparse: str | None) -> list[int]:
+    return _numbers.decode(sparse) if sparse else []
+
+
+_numbers: Final = msgspec.json.Decoder(list[int])
 
 
 def stream_page(con: sqlite3.Connection, stream: int, after: int, limit: int) -> list[Row]:

@@ -14,11 +14,9 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, ClassVar, Final, NamedTuple
 
-import msgspec
-
 from gateway.store.ends import rfc3339
 from gateway.store.hot import Row, Values
-from gateway.store.queries import first_since
+from gateway.store.queries import cursor_of, first_since
 from gateway.store.tx import Op, Tx
 
 REPLAYED: Final = "replayed"
@@ -161,7 +159,7 @@ def find(con: sqlite3.Connection, wanted: Wanted, *, oldest_first: bool = False)
             rows = stack.enter_context(closing(_rows(con, stream, one, oldest_first=oldest_first)))
             lines.append(_keyed(stream, rows, sign))
         found = [(stream, row) for _, stream, row in islice(merge(*lines, key=itemgetter(0)), wanted.limit)]
-    cursors = {stream: _cursor(con, stream) for stream in {stream for stream, _ in found}}
+    cursors = {stream: cursor_of(con, stream) for stream in {stream for stream, _ in found}}
     return [_told(stream, row, *cursors[stream]) for stream, row in found]
 
 
@@ -212,14 +210,7 @@ def _rows(con: sqlite3.Connection, stream: int, wanted: Wanted, *, oldest_first:
 def event(con: sqlite3.Connection, stream: int, seq: int) -> Told | None:
     """One event."""
     row = con.execute(f"SELECT {_COLUMNS} FROM {_FROM[False]} AND e.seq = ?", (stream, seq)).fetchone()
-    return _told(stream, row, *_cursor(con, stream)) if row is not None else None
-
-
-def _cursor(con: sqlite3.Connection, stream: int) -> tuple[int, frozenset[int]]:
-    row = con.execute("SELECT acked, sparse FROM cursor WHERE stream = ?", (stream,)).fetchone()
-    if row is None:
-        return 0, frozenset()
-    return row[0], frozenset(msgspec.json.decode(row[1]) if row[1] is not None else ())
+    return _told(stream, row, *cursor_of(con, stream)) if row is not None else None
 
 
 def _told(stream: int, row: Row, acked: int, done: frozenset[int]) -> Told:
