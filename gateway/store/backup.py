@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from gateway.store.info import note, noted
+
 PAGES: Final = 64
 """Pages copied at a time: a burst waits for no more than that."""
 SYNC_EVERY: Final = 16 << 20
@@ -141,11 +143,7 @@ class Backup:
         try:
             target.execute("PRAGMA synchronous = OFF")
             target.execute("PRAGMA journal_mode = DELETE")
-            target.execute(
-                "INSERT INTO store_info (key, value) VALUES (?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (BACKUP_AT, str(now_ms)),
-            )
+            note(target, BACKUP_AT, str(now_ms))
         finally:
             target.close()
         os.fsync(self._fd)
@@ -158,6 +156,12 @@ class Backup:
         except OSError as error:
             raise BackupError(f"{self.path} cannot be named: {error.strerror}") from None
         sync_directory(self.path.parent)
+
+
+def backup_at(con: sqlite3.Connection) -> int | None:
+    """When a copy was taken (ms), if it says."""
+    found = noted(con, BACKUP_AT)
+    return int(found) if found is not None else None
 
 
 def sync_directory(path: Path) -> None:

@@ -10,14 +10,19 @@ import fcntl
 import os
 import secrets
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
+from gateway.store.info import note, noted
 from gateway.store.revision import bring_to_newest
 
 MINIMUM_SQLITE: Final = (3, 35, 0)  # UPDATE ... FROM came with 3.33, RETURNING with 3.35
 BUSY_TIMEOUT_MS: Final = 2000
+INSTALL: Final = "install"
+"""Key in ``store_info`` of the number of this database."""
 RESTART_WAIT_MS: Final = 200
 """The writer waits meanwhile: far less than its own patience, or a long read would have it refuse what comes in."""
 
@@ -205,11 +210,26 @@ def cut_log(database: Database, tries: int = 10) -> bool:
         con.close()
 
 
+@contextmanager
+def transaction(con: sqlite3.Connection) -> Iterator[None]:
+    """Within it all is written or nothing: for what is done before the writer runs, or without a daemon."""
+    con.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        con.execute("COMMIT")
+    except BaseException:
+        if con.in_transaction:  # SQLite ends it by itself where the disk is at fault
+            con.execute("ROLLBACK")
+        raise
+
+
 def install_number(con: sqlite3.Connection) -> int:
     """53 random bits of this database, drawn at its first start; they end up in every message id."""
-    fresh = str(secrets.randbits(53))
-    con.execute("INSERT INTO store_info (key, value) VALUES ('install', ?) ON CONFLICT DO NOTHING", (fresh,))
-    return int(con.execute("SELECT value FROM store_info WHERE key = 'install'").fetchone()[0])
+    found = noted(con, INSTALL)
+    if found is None:
+        found = str(secrets.randbits(53))
+        note(con, INSTALL, found)
+    return int(found)
 
 
 def next_epoch(con: sqlite3.Connection, node: int) -> int:

@@ -14,6 +14,7 @@ from gateway.model import State, id_ms
 from gateway.store.forgotten import ERASED, draw_key, name_of
 from gateway.store.forms import fold
 from gateway.store.hot import Row, Values
+from gateway.store.info import note
 from gateway.store.last import FORWARD
 from gateway.store.matching import smsc_bucket
 from gateway.store.retention import PAGE, delete_events, delete_inbound, delete_messages, written_over
@@ -152,10 +153,7 @@ class ForgetOp(Op):
             " ON CONFLICT (peer, scope) DO UPDATE SET how = excluded.how WHERE excluded.how = 'operator'",
             (name_of(key, peer), peer),
         )
-        con.execute(
-            "INSERT INTO store_info (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            (ERASED + name_of(key, peer), str(tx.now)),
-        )
+        note(con, ERASED + name_of(key, peer), str(tx.now))
         self.optouts = con.execute("DELETE FROM optout WHERE peer = ?", (peer,)).rowcount
         waiting = con.execute("SELECT id, units FROM mo_message WHERE peer = ?", (peer,)).fetchall()
         for _, units in waiting:

@@ -14,6 +14,7 @@ from hashlib import blake2b
 from typing import Final
 
 from gateway.store.hot import Row, Values
+from gateway.store.info import note, noted
 
 KEY: Final = "forgotten"
 """Key in ``store_info`` of the key of the names."""
@@ -32,18 +33,17 @@ def name_of(key: bytes, peer: str) -> str:
 
 def key_of(con: sqlite3.Connection) -> bytes | None:
     """The key, None where nobody was ever erased."""
-    row = con.execute("SELECT value FROM store_info WHERE key = ?", (KEY,)).fetchone()
-    return bytes.fromhex(row[0]) if row is not None else None
+    found = noted(con, KEY)
+    return bytes.fromhex(found) if found is not None else None
 
 
 def draw_key(con: sqlite3.Connection) -> bytes:
     """The key, which is drawn where there is none."""
-    con.execute(
-        "INSERT INTO store_info (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (KEY, secrets.token_hex(32))
-    )
-    found = key_of(con)
-    assert found is not None
-    return found
+    key = key_of(con)
+    if key is None:
+        key = secrets.token_bytes(32)
+        note(con, KEY, key.hex())
+    return key
 
 
 def erased_since(con: sqlite3.Connection, schema: str, ms: int) -> set[str]:

@@ -15,19 +15,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-import msgspec
-
 from gateway.model import State
 from gateway.settings.own import FORWARDS, MAILS, REPLIES
-from gateway.store.backup import BACKUP_AT, sync_directory
-from gateway.store.database import FileLock, StoreError, file_of
+from gateway.store.backup import BACKUP_AT, backup_at, sync_directory
+from gateway.store.database import FileLock, StoreError, file_of, transaction
 from gateway.store.erase import by_phone
 from gateway.store.forgotten import KEY, SIGN, erased_since, key_of, name_of
+from gateway.store.info import note
+from gateway.store.queries import cursor_of
 from gateway.store.revision import bring_to_newest, newest, revision_of
 from gateway.store.streams import HANDLER
 from gateway.store.trace import Trace, write
-
-_numbers: Final = msgspec.json.Decoder(list[int])
 
 RESTORED_AT: Final = "restored_at"
 """Key in ``store_info`` of a database that was restored: when (ms)."""
@@ -111,8 +109,7 @@ def check(path: Path, *, shown: Path | None = None) -> int | None:
                 raise StoreError(f"{shown} is not a database of smsgw")
             if revision > newest():
                 raise StoreError(f"{shown} was made by a later version of smsgw (its tables are of {revision})")
-            row = con.execute("SELECT value FROM store_info WHERE key = ?", (BACKUP_AT,)).fetchone()
-            return int(row[0]) if row is not None else None
+            return backup_at(con)
         finally:
             con.close()
     except sqlite3.Error as error:
@@ -187,21 +184,19 @@ def _adapt(new: Path, old: Path | None, now_ms: int) -> Restored:
     try:
         if old is not None:
             con.execute("ATTACH ? AS old", (str(old.absolute()),))
-        con.execute("BEGIN IMMEDIATE")
-        row = con.execute("SELECT value FROM store_info WHERE key = ?", (BACKUP_AT,)).fetchone()
-        segments = _hold(con, now_ms)
-        scheduled = con.execute(
-            f"SELECT count(DISTINCT message_id) FROM segment WHERE state = {int(State.SCHEDULED)}"
-        ).fetchone()[0]
-        answers = _hold_answers(con)
-        optouts = _take_over(con) if old is not None else 0
-        taken_at = int(row[0]) if row is not None else None
-        erased = _erased_since(con, taken_at or 0) if old is not None else ()
-        _renumber(con, old is not None, now_ms)
-        con.execute("UPDATE lease SET epoch = epoch + ?", (EPOCHS,))
-        con.execute("DELETE FROM store_info WHERE key IN (?, ?)", (BACKUP_AT, RESTORED_AT))
-        con.execute("INSERT INTO store_info (key, value) VALUES (?, ?)", (RESTORED_AT, str(now_ms)))
-        con.execute("COMMIT")
+        with transaction(con):
+            taken_at = backup_at(con)
+            segments = _hold(con, now_ms)
+            scheduled = con.execute(
+                f"SELECT count(DISTINCT message_id) FROM segment WHERE state = {int(State.SCHEDULED)}"
+            ).fetchone()[0]
+            answers = _hold_answers(con)
+            optouts = _take_over(con) if old is not None else 0
+            erased = _erased_since(con, taken_at or 0) if old is not None else ()
+            _renumber(con, old is not None, now_ms)
+            con.execute("UPDATE lease SET epoch = epoch + ?", (EPOCHS,))
+            con.execute("DELETE FROM store_info WHERE key = ?", (BACKUP_AT,))
+            note(con, RESTORED_AT, str(now_ms))
         return Restored(taken_at, segments, scheduled, answers, optouts, erased, None, None)
     finally:
         con.close()
@@ -232,10 +227,7 @@ def _hold_answers(con: sqlite3.Connection) -> int:
     for (stream,) in con.execute(
         "SELECT id FROM stream WHERE kind = ? AND name IN (?, ?, ?)", (HANDLER, FORWARDS, REPLIES, MAILS)
     ).fetchall():
-        acked, sparse = con.execute("SELECT acked, sparse FROM cursor WHERE stream = ?", (stream,)).fetchone() or (
-            0,
-            None,
-        )
+        acked, done = cursor_of(con, stream)
         last = con.execute("SELECT max(seq) FROM event WHERE stream = ?", (stream,)).fetchone()[0]
         # What was tried in vain waits as a row of its own, what was not is beyond what is done.
         held += con.execute(
@@ -243,7 +235,6 @@ def _hold_answers(con: sqlite3.Connection) -> int:
         ).rowcount
         if last is None or last <= acked:
             continue
-        done = set(_numbers.decode(sparse)) if sparse else set()
         fresh = [
             (stream, seq)
             for (seq,) in con.execute("SELECT seq FROM event WHERE stream = ? AND seq > ?", (stream, acked))

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from gateway.model import State, id_floor
 from gateway.store.hot import Values
+from gateway.store.info import note, noted
 from gateway.store.matching import BUCKET_MS
 from gateway.store.queries import first_since
 from gateway.store.submits import REF_BUCKET_MS
@@ -96,8 +97,7 @@ def oldest(con: sqlite3.Connection) -> int | None:
 
 def texts_until(con: sqlite3.Connection) -> int:
     """The id below which no ended message has a text."""
-    row = con.execute("SELECT value FROM store_info WHERE key = ?", (TEXTS_UNTIL,)).fetchone()
-    return int(row[0]) if row is not None else 0
+    return int(noted(con, TEXTS_UNTIL) or 0)
 
 
 # --- removed ----------------------------------------------------------------------------------------------------------
@@ -350,8 +350,4 @@ class TextsUntilOp(Op):
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         for op in ops:
-            tx.con.execute(
-                "INSERT INTO store_info (key, value) VALUES (?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (TEXTS_UNTIL, str(op.below)),
-            )
+            note(tx.con, TEXTS_UNTIL, str(op.below))

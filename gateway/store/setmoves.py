@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
+from gateway.store.database import transaction
+from gateway.store.info import note, noted
 from gateway.store.tx import Op, Tx
 
 SETS: Final = "number_sets"
@@ -31,8 +33,8 @@ _decoder: Final = msgspec.json.Decoder(dict[str, str])
 
 def known_sets(con: sqlite3.Connection) -> dict[str, str]:
     """The sets as they were seen last."""
-    row = con.execute("SELECT value FROM store_info WHERE key = ?", (SETS,)).fetchone()
-    return _decoder.decode(row[0]) if row is not None else {}
+    found = noted(con, SETS)
+    return _decoder.decode(found) if found is not None else {}
 
 
 def moves(before: Sets, now: Sets) -> Moves:
@@ -66,10 +68,7 @@ def keep(con: sqlite3.Connection, sets: Sets) -> None:
     before = known_sets(con)
     after = {**before, **sets}
     if after != before:
-        con.execute(
-            "INSERT INTO store_info (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            (SETS, msgspec.json.encode(after).decode()),
-        )
+        note(con, SETS, msgspec.json.encode(after).decode())
 
 
 def carry_all(con: sqlite3.Connection, sets: Sets) -> int:
@@ -77,21 +76,11 @@ def carry_all(con: sqlite3.Connection, sets: Sets) -> int:
     wanted = moves(known_sets(con), sets)
     copied, after = 0, "" if wanted else None
     while after is not None:
-        con.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(con):
             rows, after = carry(con, wanted, after)
-            con.execute("COMMIT")
-        except BaseException:
-            con.execute("ROLLBACK")
-            raise
         copied += rows
-    con.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(con):
         keep(con, sets)
-        con.execute("COMMIT")
-    except BaseException:
-        con.execute("ROLLBACK")
-        raise
     return copied
 
 

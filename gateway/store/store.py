@@ -16,7 +16,15 @@ from gateway.settings.own import FORWARDS
 from gateway.store import queries
 from gateway.store.backup import Backup
 from gateway.store.balance import any_balance, give_back
-from gateway.store.database import Database, StoreError, checkpoint, cut_log, install_number, next_epoch
+from gateway.store.database import (
+    Database,
+    StoreError,
+    checkpoint,
+    cut_log,
+    install_number,
+    next_epoch,
+    transaction,
+)
 from gateway.store.ends import end_left_over
 from gateway.store.forgotten import key_of
 from gateway.store.hot import SELECT_SEGMENT
@@ -112,8 +120,7 @@ class Store:
         """
         con = self._con
         found: dict[str, int] = {}
-        con.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(con):
             left = con.execute(
                 "SELECT carrier, message_id, part, written_at FROM segment WHERE state = 2 AND epoch < ?",
                 (self.epoch,),
@@ -138,11 +145,6 @@ class Store:
             if tx.unused:
                 give_back(tx, tx.unused)
             tx.write_traces()
-            con.execute("COMMIT")
-        except BaseException:
-            if con.in_transaction:
-                con.execute("ROLLBACK")
-            raise
         return found
 
     def read_now(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
