@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgspec
 
-from gateway.model import CLASSES, State
+from gateway.model import CLASSES
 from gateway.policy.consent import NO_CONSENT, wording
 from gateway.settings.consent import OptIn
 from gateway.settings.own import OWN_APP
 from gateway.store.consented import ASKS
-from gateway.store.ends import End, end_segments, rfc3339
+from gateway.store.ends import rfc3339
 from gateway.store.hot import Row, Values
-from gateway.store.tx import Ended, Stopped
-from gateway.store.unsent import unsent
+from gateway.store.tx import Stopped
+from gateway.store.unsent import Unsent, end_unsent, unsent
 
 if TYPE_CHECKING:
     from gateway.store.tx import Tx
@@ -314,22 +314,16 @@ class ConsentChanges:
     def _sweep(self, withdrawn: dict[str, set[Key]]) -> None:
         """Ends what waits for these peers, and was agreed to by nothing but this."""
         tx = self._tx
-        waiting: dict[int, tuple[str, str]] = {}
-        queued: dict[int, int] = {}
+        found: list[Unsent] = []
         for one in unsent(tx.con, withdrawn):
             if one.app == OWN_APP or one.door == ASKS:
                 continue
             keys = {(one.klass, scope) for scope in tx.optouts.scopes(one.app, one.number)}
             if not keys.isdisjoint(withdrawn[one.peer]) and keys.isdisjoint(self._held[one.peer]):
-                waiting[one.id] = (one.app, one.carrier)
-                queued[one.id] = queued.get(one.id, 0) + (one.state == State.QUEUED)
-        end_segments(
-            tx, [End(mid, 0, State.REJECTED, NO_CONSENT, low=State.SCHEDULED, high=State.QUEUED) for mid in waiting]
-        )
-        tx.count("consent_ended", len(waiting))
+                found.append(one)
+        tx.count("consent_ended", end_unsent(tx, found, NO_CONSENT))
         # What is claimed goes back to the queue, and what of it was agreed to by something else is sent after all.
         tx.stopped += [Stopped(peer, frozenset(scope for _, scope in keys)) for peer, keys in withdrawn.items()]
-        tx.ended += [Ended(mid, app, carrier, queued[mid]) for mid, (app, carrier) in waiting.items()]
 
     def _record(self, change: str, peer: str, klass: int, scope: str, source: Source) -> int:
         tx = self._tx

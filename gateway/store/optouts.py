@@ -13,14 +13,13 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 import msgspec
 
-from gateway.model import State
 from gateway.store.consents import ConsentChanges, Source
-from gateway.store.ends import End, end_segments, rfc3339
+from gateway.store.ends import rfc3339
 from gateway.store.forgotten import key_of, name_of, with_names
 from gateway.store.hot import Row, Values
 from gateway.store.optedout import OPTED_OUT, PASSES
-from gateway.store.tx import Ended, Op, Stopped, Tx
-from gateway.store.unsent import unsent
+from gateway.store.tx import Op, Stopped, Tx
+from gateway.store.unsent import end_unsent, unsent
 
 How = Literal["keyword", "near", "operator", "import"]
 """By whom: a keyword of theirs, something near one, or somebody for them. What an operator did, no keyword undoes."""
@@ -186,19 +185,16 @@ def _sweep(tx: Tx, stopped: Mapping[str, set[str]]) -> int:
 
     What is in doubt, and was to be sent once more, is held instead: its first attempt may have been taken.
     """
-    waiting: dict[int, tuple[str, str]] = {}
-    queued: dict[int, int] = {}
-    for one in unsent(tx.con, stopped):
-        if one.door != PASSES and not stopped[one.peer].isdisjoint(tx.optouts.scopes(one.app, one.number)):
-            waiting[one.id] = (one.app, one.carrier)
-            queued[one.id] = queued.get(one.id, 0) + (one.state == State.QUEUED)
-    end_segments(
-        tx, [End(mid, 0, State.REJECTED, OPTED_OUT, low=State.SCHEDULED, high=State.QUEUED) for mid in waiting]
-    )
-    tx.count("optout_ended", len(waiting))
+    scopes_of = tx.optouts.scopes
+    found = [
+        one
+        for one in unsent(tx.con, stopped)
+        if one.door != PASSES and not stopped[one.peer].isdisjoint(scopes_of(one.app, one.number))
+    ]
+    ended = end_unsent(tx, found, OPTED_OUT)
+    tx.count("optout_ended", ended)
     tx.stopped += [Stopped(peer, frozenset(scopes)) for peer, scopes in stopped.items()]
-    tx.ended += [Ended(mid, app, carrier, queued[mid]) for mid, (app, carrier) in waiting.items()]
-    return len(waiting)
+    return ended
 
 
 class OptOutChange(NamedTuple):

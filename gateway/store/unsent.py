@@ -1,4 +1,4 @@
-"""What waits for a person: found in the transaction of their STOP, however much is stored of them.
+"""What waits for a person: found, and ended, in the transaction of their STOP, however much is stored of them.
 
 As a rule it is found by the messages of that person, of which there are few. Of one with many the walk begins with the
 oldest message that waits for anybody, or goes through what waits instead where that is less: a phone to which a million
@@ -8,12 +8,14 @@ messages were sent would else hold the writer for seconds.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from gateway.model import State
+from gateway.store.ends import End, end_segments
 from gateway.store.hot import Row, Values
 from gateway.store.queries import queued_oldest_id
+from gateway.store.tx import Ended, Tx
 
 FEW: Final = 2000
 """Messages of a person that are looked through one by one: some 5 ms."""
@@ -93,3 +95,15 @@ def _of_many(con: sqlite3.Connection, peers: list[Row], state: State) -> list[Ro
     else:
         low = con.execute("SELECT min(message_id) FROM segment INDEXED BY segment_due WHERE state = 0").fetchone()[0]
     return SELECT_SINCE[state].fetch(con, [(peer, low or 0) for (peer,) in peers])
+
+
+def end_unsent(tx: Tx, found: Iterable[Unsent], reason: str) -> int:
+    """Ends the messages of these segments for ``reason``; returns how many. The queues let go of them after that."""
+    waiting: dict[int, tuple[str, str]] = {}
+    queued: dict[int, int] = {}
+    for one in found:
+        waiting[one.id] = (one.app, one.carrier)
+        queued[one.id] = queued.get(one.id, 0) + (one.state == State.QUEUED)
+    end_segments(tx, [End(mid, 0, State.REJECTED, reason, low=State.SCHEDULED, high=State.QUEUED) for mid in waiting])
+    tx.ended += [Ended(mid, app, carrier, queued[mid]) for mid, (app, carrier) in waiting.items()]
+    return len(waiting)
