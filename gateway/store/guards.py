@@ -31,15 +31,22 @@ FLOOD: Final = 1000
 REPLIED: Final = '"replied":true'
 """How the row of an inbound message says that it was answered; no text within JSON can read so."""
 
-# Quotes within JSON's strings are escaped, so that the member is found and nothing else. The result is how many rows
-# there are, and more than `FLOOD` where one of them was answered.
-SELECT_REPLIED: Final = Values(
-    "WITH v(i, number, peer, since) AS (VALUES {values}) SELECT v.i,"
-    f" (SELECT count(*) + {FLOOD} * coalesce(max(n.extra LIKE '%{REPLIED}%'), 0) FROM (SELECT b.extra FROM inbound b"
-    " WHERE b.peer = v.peer AND b.number = v.number AND b.id >= v.since ORDER BY b.id DESC"
-    f" LIMIT {FLOOD}) n) FROM v",
-    4,
-)
+
+def select_answered(mark: str) -> Values:
+    """Of pairs since an id how many messages came, and more than `FLOOD` where one of them is marked so in its row.
+
+    Quotes within JSON's strings are escaped, so that the member is found and nothing else.
+    """
+    return Values(
+        "WITH v(i, number, peer, since) AS (VALUES {values}) SELECT v.i,"
+        f" (SELECT count(*) + {FLOOD} * coalesce(max(n.extra LIKE '%{mark}%'), 0) FROM (SELECT b.extra FROM inbound b"
+        " WHERE b.peer = v.peer AND b.number = v.number AND b.id >= v.since ORDER BY b.id DESC"
+        f" LIMIT {FLOOD}) n) FROM v",
+        4,
+    )
+
+
+SELECT_REPLIED: Final = select_answered(REPLIED)
 
 
 class Kept(msgspec.Struct):

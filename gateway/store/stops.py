@@ -19,8 +19,7 @@ from gateway.policy.optwords import Reading
 from gateway.settings.own import REPLIES
 from gateway.sms.address import kind_of
 from gateway.store.ends import rfc3339
-from gateway.store.guards import FLOOD
-from gateway.store.hot import Values
+from gateway.store.guards import FLOOD, select_answered
 from gateway.store.last import REPLY
 from gateway.store.optins import step
 from gateway.store.optouts import Cause, Changes
@@ -42,14 +41,7 @@ OCTETS: Final = 32
 HELPED: Final = '"optout":"help","answered":true'
 """How the row of an inbound message says that its HELP was answered; no text within JSON can read so."""
 
-# More than `FLOOD` where one of the last messages of the pair was answered so.
-SELECT_HELPED: Final = Values(
-    "WITH v(i, number, peer, since) AS (VALUES {values}) SELECT v.i,"
-    f" (SELECT count(*) + {FLOOD} * coalesce(max(n.extra LIKE '%{HELPED}%'), 0) FROM (SELECT b.extra FROM inbound b"
-    " WHERE b.peer = v.peer AND b.number = v.number AND b.id >= v.since ORDER BY b.id DESC"
-    f" LIMIT {FLOOD}) n) FROM v",
-    4,
-)
+SELECT_HELPED: Final = select_answered(HELPED)
 
 _encoder: Final = msgspec.json.Encoder()
 
