@@ -186,11 +186,6 @@ def thread_of(con: sqlite3.Connection, number: str, peer: str) -> Thread | None:
     return found[0] if found else None
 
 
-def pair_of(thread: Thread) -> tuple[str, str]:
-    """(number, peer)."""
-    return thread.number, thread.peer
-
-
 # --- the messages of one thread ---------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import trio
 
 from gateway.model import id_floor, id_ms
 from gateway.store.about import Numbers
-from gateway.store.conversation import MOST_UNREAD, Thread, Wanted, pair_of, thread_of, thread_page
+from gateway.store.conversation import MOST_UNREAD, Thread, Wanted, thread_of, thread_page
 from gateway.store.hot import Values
 from gateway.store.inbound import InboundOp
 from gateway.store.peers import NEW_PAIRS
@@ -34,7 +34,7 @@ def threads(desk: Desk) -> dict[tuple[str, str], int]:
     """Unread by pair."""
     found = desk.store.read_now(lambda con: thread_page(con, Wanted(), 500)).threads
     assert len(found) == desk.rows("SELECT count(*) FROM thread")[0][0]
-    return {pair_of(thread): thread.unread for thread in found}
+    return {(thread.number, thread.peer): thread.unread for thread in found}
 
 
 # --- threads ----------------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ async def test_what_nobody_hears_is_nothing_unread(desk: Desk) -> None:
     ((seen,),) = desk.rows("SELECT min(id) FROM inbound WHERE number = ?", NUMBER)
     await desk.do(ThreadOp(NUMBER, PEER, read_up_to=seen))
     unread = desk.store.read_now(lambda con: thread_page(con, Wanted(unread=True), 500)).threads
-    assert [pair_of(thread) for thread in unread] == [(SECOND, PEER)]
+    assert [(thread.number, thread.peer) for thread in unread] == [(SECOND, PEER)]
     desk.store.streams.configure({"app": None}, {})
     await tell(desk, (NUMBER, PEER))
     assert threads(desk) == {(NUMBER, PEER): 1, (SECOND, PEER): 2}
