@@ -229,7 +229,7 @@ class Daemon:
                 nursery.start_soon(self._doors, doors, listener)
                 for task in (self.outbound.loader.run, self.outbound.rerouter.run, self.sweeper.run, self.outbox.sweep):
                     await nursery.start(task)
-                nursery.start_soon(self.outbound.intake.answer_duplicates)
+                nursery.start_soon(self.outbound.intake.repeats.run)
                 nursery.start_soon(self._second)
                 nursery.start_soon(self.retention.run)
                 await self._roster.start(self.settings, nursery, self._stop)

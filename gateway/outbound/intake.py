@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Final
-
-import trio
 
 from gateway.carrier.outgoing import SegmentOut
 from gateway.log import logger
@@ -17,10 +14,10 @@ from gateway.model import State
 from gateway.outbound.ahead import Ahead
 from gateway.outbound.prepare import Prepared, Preparer
 from gateway.outbound.queue import CarrierQueue
+from gateway.outbound.repeats import Refused, Repeats
 from gateway.outbound.request import Accepted, App, Refusal, Submit
 from gateway.settings import Settings
 from gateway.sms.address import AddressError, normalise
-from gateway.store import queries
 from gateway.store.caps import PREFIX_CAP, STEP_MS
 from gateway.store.checks import checks
 from gateway.store.known import Known, Need, ask
@@ -42,7 +39,7 @@ Done = Callable[[list[Outcome]], None]
 class Batch:
     """Requests that came together, and who is told of their outcome, in their order."""
 
-    __slots__ = ("app", "done", "door", "open", "outcomes", "prepared", "repeated")
+    __slots__ = ("app", "done", "door", "open", "outcomes", "repeated")
 
     def __init__(self, app: App, requests: int, done: Done, door: str) -> None:
         self.app = app
@@ -50,8 +47,7 @@ class Batch:
         self.door = door
         self.open = 0  # operations of its requests that are not done yet
         self.outcomes: list[Outcome | None] = [None] * requests
-        self.prepared: list[tuple[int, Prepared]] = []  # what is stored, or was, in all of them
-        self.repeated = False  # the refs of some were used before
+        self.repeated: list[tuple[int, str | None, int]] = []  # place, ref, and the message that is stored under it
 
 
 class Intake:
@@ -66,8 +62,7 @@ class Intake:
         self._settings = settings
         self._limit = settings.limits.queued
         self._warned: dict[str, int] = {}  # what caps said, and when it was logged (ms)
-        self._repeated: deque[Batch] = deque()
-        self._repeats = trio.Event()
+        self.repeats = Repeats(outbound.store, self._settle, self._tell)
 
     def configure(self, settings: Settings) -> None:
         """Takes over new settings."""
@@ -90,7 +85,9 @@ class Intake:
         try:
             self._ready_to_take()
         except Refusal as refusal:
-            done([refusal] * len(requests))
+            batch = Batch(app, len(requests), done, door)
+            self.repeats.refuse(batch, [(i, request, refusal) for i, request in enumerate(requests)])
+            self._settle(batch)
             return
         batch = Batch(app, len(requests), done, door)
         if self.ahead.idle:
@@ -152,6 +149,7 @@ class Intake:
         prepare = self.preparer.prepare
         moved: list[StickyRow] = []
         planned: list[tuple[int, Prepared]] = []
+        refused: list[Refused] = []
         for i, request, known in requests:
             try:
                 prepared = prepare(app, request, now_ms, known)
@@ -159,7 +157,7 @@ class Intake:
                 if queue.stored.get(app.name, 0) >= self._limit:
                     raise Refusal("queue_full", retry_after=10)
             except Refusal as refusal:
-                batch.outcomes[i] = refusal
+                refused.append((i, request, refusal))
                 continue
             if prepared.row.state == State.QUEUED:
                 self._try_direct(prepared, queue)
@@ -174,12 +172,13 @@ class Intake:
             if prepared.moved:
                 moved.append((prepared.row.number, prepared.row.peer, prepared.row.carrier, now_ms))
             planned.append((i, prepared))
+        if refused:
+            self.repeats.refuse(batch, refused)
         if not planned:
             return
         if moved:
             self._writer.put(self._outbound.choice.hold_all(moved))
         batch.open += 1
-        batch.prepared += planned
         op = SubmitOp([p.row for _, p in planned], (batch, planned))
         self._writer.put(op, self._submitted, self._not_submitted)
 
@@ -188,8 +187,7 @@ class Intake:
         if batch.open:
             return
         if batch.repeated:
-            self._repeated.append(batch)
-            self._repeats.set()
+            self.repeats.answer(batch)
         else:
             self._tell(batch)
 
@@ -235,7 +233,7 @@ class Intake:
                 if row.conflict:
                     batch.outcomes[i] = Refusal("ref_conflict", field="ref")
                 else:
-                    batch.repeated = True
+                    batch.repeated.append((i, row.ref, row.duplicate_of))
                 continue
             if row.noted is not None:
                 p.warnings.append(row.noted)
@@ -318,43 +316,6 @@ class Intake:
                 if isinstance(o, Refusal):
                     self._outbound.metrics.app_refused.labels(app, o.reason).inc()
         batch.done(outcomes)
-
-    async def answer_duplicates(self) -> None:
-        """Answers batches with repeated refs by what is stored under them; a task of the daemon, for its reads."""
-        text = self._store.id_text.format
-        while True:
-            if not self._repeated:
-                self._repeats = trio.Event()
-                await self._repeats.wait()
-            batch = self._repeated.popleft()
-            wanted = [(i, p) for i, p in batch.prepared if p.row.duplicate_of is not None and not p.row.conflict]
-            ids = [p.row.duplicate_of for _, p in wanted if p.row.duplicate_of is not None]
-            try:
-                originals = await self._store.reader.read(partial(queries.originals, ids=ids))
-            except Exception as error:
-                _log.error("duplicates_not_read", error=repr(error))
-                originals = {}
-            for i, p in wanted:
-                id = p.row.duplicate_of
-                original = originals.get(id) if id is not None else None
-                if id is None or original is None:
-                    batch.outcomes[i] = Refusal("store_unavailable", retry_after=1)
-                    continue
-                # As it was stored, whatever settings would make of the same request now. Where the carrier does the
-                # cutting, one part is stored, and how many it makes is seen from the text.
-                segments = p.plan.parts if original.scheme == "payload" else original.parts
-                batch.outcomes[i] = Accepted(
-                    text(id),
-                    p.row.ref,
-                    original.state,
-                    segments,
-                    original.encoding,
-                    original.number,
-                    original.peer,
-                    True,
-                    [],
-                )
-            self._tell(batch)
 
 
 _ALSO: Final[dict[str, str]] = {

@@ -255,15 +255,16 @@ class Original(NamedTuple):
     number: str
     peer: str
     encoding: str
-    scheme: str
-    parts: int
+    segments: int  # on the air: where the carrier does the cutting, one part is stored
 
 
 def originals(con: sqlite3.Connection, ids: list[int]) -> dict[int, Original]:
     """Messages as `submit` answered for them, by id."""
     marks = ",".join("?" * len(ids))
     words = states(con, ids)
-    rows = con.execute(f"SELECT id, number, peer, encoding, scheme, parts FROM message WHERE id IN ({marks})", ids)
+    rows = con.execute(
+        f"SELECT id, number, peer, encoding, coalesce(air, parts) FROM message WHERE id IN ({marks})", ids
+    )
     return {row[0]: Original(words[row[0]], *row[1:]) for row in rows if row[0] in words}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 from gateway.model import State
@@ -139,18 +140,26 @@ class SubmitOp(Op):
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        con = tx.con
         messages: list[NewMessage] = [m for op in ops for m in op.messages]
         for m in messages:
             m.refused = None
             m.charged = None
         with_ref = [m for m in messages if m.ref is not None]
-        if with_ref:
-            first = cls._known_refs(tx, with_ref)
-            messages = judge(tx, [m for m in messages if m.duplicate_of is None])
-            cls._take_refs(tx, messages, with_ref, first)
-        else:
-            messages = judge(tx, messages)
+        if not with_ref:
+            cls._insert(tx, judge(tx, messages))
+            return
+        first = cls._known_refs(tx, with_ref)
+        holders = [m for m in messages if m.duplicate_of is None]
+        while holders:
+            taken = judge(tx, holders)
+            cls._insert(tx, taken)
+            holders = cls._next_for_refs(with_ref, first) if len(taken) < len(holders) else []
+
+    @staticmethod
+    def _insert(tx: Tx, messages: list[NewMessage]) -> None:
+        """Stores messages, and the refs of those that have one."""
+        con, today = tx.con, tx.now // REF_BUCKET_MS
+        INSERT_REF.run(con, [(today, m.app, m.ref, m.id, m.digest) for m in messages if m.ref is not None])
         rows: list[Row] = []
         counted: list[Row] = []
         segments: list[Row] = []
@@ -180,11 +189,7 @@ class SubmitOp(Op):
     @staticmethod
     def _known_refs(tx: Tx, messages: list[NewMessage]) -> dict[int, NewMessage]:
         """Finds the messages whose ``ref`` is taken; returns, by id, those of this burst that took one first."""
-        today = tx.now // REF_BUCKET_MS
-        taken: dict[tuple[str, str | None], tuple[int, bytes]] = {}
-        probes = [(bucket, m.app, m.ref) for m in messages for bucket in range(today + 1, today - 3, -1)]
-        for app, ref, message_id, digest in SELECT_REF.fetch(tx.con, probes):
-            taken[app, ref] = (message_id, digest)
+        taken = _taken(tx, [(m.app, m.ref) for m in messages])
         first: dict[int, NewMessage] = {}
         for m in messages:
             winner = taken.get((m.app, m.ref))
@@ -199,19 +204,56 @@ class SubmitOp(Op):
         return first
 
     @staticmethod
-    def _take_refs(
-        tx: Tx, messages: list[NewMessage], with_ref: list[NewMessage], first: dict[int, NewMessage]
-    ) -> None:
-        """Stores the refs of messages that are stored. Who asks for the same as one that is refused is refused too."""
-        today = tx.now // REF_BUCKET_MS
-        rows: list[Row] = [(today, m.app, m.ref, m.id, m.digest) for m in messages if m.ref is not None]
-        INSERT_REF.run(tx.con, rows)
-        if len(rows) == len(first):
-            return
+    def _next_for_refs(with_ref: list[NewMessage], first: dict[int, NewMessage]) -> list[NewMessage]:
+        """Has those asked next that wanted something else under the ref of one that is refused, and so holds none.
+
+        Who asks for the same as that one is refused as well. ``first`` are those that were asked, by id.
+        """
+        holders: dict[tuple[str, str | None], NewMessage] = {}
         for m in with_ref:
-            winner = first.get(m.duplicate_of) if m.duplicate_of is not None else None
-            if winner is not None and winner.refused is not None and not m.conflict:
-                m.duplicate_of, m.refused = None, winner.refused
+            before = first.get(m.duplicate_of) if m.duplicate_of is not None else None
+            if before is None or before.refused is None:
+                continue
+            if not m.conflict:
+                m.duplicate_of, m.refused = None, before.refused
+                continue
+            holder = holders.setdefault((m.app, m.ref), m)
+            m.duplicate_of = None if holder is m else holder.id
+            m.conflict = holder is not m and holder.digest != m.digest
+        first |= {m.id: m for m in holders.values()}
+        return list(holders.values())
+
+
+class RefsOp(Op):
+    """Asks which refs of an app were taken, where nothing is to be stored: ``found`` has id and digest by ref."""
+
+    __slots__ = ("app", "context", "found", "refs")
+    order: ClassVar[int] = 11  # after those that take some
+    name: ClassVar[str] = "refs"
+
+    def __init__(self, app: str, refs: list[str], context: Any = None) -> None:
+        super().__init__()
+        self.app = app
+        self.refs = refs
+        self.context = context
+        self.found: dict[str, tuple[int, bytes]] = {}
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return len(self.refs), 300 * len(self.refs)
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        taken = _taken(tx, {(op.app, ref) for op in ops for ref in op.refs})
+        for op in ops:
+            op.found = {ref: taken[op.app, ref] for ref in op.refs if (op.app, ref) in taken}
+
+
+def _taken(tx: Tx, refs: Iterable[tuple[str, str | None]]) -> dict[tuple[str, str | None], tuple[int, bytes]]:
+    """The messages, by id and digest, that are stored under refs of apps."""
+    today = tx.now // REF_BUCKET_MS
+    probes = [(bucket, app, ref) for app, ref in refs for bucket in range(today + 1, today - 3, -1)]
+    return {(app, ref): (mid, digest) for app, ref, mid, digest in SELECT_REF.fetch(tx.con, probes)}
 
 
 def weigh(con: sqlite3.Connection, message: NewMessage, now: int, base: Base, checks: tuple[Check, ...]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.model import State
-from gateway.store.submits import REF_BUCKET_MS, NewMessage, SubmitOp
+from gateway.store.submits import REF_BUCKET_MS, NewMessage, RefsOp, SubmitOp
+from gateway.store.tx import Tx
+from gateway.store.verdicts import Check, Verdict
 from tests.support.stores import DAY, NUMBER, PEER, START, Desk
 
 S = State
@@ -147,6 +149,52 @@ async def test_a_key_is_free_again_after_three_days(desk: Desk) -> None:
     last = desk.new(ref="k")
     await submit(desk, last)
     assert last.duplicate_of == again.id
+
+
+def refuses(*ids: int) -> Check:
+    """A check that refuses some messages."""
+
+    def check(tx: Tx, messages: list[NewMessage]) -> bool:
+        bad = [m for m in messages if m.id in ids]
+        for m in bad:
+            m.refused = Verdict("too_long")
+        return bool(bad)
+
+    return check
+
+
+async def test_a_refused_message_holds_no_key(desk: Desk) -> None:
+    """Who wants something else under it is judged by itself, in the same burst; who wants the same is refused too."""
+    first, same, worse, also, good, again, late = [
+        desk.new(ref="k", digest=digest) for digest in (b"1", b"1", b"2", b"2", b"3", b"3", b"1")
+    ]
+    other = desk.new(ref="l")
+    desk.writer.base.checks = (refuses(first.id, worse.id),)
+    await desk.do(SubmitOp([first, same, worse, other]), SubmitOp([also, good, again, late]))
+    assert [m.refused is not None for m in (first, same, worse, also)] == [True] * 4
+    # It was asked again after the first one was refused, and is another one's now.
+    assert [(m.duplicate_of, m.conflict, m.refused) for m in (good, other)] == [(None, False, None)] * 2
+    assert (again.duplicate_of, again.conflict, again.refused) == (good.id, False, None)
+    assert late.refused is not None
+    assert sorted(desk.rows("SELECT id FROM message")) == [(good.id,), (other.id,)]
+    assert sorted(desk.rows("SELECT ref, message_id FROM ref")) == [("k", good.id), ("l", other.id)]
+    after = desk.new(ref="k", digest=b"3")
+    await submit(desk, after)
+    assert (after.duplicate_of, after.conflict) == (good.id, False)
+
+
+async def test_what_is_asked_of_keys_takes_none(desk: Desk) -> None:
+    before, now = desk.new(ref="k", digest=b"1"), desk.new(ref="m", digest=b"2")
+    await submit(desk, before)
+    asks, others = RefsOp("app", ["k", "l", "m"]), RefsOp("other", ["k"])
+    await desk.do(asks, others, SubmitOp([now]))
+    assert asks.found == {"k": (before.id, b"1"), "m": (now.id, b"2")}
+    assert others.found == {}
+    desk.now += 3 * DAY
+    late = RefsOp("app", ["k"])
+    await desk.do(late)
+    assert late.found == {}
+    assert stored(desk) == 2
 
 
 async def test_many_keys_in_one_burst(desk: Desk) -> None:
