@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.cli.paging import PAGE
-from tests.unit.cli.conftest import Ran, Run
-from tests.unit.cli.fake_daemon import FakeDaemon, Request, result
+from tests.unit.cli.book import Book, asking, one_a_page
+from tests.unit.cli.conftest import Run
 
 ANN, BOB = "+15557654321", "+15557654322"
 AT = "2026-03-01T09:00:00.000Z"
@@ -25,33 +25,21 @@ def row(peer: str, **given: Any) -> dict[str, Any]:
     } | given  # fmt: skip
 
 
-class Book:
+class Consents(Book):
     """A daemon that lists these, one at a time, and notes what is asked."""
 
     def __init__(self, *rows: dict[str, Any], opted_out: bool = False) -> None:
+        super().__init__()
         self.rows = list(rows)
         self.opted_out = opted_out
-        self.requests: list[tuple[str, dict[str, Any]]] = []
-        self.refuse: set[str] = set()
         self.outcome = "asked"
 
-    def answer(self, request: Request) -> list[Any]:
-        method, params = request["method"], request["params"]
-        self.requests.append((method, params))
-        return [result(request, getattr(self, method)(params))]
-
     def consents(self, params: dict[str, Any]) -> dict[str, Any]:
-        at = int(params.get("after", "0"))
-        following = str(at + 1) if at + 1 < len(self.rows) else None
-        return {"consents": self.rows[at : at + 1], "next": following}
+        found, following = one_a_page(self.rows, params)
+        return {"consents": found, "next": following}
 
     def consents_import(self, params: dict[str, Any]) -> dict[str, Any]:
-        refused = [
-            {"place": place, "field": "peer", "detail": "no phone"}
-            for place, one in enumerate(params["consents"])
-            if one["peer"] in self.refuse
-        ]
-        return {"taken": len(params["consents"]) - len(refused), "new": 1, "refused": refused}
+        return self.taken(params["consents"])
 
     def consent(self, params: dict[str, Any]) -> dict[str, Any]:
         asked = [{"opt_in": "offers", "number": BOB, "classes": [], "scope": "all", "at": AT, "until": AT}]
@@ -71,26 +59,21 @@ class Book:
 
 @pytest.fixture
 def ask(smsgw: Run, tmp_path: Path) -> Any:
-    def run(book: Book, *arguments: str) -> Ran:
-        path = tmp_path / f"s{len(list(tmp_path.iterdir()))}"
-        with FakeDaemon(path, book.answer):
-            return smsgw("consent", *arguments, "--socket", str(path))
-
-    return run
+    return asking(smsgw, tmp_path, "consent")
 
 
 def test_show_says_it_by_its_exit_code(ask: Any) -> None:
-    ran = ask(Book(row(ANN), opted_out=True), "show", ANN)
+    ran = ask(Consents(row(ANN), opted_out=True), "show", ANN)
     assert ran.code == 0
     assert TEXT in ran.out
     assert "asked by offers from" in ran.out
     assert "opted out" in ran.err
-    ran = ask(Book(), "show", ANN)
+    ran = ask(Consents(), "show", ANN)
     assert (ran.code, ran.out.splitlines()[0]) == (1, f"{ANN} agreed to nothing")
 
 
 def test_add_and_remove(ask: Any) -> None:
-    book = Book()
+    book = Consents()
     given = ("--class", "marketing", "--class", "direct", "--how", "paper", "--text", TEXT, "--text-version", "v1")
     assert ask(book, "add", ANN, *given, "--at", "2026-03-01T09:00:00Z", "--note", "desk").code == 0
     ran = ask(book, "remove", ANN, "--scope", "set:a")
@@ -112,17 +95,17 @@ def test_add_and_remove(ask: Any) -> None:
     [("asked", "was asked from"), ("pending", "was asked before from"), ("agreed", "agreed already")],
 )
 def test_asking(ask: Any, outcome: str, said: str) -> None:
-    book = Book()
+    book = Consents()
     book.outcome = outcome
     assert said in ask(book, "ask", ANN, "offers", "--number", BOB).out
     assert book.requests == [("consent_ask", {"peer": ANN, "opt_in": "offers", "number": BOB})]
 
 
 def test_the_record(ask: Any, tmp_path: Path) -> None:
-    ran = ask(Book(), "changes", ANN, "--since", "2026-03-01T00:00:00Z", "--limit", "1")
+    ran = ask(Consents(), "changes", ANN, "--since", "2026-03-01T00:00:00Z", "--limit", "1")
     assert "granted" in ran.out
     assert "--before i2" in ran.err
-    book, file = Book(), tmp_path / "audit.csv"
+    book, file = Consents(), tmp_path / "audit.csv"
     ran = ask(book, "export", "--record", "--peer", ANN, "-o", str(file))
     assert ran.out == f"2 changes in {file}\n"
     with file.open(newline="") as stream:
@@ -132,20 +115,19 @@ def test_the_record(ask: Any, tmp_path: Path) -> None:
 
 
 def test_what_is_exported_is_imported_again(ask: Any, tmp_path: Path) -> None:
-    book = Book(*[row(f"+1555765{i:04}", scope="set:a", version=None) for i in range(3)])
+    book = Consents(*[row(f"+1555765{i:04}", scope="set:a", version=None) for i in range(3)])
     file = tmp_path / "c.csv"
     assert ask(book, "export", "-o", str(file)).out == f"3 consents in {file}\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     book.requests.clear()
     assert ask(book, "import", str(file)).code == 0
-    imported = [one for _, params in book.requests for one in params["consents"]]
     kept = {"class": "marketing", "scope": "set:a", "at": AT, "how": "web", "text": TEXT, "note": "=1+1"}
-    assert imported == [{"peer": one["peer"], **kept} for one in book.rows]
+    assert book.imported("consents") == [{"peer": one["peer"], **kept} for one in book.rows]
 
 
 def test_a_file_goes_in_pages_and_bad_lines_are_named(ask: Any, tmp_path: Path) -> None:
-    book = Book()
-    book.refuse = {"x"}
+    book = Consents()
+    book.refuse = {"x": "no phone"}
     file = tmp_path / "c.csv"
     lines = ["peer;text", *(f"+1555765{i:04};" for i in range(1001)), "x;own words", "y;1;2"]
     file.write_text("\n".join(lines))
@@ -165,6 +147,6 @@ def test_a_file_goes_in_pages_and_bad_lines_are_named(ask: Any, tmp_path: Path) 
 
 
 def test_the_list(ask: Any) -> None:
-    ran = ask(Book(row(ANN), row(BOB)), "list", "--json")
+    ran = ask(Consents(row(ANN), row(BOB)), "list", "--json")
     assert [line.split(",")[0] for line in ran.out.splitlines()] == [f'{{"peer":"{ANN}"', f'{{"peer":"{BOB}"']
-    assert ask(Book(), "list").out == "nobody agreed to anything\n"
+    assert ask(Consents(), "list").out == "nobody agreed to anything\n"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.cli.paging import PAGE
-from tests.unit.cli.conftest import Ran, Run
-from tests.unit.cli.fake_daemon import FakeDaemon, Request, result
+from tests.unit.cli.book import Book, asking, one_a_page
+from tests.unit.cli.conftest import Run
 
 ANN, BOB = "+15557654321", "+15557654322"
 AT = "2026-03-01T09:00:00.000Z"
@@ -21,32 +21,20 @@ def row(peer: str, scope: str = "all", keyword: str | None = "STOP") -> dict[str
     return {"peer": peer, "scope": scope, "at": AT, "how": "keyword", "id": None, "keyword": keyword}
 
 
-class Book:
+class OptOuts(Book):
     """A daemon that lists these, one at a time, and notes what is asked."""
 
     def __init__(self, *rows: dict[str, Any], opted_out: bool = True) -> None:
+        super().__init__()
         self.rows = list(rows)
         self.opted_out = opted_out
-        self.requests: list[tuple[str, dict[str, Any]]] = []
-        self.refuse: set[str] = set()
-
-    def answer(self, request: Request) -> list[Any]:
-        method, params = request["method"], request["params"]
-        self.requests.append((method, params))
-        return [result(request, getattr(self, method)(params))]
 
     def optouts(self, params: dict[str, Any]) -> dict[str, Any]:
-        at = int(params.get("after", "0"))
-        following = str(at + 1) if at + 1 < len(self.rows) else None
-        return {"optouts": self.rows[at : at + 1], "next": following}
+        found, following = one_a_page(self.rows, params)
+        return {"optouts": found, "next": following}
 
     def optouts_import(self, params: dict[str, Any]) -> dict[str, Any]:
-        refused = [
-            {"place": place, "field": "peer", "detail": "no phone"}
-            for place, one in enumerate(params["optouts"])
-            if one["peer"] in self.refuse
-        ]
-        return {"taken": len(params["optouts"]) - len(refused), "new": 1, "refused": refused}
+        return self.taken(params["optouts"])
 
     def optout(self, params: dict[str, Any]) -> dict[str, Any]:
         return {"peer": params["peer"], "opted_out": self.opted_out, "scopes": self.rows}
@@ -61,31 +49,26 @@ class Book:
 
 @pytest.fixture
 def ask(smsgw: Run, tmp_path: Path) -> Any:
-    def run(book: Book, *arguments: str) -> Ran:
-        path = tmp_path / f"s{len(list(tmp_path.iterdir()))}"
-        with FakeDaemon(path, book.answer):
-            return smsgw("optout", *arguments, "--socket", str(path))
-
-    return run
+    return asking(smsgw, tmp_path, "optout")
 
 
 def test_check_says_it_by_its_exit_code(ask: Any) -> None:
-    book = Book(row(ANN))
+    book = OptOuts(row(ANN))
     ran = ask(book, "check", ANN, "--number", BOB, "--app", "shop")
     assert (ran.code, ran.out.splitlines()[0]) == (1, f"{ANN} opted out")
     assert book.requests == [("optout", {"peer": ANN, "number": BOB, "app": "shop"})]
-    ran = ask(Book(opted_out=False), "check", ANN)
+    ran = ask(OptOuts(opted_out=False), "check", ANN)
     assert (ran.code, ran.out) == (0, f"{ANN} did not opt out\n")
 
 
 def test_check_of_a_phone_without_its_country_code_says_nothing_of_it(ask: Any) -> None:
-    ran = ask(Book(opted_out=False), "check", "2125550101")
+    ran = ask(OptOuts(opted_out=False), "check", "2125550101")
     assert (ran.code, ran.err[:39]) == (2, "2125550101 is no whole phone number, an")
-    assert ask(Book(opted_out=False), "check", "24273").code == 0
+    assert ask(OptOuts(opted_out=False), "check", "24273").code == 0
 
 
 def test_add_and_remove(ask: Any) -> None:
-    book = Book()
+    book = OptOuts()
     assert ask(book, "add", ANN, "--scope", "set:a", "--note", "called").code == 0
     ran = ask(book, "remove", ANN)
     assert book.requests == [
@@ -96,7 +79,7 @@ def test_add_and_remove(ask: Any) -> None:
 
 
 def test_the_record(ask: Any) -> None:
-    book = Book()
+    book = OptOuts()
     ran = ask(book, "changes", ANN, "--since", "2026-03-01T00:00:00Z", "--limit", "1")
     assert book.requests == [("optout_changes", {"peer": ANN, "since": "2026-03-01T00:00:00.000Z", "limit": 1})]
     assert ran.out.splitlines()[1].endswith("ops  =1")
@@ -105,7 +88,7 @@ def test_the_record(ask: Any) -> None:
 
 @pytest.mark.parametrize("many", [0, 3])
 def test_what_is_exported_is_imported_again(ask: Any, tmp_path: Path, many: int) -> None:
-    book = Book(*[row(f"+1555765{i:04}", "set:a", "ALTO") for i in range(many)])
+    book = OptOuts(*[row(f"+1555765{i:04}", "set:a", "ALTO") for i in range(many)])
     file = tmp_path / "o.csv"
     ran = ask(book, "export", "-o", str(file))
     assert ran.out == f"{many} opt-outs in {file}\n"
@@ -114,13 +97,12 @@ def test_what_is_exported_is_imported_again(ask: Any, tmp_path: Path, many: int)
         assert next(csv.reader(stream)) == ["peer", "scope", "at", "how", "keyword"]
     book.requests.clear()
     assert ask(book, "import", str(file)).code == 0
-    imported = [one for _, params in book.requests for one in params["optouts"]]
-    assert imported == [{"peer": one["peer"], "scope": "set:a", "at": AT} for one in book.rows]
+    assert book.imported("optouts") == [{"peer": one["peer"], "scope": "set:a", "at": AT} for one in book.rows]
 
 
 def test_a_file_goes_in_pages_and_bad_lines_are_named(ask: Any, tmp_path: Path) -> None:
-    book = Book()
-    book.refuse = {"x"}
+    book = OptOuts()
+    book.refuse = {"x": "no phone"}
     file = tmp_path / "o.csv"
     lines = ["peer;note", *(f"+1555765{i:04};n" for i in range(1001)), "x;", "y;1;2"]
     file.write_text("\n".join(lines))
@@ -136,6 +118,6 @@ def test_a_file_goes_in_pages_and_bad_lines_are_named(ask: Any, tmp_path: Path) 
 
 
 def test_the_list(ask: Any) -> None:
-    ran = ask(Book(row(ANN), row(BOB, "set:a", None)), "list", "--json")
+    ran = ask(OptOuts(row(ANN), row(BOB, "set:a", None)), "list", "--json")
     assert [line.split(",")[0] for line in ran.out.splitlines()] == [f'{{"peer":"{ANN}"', f'{{"peer":"{BOB}"']
-    assert ask(Book(), "list").out == "nobody opted out\n"
+    assert ask(OptOuts(), "list").out == "nobody opted out\n"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from gateway.cli import exchange
-from tests.unit.cli.conftest import Ran, Run
-from tests.unit.cli.fake_daemon import FakeDaemon, Request, result
+from tests.unit.cli.book import Book, asking
+from tests.unit.cli.conftest import Run
 
 ANN, BOB = "+15557654321", "+15557654322"
 AT = "2026-03-01T09:00:00.000Z"
@@ -23,19 +23,13 @@ RECORDS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-class Book:
+class Peers(Book):
     """A daemon that has these records, and notes what is imported."""
 
     def __init__(self, records: list[dict[str, Any]], page: int = 1) -> None:
+        super().__init__()
         self.records = records
         self.page = page
-        self.requests: list[tuple[str, dict[str, Any]]] = []
-        self.refuse: dict[str, str] = {}
-
-    def answer(self, request: Request) -> list[Any]:
-        method, params = request["method"], request["params"]
-        self.requests.append((method, params))
-        return [result(request, getattr(self, method)(params))]
 
     def peers(self, params: dict[str, Any]) -> dict[str, Any]:
         names = [r["peer"] for r in self.records]
@@ -45,35 +39,21 @@ class Book:
         return {"peers": found, "next": found[-1]["peer"] if left else None}
 
     def peers_import(self, params: dict[str, Any]) -> dict[str, Any]:
-        refused = [
-            {"place": place, "field": "peer", "detail": self.refuse[one["peer"]]}
-            for place, one in enumerate(params["peers"])
-            if one["peer"] in self.refuse
-        ]
-        return {"taken": len(params["peers"]) - len(refused), "made": 1, "refused": refused}
+        return self.taken(params["peers"], "made")
 
     def peer_set(self, params: dict[str, Any]) -> dict[str, Any]:
         return self.records[0]
 
     peer = peer_merge = peer_set
 
-    @property
-    def imported(self) -> list[dict[str, Any]]:
-        return [one for method, params in self.requests if method == "peers_import" for one in params["peers"]]
-
 
 @pytest.fixture
 def ask(smsgw: Run, tmp_path: Path) -> Any:
-    def run(book: Book, *arguments: str) -> Ran:
-        path = tmp_path / f"s{len(list(tmp_path.iterdir()))}"
-        with FakeDaemon(path, book.answer):
-            return smsgw("peers", *arguments, "--socket", str(path))
-
-    return run
+    return asking(smsgw, tmp_path, "peers")
 
 
 def test_exported_cells_do_not_calculate_and_come_back(ask: Any, tmp_path: Path) -> None:
-    ran = ask(Book(RECORDS), "export")
+    ran = ask(Peers(RECORDS), "export")
     rows = list(csv.reader(io.StringIO(ran.out)))
     assert rows == [
         ["peer", "name", "lists", "phones", "created_at", "'=note", "city"],
@@ -83,10 +63,10 @@ def test_exported_cells_do_not_calculate_and_come_back(ask: Any, tmp_path: Path)
     assert not [c for row in rows for c in row if c.startswith(("=", "+", "-", "@", "\t", "\r"))]
     file = tmp_path / "peers.csv"
     file.write_text(ran.out)
-    book = Book([])
+    book = Peers([])
     ran = ask(book, "import", str(file), "--json")
     assert (ran.code, ran.lines) == (0, [{"taken": 2, "made": 1, "refused": 0}])
-    assert book.imported == [
+    assert book.imported("peers") == [
         {
             "peer": ANN,
             "name": RECORDS[0]["name"],
@@ -100,15 +80,15 @@ def test_exported_cells_do_not_calculate_and_come_back(ask: Any, tmp_path: Path)
 
 def test_a_file_is_for_its_owner(ask: Any, tmp_path: Path) -> None:
     file = tmp_path / "out.csv"
-    ran = ask(Book(RECORDS), "export", "--list", "vip", "-o", str(file))
+    ran = ask(Peers(RECORDS), "export", "--list", "vip", "-o", str(file))
     assert ran.out == f"2 peers in {file}\n"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_text().startswith("peer,name,")
-    assert ask(Book(RECORDS), "export", "-o", str(tmp_path)).code == 2
+    assert ask(Peers(RECORDS), "export", "-o", str(tmp_path)).code == 2
 
 
 def test_a_field_that_is_new_since_the_header_is_not_lost_in_silence(ask: Any) -> None:
-    book = Book([dict(RECORDS[1])])
+    book = Peers([dict(RECORDS[1])])
     answered = book.peers
 
     def peers(params: dict[str, Any]) -> dict[str, Any]:
@@ -124,12 +104,12 @@ def test_a_field_that_is_new_since_the_header_is_not_lost_in_silence(ask: Any) -
 def test_lines_that_cannot_be_taken_are_named(ask: Any, tmp_path: Path) -> None:
     file = tmp_path / "peers.csv"
     file.write_text(f'\ufeffname,peer,lists\n"A\nB",x,\n\nAnn,{ANN}, a ; b;\n,y\n')
-    book = Book([])
+    book = Peers([])
     book.refuse = {"x": "not a phone number", "y": "bad"}
     ran = ask(book, "import", str(file), "--list", "new")
     assert (ran.code, ran.out) == (1, "1 taken, 1 of them new; 2 could not be taken\n")
     assert ran.err == f"{file}:3: peer: not a phone number\n{file}:6: peer: bad\n"
-    assert book.imported == [
+    assert book.imported("peers") == [
         {"peer": "x", "name": "A\nB", "join": ["new"]},
         {"peer": ANN, "name": "Ann", "join": ["a", "b", "new"]},
         {"peer": "y", "join": ["new"]},
@@ -139,14 +119,14 @@ def test_lines_that_cannot_be_taken_are_named(ask: Any, tmp_path: Path) -> None:
 def test_a_long_file_goes_in_several_requests(ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "peers.csv"
     file.write_text("peer\n" + "".join(f"+1212555{i:04}\n" for i in range(1001)))
-    book = Book([])
+    book = Peers([])
     assert ask(book, "import", str(file)).out == "1001 taken, 3 of them new\n"
     assert [len(params["peers"]) for _, params in book.requests] == [500, 500, 1]
     monkeypatch.setattr(exchange, "_OCTETS", 100)
-    book = Book([])
+    book = Peers([])
     ask(book, "import", str(file))
     assert {len(params["peers"]) for _, params in book.requests} == {9, 2}
-    assert len(book.imported) == 1001
+    assert len(book.imported("peers")) == 1001
 
 
 @pytest.mark.parametrize(
@@ -164,9 +144,9 @@ def test_a_long_file_goes_in_several_requests(ask: Any, tmp_path: Path, monkeypa
 def test_a_file_that_is_none_is_refused(ask: Any, tmp_path: Path, content: bytes, what: str) -> None:
     file = tmp_path / "peers.csv"
     file.write_bytes(content)
-    book = Book([])
+    book = Peers([])
     ran = ask(book, "import", str(file))
-    assert (ran.code, what in ran.err, book.imported) == (2, True, []), ran.err
+    assert (ran.code, what in ran.err, book.imported("peers")) == (2, True, []), ran.err
     assert ask(book, "import", str(tmp_path / "none")).code == 2
 
 
@@ -174,10 +154,10 @@ def test_lines_that_cannot_be_read_are_named_and_the_others_taken(ask: Any, tmp_
     file = tmp_path / "peers.csv"
     lines = b"peer,name\r\n1,A\r\n2,B,C\r\n3,D,,\r\n4,caf\xe9\r\n5\r\n" + b'6,"' + b"x" * 140_000 + b'"\r\n7,G\r\n'
     file.write_bytes(lines)
-    book = Book([])
+    book = Peers([])
     ran = ask(book, "import", str(file))
     assert (ran.code, ran.out) == (1, "3 taken, 1 of them new; 3 could not be taken\n")
-    assert book.imported == [{"peer": "1", "name": "A"}, {"peer": "3", "name": "D"}, {"peer": "5"}]
+    assert book.imported("peers") == [{"peer": "1", "name": "A"}, {"peer": "3", "name": "D"}, {"peer": "5"}]
     assert [line.removeprefix(str(file)) for line in ran.err.splitlines()] == [
         ":3: more cells than the header has columns",
         ":5: not UTF-8",
@@ -191,22 +171,22 @@ def test_files_of_spreadsheets_of_all_countries_are_read(ask: Any, tmp_path: Pat
     rows = [["Name", "city", "Lists", "PEER"], ["Ann", "Ulm, old; town", "a;b", "'+4973112345"]]
     with file.open("w", encoding="utf-8-sig", newline="") as stream:
         csv.writer(stream, delimiter=between).writerows(rows)
-    book = Book([])
+    book = Peers([])
     assert ask(book, "import", str(file)).code == 0
-    assert book.imported == [
+    assert book.imported("peers") == [
         {"peer": "+4973112345", "name": "Ann", "join": ["a", "b"], "fields": {"city": "Ulm, old; town"}}
     ]
 
 
 def test_a_list_is_paged_and_harmless(ask: Any) -> None:
     evil = RECORDS[0] | {"name": "\x1b[2J", "fields": {"a": "b\u202ec"}}
-    book = Book([evil, RECORDS[1]])
+    book = Peers([evil, RECORDS[1]])
     ran = ask(book)
     _, row, _ = ran.out.splitlines()
     assert row.split()[:5] == [ANN, r"\x1b[2J", "@vip,", "north", "a:"]
     assert r"b\u202ec" in row
     assert [params for _, params in book.requests] == [{"limit": 50}, {"after": ANN, "limit": 49}]
-    ran = ask(Book(RECORDS), "--limit", "1", "--json")
+    ran = ask(Peers(RECORDS), "--limit", "1", "--json")
     assert (ran.lines, ran.err) == ([RECORDS[0]], f"there may be more: --after {ANN}\n")
 
 
@@ -227,11 +207,11 @@ def test_a_list_is_paged_and_harmless(ask: Any) -> None:
     ],
 )
 def test_one_record(ask: Any, arguments: tuple[str, ...], asked: tuple[str, dict[str, Any]]) -> None:
-    book = Book(RECORDS)
+    book = Peers(RECORDS)
     ran = ask(book, *arguments)
     assert (ran.code, book.requests) == (0, [asked])
     assert [line.split()[0] for line in ran.out.splitlines()] == ["name", "phones", "lists", "=note", "city", "since"]
-    assert ask(Book(RECORDS), *arguments, "--json").lines == [RECORDS[0]]
+    assert ask(Peers(RECORDS), *arguments, "--json").lines == [RECORDS[0]]
 
 
 @pytest.mark.parametrize("arguments", [("set", ANN), ("set", ANN, "--field", "x"), ("--list", "x", "show", ANN)])

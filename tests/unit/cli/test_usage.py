@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cli.conftest import Ran, Run
-from tests.unit.cli.fake_daemon import FakeDaemon, Request, result
+from tests.unit.cli.book import asking
+from tests.unit.cli.conftest import Run
+from tests.unit.cli.fake_daemon import Request, result
 
 
 def row(direction: str, app: str, *sums: int) -> dict[str, Any]:
@@ -40,12 +41,7 @@ class Book:
 
 @pytest.fixture
 def ask(smsgw: Run, tmp_path: Path) -> Any:
-    def run(book: Book, *arguments: str) -> Ran:
-        path = tmp_path / f"s{len(list(tmp_path.iterdir()))}"
-        with FakeDaemon(path, book.answer):
-            return smsgw("usage", "--by", "app", *arguments, "--socket", str(path))
-
-    return run
+    return asking(smsgw, tmp_path, "usage", "--by", "app")
 
 
 def test_pages_are_added_up(ask: Any) -> None:
