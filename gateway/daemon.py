@@ -138,7 +138,7 @@ class Daemon:
         self._started = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._reloading = trio.Lock()
-        self._configure(settings)
+        self._configure(settings, self.store.writer.base.optouts)
 
     def _burst(self, seconds: float, rows: int) -> None:
         self.metrics.transaction.labels().observe((seconds,))
@@ -148,8 +148,8 @@ class Daemon:
         known = self.settings.numbers_by_value.get(number)
         return (known.owner or known.group) if known is not None else None
 
-    def _configure(self, settings: Settings) -> None:
-        """What can change while running, apart from carriers and handlers."""
+    def _configure(self, settings: Settings, optouts: OptOuts) -> None:
+        """What can change while running, apart from carriers and handlers. ``optouts`` are of the same settings."""
         self.settings = settings
         limits = settings.limits
         writer = self.store.writer
@@ -165,7 +165,7 @@ class Daemon:
         )
         writer.base.forms.configure({c.name: c.message_id for c in settings.carriers if c.message_id != "auto"})
         self.outbound.configure(settings)
-        self.inbound.configure(settings)
+        self.inbound.configure(settings, optouts)
         self.sweeper.configure(settings)
         self.retention.configure(settings)
         self.outbox.configure(settings)
@@ -205,7 +205,7 @@ class Daemon:
         self.outbound.wishes = self.store.read_now(wishes)
         self.outbound.loader.recover()
         self.outbound.rerouter.recover()
-        carried(self.store, OptOuts(self.settings).sets())
+        carried(self.store, self.store.writer.base.optouts.sets())
         try:
             listener = self._listening(self.settings.socket, self._socket_lock)
             try:
@@ -344,7 +344,8 @@ class Daemon:
             # Before anything names them, so that no event passes them by.
             await self._roster.open(new)
             since = self.store.clock.now_ms()
-            sets = OptOuts(new).sets()
+            optouts = OptOuts(new)
+            sets = optouts.sets()
             await carry(self.store, sets)
         except StoreUnavailableError as error:
             _log.error("reload_failed", error=str(error))
@@ -358,7 +359,7 @@ class Daemon:
         for name in ("path", "mode", "group"):
             if getattr(old.socket, name) != getattr(new.socket, name):
                 warnings.append(f"socket.{name} takes effect at the next start")
-        warnings += OptOuts(old).left_behind(OptOuts(new))
+        warnings += self.store.writer.base.optouts.left_behind(optouts)
         if old.metrics != new.metrics:
             warnings.append("metrics.bind takes effect at the next start")
         if old.log != new.log:
@@ -367,7 +368,7 @@ class Daemon:
         for section in (*SECTIONS, *RULES):
             if getattr(old, section) != getattr(new, section):
                 changed.append(section)
-        self._configure(new)
+        self._configure(new, optouts)
         await self._sets_changed(sets, since)
         await self._roster.swap(old, new)
         for name in await self._carriers.swap(old, new, self._stop):

@@ -62,13 +62,13 @@ class Inbound:
         self._metrics = metrics
         self.configure(settings)
 
-    def configure(self, settings: Settings) -> None:
-        """Takes over new settings."""
+    def configure(self, settings: Settings, optouts: OptOuts | None = None) -> None:
+        """Takes over new settings, and ``optouts`` where these are read from them already."""
         self._region = settings.default_region
         # Carriers write our numbers with and without + and with any TON: the digits say which it is.
         self._ours = {value.lstrip("+"): value for value in settings.numbers_by_value}
         base = self._store.writer.base
-        base.ruling, base.consents = ruling_of(settings), Consents(settings, OptOuts(settings))
+        base.ruling, base.consents = ruling_of(settings), Consents(settings, optouts or OptOuts(settings))
         for rule in settings.rules:
             self._metrics.rules_matched.labels(rule.name)
 
