@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,33 +70,20 @@ def _asked(client: Client, path: Path, rate: int | None, quiet: bool) -> dict[st
 
 def _alone(path: Path, config: Path | None, unreachable: ConnectError) -> dict[str, Any]:
     """Without a daemon: from its file, which is locked meanwhile."""
-    import sqlite3
-
-    from gateway.store.backup import Backup, BackupError
-    from gateway.store.database import FileLock, StoreError, file_of
+    from gateway.store.backup import BackupError, copied
+    from gateway.store.database import StoreError, file_of
 
     settings, _ = load_settings(config)
     source = file_of(settings.store.url)
     if source is None or not source.exists():
         raise Failure(f"{unreachable}; and there is no database at {source}")
-    lock = FileLock(source.with_name(source.name + ".lock"))
-    try:
-        lock.acquire(f"the database {source}")
-    except StoreError as error:
-        raise Failure(f"{unreachable}; and {error}") from None
     started = time.monotonic()
     try:
-        copy = Backup(path, threading.Lock(), rate=1 << 40)
-        copy.open()
-        con = sqlite3.connect(source, isolation_level=None)
-        try:
-            copy.run(con, int(time.time() * 1000))
-        finally:
-            con.close()
+        copy = copied(source, path, int(time.time() * 1000))
+    except StoreError as error:
+        raise Failure(f"{unreachable}; and {error}") from None
     except BackupError as error:
         raise Failure(f"no backup was made: {error}") from None
-    finally:
-        lock.release()
     return {"file": str(path), "octets": copy.octets, "seconds": round(time.monotonic() - started, 3)}
 
 

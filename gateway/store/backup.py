@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from gateway.store.database import lock_file
 from gateway.store.info import note, noted
 
 PAGES: Final = 64
@@ -25,6 +26,8 @@ SYNC_EVERY: Final = 16 << 20
 """Octets of the copy between two syncs of it, so that the system does not write all of it at once at the end."""
 RATE: Final = 64 << 20
 """Octets a second, where nothing else is asked for."""
+UNBOUNDED: Final = 1 << 40
+"""The same, where nobody waits meanwhile."""
 BACKUP_AT: Final = "backup_at"
 """Key in ``store_info`` of a copy: when it was taken (ms)."""
 
@@ -156,6 +159,25 @@ class Backup:
         except OSError as error:
             raise BackupError(f"{self.path} cannot be named: {error.strerror}") from None
         sync_directory(self.path.parent)
+
+
+def copied(source: Path, path: Path, now_ms: int) -> Backup:
+    """Copies a database file to ``path``; no daemon may have it, and it is locked meanwhile. Blocks.
+
+    Raises BackupError, and StoreError where a daemon has it.
+    """
+    lock = lock_file(source)
+    try:
+        copy = Backup(path, threading.Lock(), rate=UNBOUNDED)
+        copy.open()
+        con = sqlite3.connect(source, isolation_level=None)
+        try:
+            copy.run(con, now_ms)
+        finally:
+            con.close()
+    finally:
+        lock.release()
+    return copy
 
 
 def backup_at(con: sqlite3.Connection) -> int | None:

@@ -73,6 +73,13 @@ class FileLock:
             self._fd = None
 
 
+def lock_file(path: Path) -> FileLock:
+    """The lock of a database file, taken. Raises StoreError naming the process that has it."""
+    lock = FileLock(path.with_name(path.name + ".lock"))
+    lock.acquire(f"the database {path}")
+    return lock
+
+
 class Database:
     """One SQLite database: opened, locked, migrated. Connections are made here and nowhere else.
 
@@ -94,8 +101,7 @@ class Database:
                 raise StoreError(f"store.url: the directory {directory} does not exist")
             if not os.access(directory, os.W_OK):
                 raise StoreError(f"store.url: the directory {directory} is not writable")
-            self._lock = FileLock(self.path.with_name(self.path.name + ".lock"))
-            self._lock.acquire(f"the database {self.path}")
+            self._lock = lock_file(self.path)
         try:
             self._create_private()
             self._migrate()

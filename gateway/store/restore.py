@@ -18,7 +18,7 @@ from urllib.parse import quote
 from gateway.model import State
 from gateway.settings.own import FORWARDS, MAILS, REPLIES
 from gateway.store.backup import BACKUP_AT, backup_at, sync_directory
-from gateway.store.database import FileLock, StoreError, file_of, transaction
+from gateway.store.database import StoreError, file_of, lock_file, transaction
 from gateway.store.erase import by_phone
 from gateway.store.forgotten import KEY, SIGN, erased_since, key_of, name_of
 from gateway.store.info import note
@@ -62,8 +62,7 @@ def restore(url: str, backup: Path, now_ms: int) -> Restored:
         raise StoreError("store.url: there is no file to restore")
     if not path.parent.is_dir():
         raise StoreError(f"store.url: the directory {path.parent} does not exist")
-    lock = FileLock(path.with_name(path.name + ".lock"))
-    lock.acquire(f"the database {path}")
+    lock = lock_file(path)
     new = path.with_name(path.name + ".restoring")
     try:
         new.unlink(missing_ok=True)
