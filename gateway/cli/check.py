@@ -110,10 +110,14 @@ def _numbers(app: dict[str, Any]) -> str:
     return f"{numbers}; one of pool {app['pool']}" if app["pool"] is not None else numbers
 
 
+def _at(host: str, port: int) -> str:
+    """As the configuration writes it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _smtp(smtp: Smtp) -> dict[str, Any]:
-    host, port = smtp.at
     return {
-        "server": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "server": _at(*smtp.at),
         "tls": smtp.tls,
         "user": smtp.user,
         "sender": smtp.sender,
@@ -139,7 +143,7 @@ def _carrier(carrier: Carrier, settings: Settings) -> dict[str, Any]:
     return {
         "name": carrier.name,
         "profile": _profile(carrier, settings),
-        "hosts": [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in carrier.endpoints],
+        "hosts": [_at(host, port) for host, port in carrier.endpoints],
         "outbind": carrier.outbind,
         "tls": carrier.tls,
         "system_id": carrier.system_id,

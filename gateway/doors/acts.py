@@ -1,4 +1,4 @@
-"""Methods that act on what is stored already, or on carriers: cancel, and what only operators may."""
+"""Methods that act on messages that are stored already: cancel, and the settling of those in doubt."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ResolveParams(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Acts:
-    """What is done to messages and carriers."""
+    """What is done to messages."""
 
     def __init__(self, store: Store, outbound: Outbound, lookup: Lookup) -> None:
         self._store = store

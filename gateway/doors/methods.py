@@ -1,6 +1,6 @@
 """The methods of the local socket apart from `submit` and `ack`, which are handled a burst at a time.
 
-What looks messages up is in `lookup`, what acts on them and on carriers in `acts`.
+What looks messages up is in `lookup`, what acts on them in `acts`; the others have files of their own by subject.
 """
 
 from __future__ import annotations
