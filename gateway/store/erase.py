@@ -66,20 +66,17 @@ def events_naming(con: sqlite3.Connection, stream: int, peer: str, after: int) -
         " ORDER BY seq LIMIT ?",
         (peer.encode(), stream, after, SCANNED),
     ).fetchall()
-    named = mentions(peer)
-    found = [seq for seq, payload in rows if payload is not None and named.search(payload)]
-    return found, rows[-1][0] if len(rows) == SCANNED else None
+    return _naming(rows, peer)
 
 
 def forwards_naming(con: sqlite3.Connection, peer: str, after: int) -> tuple[list[int], int | None]:
     """Messages by which rules sent on what a phone wrote, of the page behind ``after``; and where the next begins."""
     rows = con.execute(
-        "SELECT id, CASE WHEN door = ? AND instr(meta, ?) THEN meta END FROM message WHERE id > ? ORDER BY id LIMIT ?",
+        "SELECT id, CASE WHEN door = ? AND instr(meta, ?) THEN CAST(meta AS BLOB) END FROM message WHERE id > ?"
+        " ORDER BY id LIMIT ?",
         (FORWARD, peer, after, SCANNED),
     ).fetchall()
-    named = mentions(peer)
-    found = [mid for mid, meta in rows if meta is not None and named.search(meta.encode())]
-    return found, rows[-1][0] if len(rows) == SCANNED else None
+    return _naming(rows, peer)
 
 
 def parked_naming(con: sqlite3.Connection, peer: str, after: int) -> tuple[list[int], int | None]:
@@ -88,8 +85,13 @@ def parked_naming(con: sqlite3.Connection, peer: str, after: int) -> tuple[list[
         "SELECT id, CASE WHEN instr(receipt, ?) THEN receipt END FROM parked_receipt WHERE id > ? ORDER BY id LIMIT ?",
         (peer.encode(), after, SCANNED),
     ).fetchall()
+    return _naming(rows, peer)
+
+
+def _naming(rows: list[Row], peer: str) -> tuple[list[int], int | None]:
+    """Of rows (key, text or None) those whose text names the phone; and where the next page begins."""
     named = mentions(peer)
-    found = [one for one, receipt in rows if receipt is not None and named.search(receipt)]
+    found = [key for key, text in rows if text is not None and named.search(text)]
     return found, rows[-1][0] if len(rows) == SCANNED else None
 
 
