@@ -80,9 +80,8 @@ class Resting:
         quiet = self._outbound.intake.preparer.quiet
         if quiet is self._quiet:
             return
-        await self._outbound.writer.do(
-            AskOp([], 0)
-        )  # what was planned by the others is stored, and in the queues, then
+        # What was planned by the others is stored, and in the queues, when this is done.
+        await self._outbound.writer.do(AskOp([], 0))
         items = [item for queue in self._outbound.queues.values() for item in list(queue.known.values())]
         for at in range(0, len(items), PAGE):
             page = items[at : at + PAGE]

@@ -6,15 +6,13 @@ without support for sender IDs those whose carriers are known to drop names or t
 where it is voluntary, and BD and CU (Ring Ring, "An Overview of regulations of Sender in countries"), NG (NCC) and TZ
 (Twilio's instructions).
 
-A country that is not here takes any name, as far as is known. Carriers differ within a country, and rules change: the
-settings (`[destinations] sender_names`) have the last word.
+A country that is not here takes any name, as far as is known in November 2026. Carriers differ within a country, and
+rules change: the settings (`[destinations] sender_names`) have the last word.
 """
 
 from __future__ import annotations
 
 from typing import Final
-
-AS_OF: Final = "2026-11"
 
 # fmt: off
 REFUSED: Final = frozenset((

@@ -143,8 +143,7 @@ class Asked(NamedTuple):
     @classmethod
     def of(cls, row: Row) -> Asked:
         """Of its stored row."""
-        *first, classes, scope, key = row
-        peer, number, opt_in, at, until = first
+        peer, number, opt_in, at, until, classes, scope, key = row
         return cls(peer, number, opt_in, at, until, tuple(msgspec.json.decode(classes)), scope, key)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from gateway.model import id_floor
 from gateway.policy.decision import Decision, Facts, Last, Needs
@@ -82,30 +82,19 @@ def facts_of(tx: Tx, book: RuleBook, messages: list[Message], strangers: Collect
     return facts
 
 
-class _Asked:
+class _Asked(NamedTuple):
     """What the database was asked for pairs (number, peer): our last messages, and counts by pair and span (s).
 
-    ``lists`` are those of peers, by the phone; ``forwarded`` of whom messages went on to the peer; ``out`` are the
-    pairs whose peer opted out.
+    ``needs`` are by number; ``lists`` are those of peers, by the phone; ``forwarded`` of whom messages went on to the
+    peer; ``out`` are the pairs whose peer opted out.
     """
 
-    __slots__ = ("counts", "forwarded", "last", "lists", "needs", "out")
-
-    def __init__(
-        self,
-        needs: dict[str, Needs],
-        last: dict[Pair, LastSent],
-        counts: dict[tuple[Pair, int], int],
-        lists: dict[str, frozenset[str]],
-        forwarded: dict[Pair, tuple[tuple[str, int], ...]],
-        out: set[Pair],
-    ) -> None:
-        self.forwarded = forwarded
-        self.out = out
-        self.needs = needs
-        self.last = last
-        self.counts = counts
-        self.lists = lists
+    needs: dict[str, Needs]
+    last: dict[Pair, LastSent]
+    counts: dict[tuple[Pair, int], int]
+    lists: dict[str, frozenset[str]]
+    forwarded: dict[Pair, tuple[tuple[str, int], ...]]
+    out: set[Pair]
 
 
 def _asked(con: sqlite3.Connection, book: RuleBook, pairs: Iterable[Pair], now: int, optouts: OptOuts) -> _Asked:
