@@ -1,7 +1,7 @@
 # smsgw. Each target sets up its own environment in $(VENV) first, from nothing but Python and make.
 #   make demo     a message from the socket to a simulated carrier and back, shown
 #   make test     everything that has to hold: style, types, floors, tests
-#   make bench    rates, CPU a message and latencies of the real daemon
+#   make bench    rates, latencies and CPU a message of the real daemon, by stage beside its budget
 #   make kills    the long runs: 200 kills under load, and 200 under inbound load (ROUNDS=n: other numbers)
 #   make hostile  a carrier that does everything wrong beside an honest one, for a quarter of an hour
 #   make sim      thousands of simulated runs, each from a seed: SEEDS=n, FROM=k

@@ -12,7 +12,7 @@ from bench import trace, wire
 from bench.figures import Percentiles
 from bench.hook import SECRET, Hook
 from bench.load import Load, LoadOptions
-from bench.measure import Settings, cost, per_second, profiling, started
+from bench.measure import Settings, cost, per_second, started, watching
 from bench.reconcile import inbound
 from bench.sinklog import SinkLog
 from bench.sinkprocess import SinkProcess
@@ -142,8 +142,7 @@ def run_inbound(settings: Settings, name: str) -> dict[str, Any]:
             sink.command("inbound", trace_name=source, count=first)
             sink.wait_for(_idle, timeout=120.0)
         options = LoadOptions(str(daemon.socket), lines, 0, subscribe="bench" if way.subscribed else None)
-        with Load(options) as load:
-            profile = profiling(settings, daemon, name)
+        with Load(options) as load, watching(settings, daemon, name) as watch:
             before, acked = daemon.usage(), sink.stats()["mo_acked"]
             began = time.monotonic()
             sink.command("inbound", trace_name=source, count=count)
@@ -153,7 +152,7 @@ def run_inbound(settings: Settings, name: str) -> dict[str, Any]:
             if way.hook:
                 _wait(hook, count)
             after = daemon.usage()
-            report = profile.stop() if profile is not None else None
+            seen = watch.stop(count) if watch is not None else None
         stopped = daemon.stop()
     log = SinkLog.load(log_path)
     taken = [(d.t, d.acked) for d in log.deliveries if d.t >= began and d.acked is not None and d.status == wire.ROK]
@@ -180,7 +179,7 @@ def run_inbound(settings: Settings, name: str) -> dict[str, Any]:
         **cost(before, after, count),
         "stop_seconds": stopped,
         "reconciliation": inbound(lines, count, log, events, first=first),
-        "profile": report,
+        "profile": seen,
     }
 
 

@@ -83,7 +83,8 @@ class DaemonProcess:
     """Context manager over `python -m gateway run -c FILE`; ready means that its socket takes connections.
 
     directory holds config, store, socket and `daemon.log`. It may hold them from an earlier process: start()
-    again after kill() is how a crash is played. Raises DaemonError when it is not up within `timeout` s.
+    again after kill() is how a crash is played. metrics: host:port of its page, as its config has it. Raises
+    DaemonError when it is not up within `timeout` s.
     """
 
     def __init__(
@@ -94,8 +95,10 @@ class DaemonProcess:
         timeout: float = 20.0,
         command: Sequence[str] = (sys.executable, "-m", "gateway"),
         env: Mapping[str, str] | None = None,
+        metrics: str = "",
     ) -> None:
         self.directory = directory
+        self.metrics = metrics
         self.socket = socket_path(directory)
         self._timeout = timeout
         self._command = command

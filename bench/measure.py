@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import profiler
+from bench.bursts import free_port
 from bench.daemon import DaemonProcess, Usage, config
 from bench.trace import NUMBERS
+from bench.watch import Watch
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line chose."""
+    """What the command line chose. profile: the run is watched (bench/watch.py), its figures are not the daemon's."""
 
     directory: Path
     messages: int
@@ -48,11 +50,17 @@ def per_second(count: int, began: float, ended: float) -> float:
     return count / (ended - began) if ended > began else 0.0
 
 
-def profiling(settings: Settings, daemon: DaemonProcess, name: str) -> profiler.Profiler | None:
-    """A profiler at work, where one is wanted and installed."""
-    if not settings.profile or profiler.find() is None:
-        return None
-    return profiler.Profiler(daemon.pid, settings.directory / f"{name}.folded")
+@contextlib.contextmanager
+def watching(settings: Settings, daemon: DaemonProcess, name: str) -> Iterator[Watch | None]:
+    """A watch over the run, where one is wanted; the sampler ends with it."""
+    if not settings.profile:
+        yield None
+        return
+    watch = Watch(daemon, name, settings.directory / f"{name}.folded")
+    try:
+        yield watch
+    finally:
+        watch.end()
 
 
 def started(
@@ -68,6 +76,7 @@ def started(
     more: TOML behind the rest of its configuration.
     """
     directory.mkdir()
+    metrics = f"127.0.0.1:{free_port()}" if settings.profile else ""
     text = config(
         directory,
         port,
@@ -75,6 +84,6 @@ def started(
         window=settings.window,
         numbers=numbers,
         number=number,
-        sections={"store": {"synchronous": settings.synchronous}},
+        sections={"store": {"synchronous": settings.synchronous}, "metrics": {"bind": metrics}},
     )
-    return DaemonProcess(directory, text + more)
+    return DaemonProcess(directory, text + more, metrics=metrics)

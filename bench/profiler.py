@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-MISSING = "no profile: py-spy is not installed (pip install py-spy)"
+from bench.figures import cpu_seconds, thread_seconds
+from bench.stacks import Stack, read, weigh
+
+MISSING: Final = "no profile: py-spy is not installed (pip install py-spy)"
+RATE: Final = 250
+"""Samples a second of each thread."""
+_COUNTS = re.compile(r"Samples: (\d+) Errors: (\d+)")
+
+
+class ProfileError(RuntimeError):
+    """The daemon could not be sampled; says why."""
 
 
 def find() -> str | None:
@@ -18,59 +31,76 @@ def find() -> str | None:
     return str(beside) if beside.is_file() else shutil.which("py-spy")
 
 
-class Profiler:
-    """Samples a process 250 times a second from start() to stop(), threads with the GIL or in a system call.
+@dataclass(frozen=True)
+class Profile:
+    """Stacks with the CPU they stand for, the CPU seconds of the process meanwhile, and how it was come by.
 
-    Raises FileNotFoundError when there is no py-spy.
+    errors: samples that could not be read, for the process is not stopped for them.
     """
 
-    def __init__(self, pid: int, output: Path) -> None:
+    stacks: list[Stack]
+    cpu: float
+    samples: int
+    errors: int
+
+
+class Profiler:
+    """Samples a process from its making to stop(), its threads that run or wait for a core.
+
+    The process is not stopped for it: threads that sleep would wake up each time, and be seen running. Raises
+    FileNotFoundError when there is no py-spy, ProfileError when it cannot read the process.
+    """
+
+    def __init__(self, pid: int, output: Path, waits: frozenset[str] = frozenset()) -> None:
         command = find()
         if command is None:
             raise FileNotFoundError(MISSING)
+        self._pid = pid
         self._output = output
+        self._waits = waits
         self._process = subprocess.Popen(
-            [command, "record", "--pid", str(pid), "--rate", "250", "--format", "raw", "--threads",
-             "--duration", "100000", "--output", str(output)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            [command, "record", "--pid", str(pid), "--rate", str(RATE), "--format", "raw", "--threads",
+             "--nonblocking", "--duration", "100000", "--output", str(output)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {"RUST_BACKTRACE": "0"},
         )  # fmt: skip
+        assert self._process.stdout is not None
+        said = ""
+        for line in self._process.stdout:
+            said += line
+            if "Sampling process" in line:
+                break
+        else:
+            self._process.wait()
+            raise ProfileError(" ".join(said.split()) or "py-spy ended, and said nothing")
+        self._cpu, self._seconds = cpu_seconds(pid), thread_seconds(pid)
 
-    def stop(self, lines: int = 25) -> str:
-        """End the sampling; the busiest functions, by their own time and with what they called."""
-        self._process.send_signal(signal.SIGINT)
-        _, errors = self._process.communicate(timeout=30)
+    def stop(self) -> Profile:
+        """End the sampling. Raises ProfileError when nothing came of it."""
+        cpu = cpu_seconds(self._pid) - self._cpu
+        seconds = {thread: used - self._seconds.get(thread, 0.0) for thread, used in thread_seconds(self._pid).items()}
+        said = self.end()
         if not self._output.exists():
-            return f"no profile: {errors.strip()}"
-        return report(self._output.read_text(), lines)
+            raise ProfileError(" ".join(said.split()) or "py-spy wrote nothing")
+        samples = [
+            sample
+            for sample in read(self._output.read_text())
+            if not sample[1] or f"{sample[1][-1].path}:{sample[1][-1].function}" not in self._waits
+        ]
+        counts = _COUNTS.search(said)
+        return Profile(
+            weigh(samples, self._pid, seconds),
+            cpu,
+            sum(count for _, _, count in samples),
+            int(counts[2]) if counts else 0,
+        )
 
-
-def report(folded: str, lines: int = 25) -> str:
-    """Two tables from folded stacks (`thread;outer;...;inner count`): own share, and share with callees."""
-    own: Counter[str] = Counter()
-    whole: Counter[str] = Counter()
-    total = 0
-    for line in folded.splitlines():
-        stack, _, samples = line.rpartition(" ")
-        count = int(samples)
-        frames = [_short(frame) for frame in stack.split(";")]
-        own[frames[-1]] += count
-        for frame in set(frames):
-            whole[frame] += count
-        total += count
-    if not total:
-        return "no profile: no sample was taken"
-    out = [f"{total} samples"]
-    for title, table in (("own time", own), ("with what they call", whole)):
-        out += ["", f"  {title}:"]
-        out += [f"  {100 * count / total:5.1f} %  {name}" for name, count in table.most_common(lines)]
-    return "\n".join(out)
-
-
-def _short(frame: str) -> str:
-    """`function (file.py:line)` without the line, and with the file as seen from its package."""
-    name, _, where = frame.partition(" (")
-    path = where.rstrip(")").rpartition(":")[0] or where.rstrip(")")
-    for root in ("site-packages/", "lib/python3"):
-        if root in path:
-            path = path.rpartition(root)[2]
-    return f"{name} ({path})" if path else name
+    def end(self) -> str:
+        """End it whatever it has; what py-spy said."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            said, _ = self._process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            said, _ = self._process.communicate()
+        return said

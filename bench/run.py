@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,19 @@ from bench.daemon import DaemonError
 from bench.figures import Percentiles, machine
 from bench.inbound import segments
 from bench.load import Load, LoadOptions
-from bench.measure import Settings, cost, per_second, profiling, started
+from bench.measure import Settings, cost, per_second, started, watching
 from bench.reconcile import Reconciliation, outbound
 from bench.sinklog import SinkLog
 from bench.sinkprocess import SinkError, SinkProcess
+from bench.watch import Seen
 
-RUNS = ("sink", "outbound", "latency", "unicode", *WAYS, "backlog", "away")
-_DEFAULT = ("sink", "outbound", "latency", "unicode", "inbound", "subscribed")
+_FLOWS = ("outbound", "latency", "unicode", *WAYS)
+STAGES = "-stages"
+"""What the watched runs have behind the name of the run that they repeat."""
+RUNS = ("sink", *_FLOWS, "backlog", "away", *(name + STAGES for name in _FLOWS))
+_DEFAULT = (
+    "sink", "outbound", "outbound" + STAGES, "latency", "unicode", "inbound", "subscribed", "subscribed" + STAGES,
+)  # fmt: skip
 
 
 def run_sink(settings: Settings) -> dict[str, Any]:
@@ -61,8 +67,7 @@ def run_outbound(settings: Settings, name: str, trace_name: str, messages: int, 
             rate=rate,
             connections=settings.connections,
         )
-        with Load(options) as load:
-            profile = profiling(settings, daemon, name)
+        with Load(options) as load, watching(settings, daemon, name) as watch:
             before = daemon.usage()
             load.submit_all()
             load.wait_ended()
@@ -70,16 +75,16 @@ def run_outbound(settings: Settings, name: str, trace_name: str, messages: int, 
                 raise DaemonError(f"a connection was lost: {load.broken}\n{daemon.log_end()}")
             stats = sink.wait_for(lambda stats: stats["owed"] == 0, timeout=30.0)
             after = daemon.usage()
-            profiled = profile.stop() if profile is not None else None
+            seen = watch.stop(messages) if watch is not None else None
         stopped = daemon.stop()
     log = SinkLog.load(settings.directory / f"{name}.log")
     began, accepted = load.span()
     arrivals = {key: message.first_seen for key, message in log.messages().items()}
     delays: list[tuple[float, float]] = []
     for index, message_id in enumerate(load.ids):
-        seen = arrivals.get(keys.key(keys.MT, index)) if message_id else None
-        if seen is not None:
-            delays.append((seen - load.intended[index], seen - load.accepted_at[index]))
+        arrived = arrivals.get(keys.key(keys.MT, index)) if message_id else None
+        if arrived is not None:
+            delays.append((arrived - load.intended[index], arrived - load.accepted_at[index]))
     return {
         "messages": messages,
         "segments": load.segments,
@@ -95,7 +100,7 @@ def run_outbound(settings: Settings, name: str, trace_name: str, messages: int, 
         **cost(before, after, messages),
         "stop_seconds": stopped,
         "reconciliation": outbound(load, log),
-        "profile": profiled,
+        "profile": seen,
     }
 
 
@@ -123,6 +128,27 @@ def run_backlog(settings: Settings, name: str = "backlog") -> dict[str, Any]:
     return result
 
 
+def run_stages(settings: Settings, name: str) -> dict[str, Any]:
+    """A run once more, sampled: which stage takes how much of the daemon's time. `missing` says why it cannot."""
+    if profiler.find() is None:
+        return {"missing": profiler.MISSING}
+    directory = settings.directory / f"{name}{STAGES}"
+    directory.mkdir()
+    try:
+        result = _flows(replace(settings, directory=directory, profile=True))[name]()
+    except profiler.ProfileError as error:
+        return {"missing": f"no profile: {error}"}
+    seen: Seen = result["profile"]
+    return {
+        "about": f"{name} once more, sampled by py-spy",
+        "messages": seen.messages,
+        "cpu_us_per_message": result["cpu_us_per_message"],
+        "bursts": seen.counted,
+        "reconciliation": result["reconciliation"],
+        "profile": seen,
+    }
+
+
 def _print(name: str, result: dict[str, Any]) -> None:
     print(f"\n{name}")
     for key, value in result.items():
@@ -132,10 +158,15 @@ def _print(name: str, result: dict[str, Any]) -> None:
             value = f"{value:,.1f}"
         elif isinstance(value, int):
             value = f"{value:,}"
+        elif isinstance(value, Seen):
+            print(f"  {key:34} {value}\n\n{value.table()}", flush=True)
+            continue
         print(f"  {key.replace('_', ' '):34} {value}", flush=True)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Seen):
+        return {row.name: row.us for row in value.rows()}
     if isinstance(value, Percentiles):
         return asdict(value)
     if isinstance(value, Reconciliation):
@@ -160,7 +191,7 @@ def parser() -> argparse.ArgumentParser:
     add("--latency-ms", type=float, default=0.0, help="of the sink's answers")
     add("--backlog", type=int, default=1_000_000, help="messages of the backlog and away runs")
     add("--synchronous", choices=("full", "normal"), default="full", help="of the store")
-    add("--profile", action="store_true", help="sample the daemon with py-spy, if it is installed")
+    add("--profile", action="store_true", help="each run once more, sampled by py-spy: by stage and function")
     add("--directory", type=Path, help="where stores and logs go, and stay; default: a temporary one")
     add("--json", action="store_true", help="print one JSON object instead of tables")
     return out
@@ -170,6 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print; 1 when anything was lost, doubled or changed or a process failed, 2 on wrong usage."""
     chosen = vars(parser().parse_args(arguments))
     runs, as_json = chosen.pop("runs").split(","), chosen.pop("json")
+    functions = chosen.pop("profile")
+    if functions:
+        runs = [one for name in runs for one in ((name, name + STAGES) if name in _FLOWS else (name,))]
     unknown = [name for name in runs if name not in RUNS]
     if unknown:
         print(f"bench.run: no run {unknown[0]!r}; there are {', '.join(RUNS)}", file=sys.stderr)
@@ -177,12 +211,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="smsgw-bench-") as temporary:
         directory = chosen.pop("directory") or Path(temporary)
         directory.mkdir(parents=True, exist_ok=True)
-        settings = Settings(directory=directory, **chosen)
-        return _main(settings, runs, as_json)
+        settings = Settings(directory=directory, profile=False, **chosen)
+        return _main(settings, list(dict.fromkeys(runs)), as_json, functions)
 
 
-def _main(settings: Settings, runs: Sequence[str], as_json: bool) -> int:
-    flows: dict[str, Callable[[], dict[str, Any]]] = {
+def _flows(settings: Settings) -> dict[str, Callable[[], dict[str, Any]]]:
+    return {
         "sink": lambda: run_sink(settings),
         "outbound": lambda: run_outbound(settings, "outbound", settings.trace, settings.messages, settings.rate),
         "latency": lambda: run_outbound(
@@ -196,13 +230,16 @@ def _main(settings: Settings, runs: Sequence[str], as_json: bool) -> int:
         **{name: partial(run_inbound, settings, name) for name in WAYS},
         "backlog": lambda: run_backlog(settings),
         "away": lambda: run_away(settings, "away"),
+        **{name + STAGES: partial(run_stages, settings, name) for name in _FLOWS},
     }
+
+
+def _main(settings: Settings, runs: Sequence[str], as_json: bool, functions: bool) -> int:
+    flows = _flows(settings)
     about = machine(settings.directory)
     results: dict[str, Any] = {"machine": about}
     if not as_json:
         print("machine: " + ", ".join(f"{name} {value}" for name, value in about.items()))
-        if settings.profile and profiler.find() is None:
-            print(profiler.MISSING)
     failed = False
     for name in runs:
         # The collector's pauses in this process would be measured as the daemon's.
@@ -219,6 +256,9 @@ def _main(settings: Settings, runs: Sequence[str], as_json: bool) -> int:
         results[name] = result
         if not as_json:
             _print(name, result)
+            seen = result.get("profile")
+            if functions and isinstance(seen, Seen):
+                print(seen.functions(), flush=True)
     if as_json:
         print(json.dumps(results, default=_plain, indent=1))
     return int(failed)

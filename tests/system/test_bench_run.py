@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import arriving, measure, run
+from bench import arriving, measure, profiler, run
 from bench.daemon import ROOT, DaemonError, DaemonProcess, config
 
 FAKE = Path(__file__).parent / "bench_fake_gateway.py"
@@ -76,6 +76,29 @@ def test_a_daemon_that_dies_is_an_error_and_not_a_figure(fake, capsys):
     status, printed = measured(capsys, "--runs", "outbound")
     assert status == 1
     assert "error" in printed["outbound"]
+
+
+@pytest.mark.skipif(profiler.find() is None, reason="py-spy is not installed; there are no wheels for this machine")
+def test_a_run_by_stage_is_one_of_its_own_and_sums_to_the_cpu_of_the_daemon(fake, capsys):
+    fake()
+    status, printed = measured(capsys, "--runs", "outbound", "--profile", "--messages", "1000")
+    assert status == 0, printed
+    assert printed["outbound"]["profile"] is None
+    sampled = printed["outbound-stages"]
+    assert sampled["reconciliation"]["ended"] == 1000
+    assert set(sampled["profile"]) >= {"socket", "wire", "store: statements", "not attributed"}
+    # Both by the ticks of the kernel, 10 ms each, read one after the other.
+    assert sum(sampled["profile"].values()) == pytest.approx(sampled["cpu_us_per_message"], abs=2 * 10)
+
+
+def test_without_a_sampler_the_figures_stay(fake, capsys, monkeypatch):
+    fake()
+    monkeypatch.setattr(profiler, "find", lambda: None)
+    status = run.main(["--runs", "outbound,outbound-stages", "--messages", "200"])
+    printed = capsys.readouterr().out
+    assert status == 0
+    assert "cpu us per message" in printed
+    assert profiler.MISSING in printed
 
 
 def test_a_run_that_is_not_there_is_a_usage_error(capsys):

@@ -5,7 +5,6 @@ import pytest
 from bench import keys, sinklog, wire
 from bench.behaviour import Behaviour, receipt_body
 from bench.figures import Percentiles, cpu_seconds, machine, memory_mib, thread_seconds
-from bench.profiler import report
 from bench.sinklog import CLOSE, IN, OPEN, OUT, SinkLog, SinkLogWriter
 
 # A submit_sm: +15551230001 to +4477, part 1 of 2 with reference 0x2A, "hello" in GSM, receipt asked for.
@@ -201,15 +200,3 @@ def test_the_process_and_the_machine_are_measured(tmp_path):
     resident, highest = memory_mib(os.getpid())
     assert 1 < resident <= highest
     assert all(machine(tmp_path).values())
-
-
-def test_a_profile_is_summed_by_function():
-    folded = (
-        "MainThread;run (/x/site-packages/trio/_run.py:5);encode (/app/gateway/smpp/codec.py:9) 3\n"
-        "MainThread;run (/x/site-packages/trio/_run.py:7) 1\n"
-    )
-    text = report(folded)
-    assert "4 samples" in text
-    assert "75.0 %  encode (/app/gateway/smpp/codec.py)" in text
-    assert "100.0 %  run (trio/_run.py)" in text
-    assert report("") == "no profile: no sample was taken"
