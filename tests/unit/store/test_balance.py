@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
 from gateway.model import State
 from gateway.settings import Settings
@@ -201,17 +198,10 @@ async def test_a_burst_that_fails_takes_nothing(desk: Desk) -> None:
     assert left(desk) == 99
 
 
-@pytest.fixture
-async def on_disk(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Desk]:
-    desk = Desk(nursery, f"sqlite:///{tmp_path}/smsgw.db")
-    yield desk
-    await desk.close()
-
-
 async def test_after_a_restart_what_ends_is_given_back_also_where_nobody_pays_in_advance_any_more(
-    on_disk: Desk,
+    filed: Desk,
 ) -> None:
-    desk = on_disk
+    desk = filed
     await filled(desk)
     queued, under_way = await sent(desk, 2, 1)
     await desk.claim((under_way.id, 1))

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
-
-import pytest
-import trio
 
 from gateway.settings import Settings
 from gateway.settings.own import OWN_APP
@@ -119,19 +114,12 @@ async def test_what_was_sent_before_is_neither_counted_nor_refused(desk: Desk) -
     assert uses(desk) == [("crm", "+7", 1)]
 
 
-@pytest.fixture
-async def on_disk(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Desk]:
-    desk = Desk(nursery, f"sqlite:///{tmp_path}/smsgw.db")
-    yield desk
-    await desk.close()
-
-
-async def test_a_restart_forgets_nothing(on_disk: Desk) -> None:
-    capped(on_disk, {"prefix": "+7", "per_hour": 2})
-    assert passed(await sent(on_disk, RU)) == [True]
-    await on_disk.restart()
-    capped(on_disk, {"prefix": "+7", "per_hour": 2})
-    assert passed(await sent(on_disk, RU, RU)) == [True, False]
+async def test_a_restart_forgets_nothing(filed: Desk) -> None:
+    capped(filed, {"prefix": "+7", "per_hour": 2})
+    assert passed(await sent(filed, RU)) == [True]
+    await filed.restart()
+    capped(filed, {"prefix": "+7", "per_hour": 2})
+    assert passed(await sent(filed, RU, RU)) == [True, False]
 
 
 async def test_two_statements_for_a_burst_and_none_where_no_cap_is_for_it(desk: Desk) -> None:

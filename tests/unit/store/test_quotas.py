@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
 from gateway.model import State
 from gateway.settings import Settings
@@ -176,15 +173,8 @@ async def test_a_clock_that_steps_back_does_not_begin_a_day_anew_and_one_far_ahe
     assert passed(await sent(desk, 2, 1)) == [True, False]
 
 
-@pytest.fixture
-async def on_disk(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Desk]:
-    desk = Desk(nursery, f"sqlite:///{tmp_path}/smsgw.db")
-    yield desk
-    await desk.close()
-
-
-async def test_counts_are_what_the_messages_say_also_after_a_restart(on_disk: Desk) -> None:
-    desk = on_disk
+async def test_counts_are_what_the_messages_say_also_after_a_restart(filed: Desk) -> None:
+    desk = filed
     desk.now = EVENING - 3600_000
     limited(desk, {"quota": {"day": 40, "month": 60}}, {"day": 30})
     for n in range(1, 6):
