@@ -16,6 +16,7 @@ from gateway.daemon import Daemon
 from gateway.outbound.request import Refusal
 from gateway.policy.consent import consent_warnings
 from gateway.policy.content import content_warnings
+from gateway.policy.optout import optout_warnings
 from gateway.settings import Settings
 from gateway.store.database import StoreError
 
@@ -30,7 +31,12 @@ def run(settings: Settings, path: Path | None) -> int:
     log.configure(settings.log)
     sys.setswitchinterval(SWITCH_INTERVAL)
     started = time.monotonic()
-    for warning in (*settings.warnings(), *content_warnings(settings), *consent_warnings(settings)):
+    for warning in (
+        *settings.warnings(),
+        *content_warnings(settings),
+        *optout_warnings(settings),
+        *consent_warnings(settings),
+    ):
         _log.warning("config", warning=warning)
     try:
         daemon = Daemon(settings, path=path)

@@ -224,9 +224,7 @@ class Status:
             for outcome, count in c.outbinds.counts.items()
         ]
         m.backlog.read = self._backlogs
-        m.balances.read = lambda: [
-            ((app,), float(left)) for app, left in (dict.fromkeys(self.prepaid, 0) | self.balances).items()
-        ]
+        m.balances.read = lambda: [((app,), float(self.balances.get(app, 0))) for app in self.prepaid]
         m.handler_paused.read = lambda: [((name,), float(one.paused)) for name, one in self._handlers.items()]
         m.store_state.read = lambda: [((), float(store.writer.healthy))]
         m.store_failures.read = lambda: [((), float(store.writer.stats.failures))]

@@ -25,6 +25,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> int:
     from gateway.cli.world import examine
     from gateway.policy.consent import consent_warnings
     from gateway.policy.content import content_warnings
+    from gateway.policy.optout import optout_warnings
     from gateway.settings import ConfigError
 
     try:
@@ -36,7 +37,13 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> int:
             console(stderr=True).print(inert(str(error), keep="\n"))
         return USAGE
     problems, warnings = examine(settings)
-    warnings = [*settings.warnings(), *content_warnings(settings), *consent_warnings(settings), *warnings]
+    warnings = [
+        *settings.warnings(),
+        *content_warnings(settings),
+        *optout_warnings(settings),
+        *consent_warnings(settings),
+        *warnings,
+    ]
     if as_json:
         found = [{"key": key, "expected": text} for key, text in problems]
         emit({"ok": not problems, "problems": found, "warnings": warnings, **_summary(settings, path)})

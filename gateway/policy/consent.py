@@ -142,18 +142,27 @@ def consent_warnings(settings: Settings) -> list[str]:
     optouts = OptOuts(settings)
     one_way = Content(settings).one_way
     taken: dict[tuple[str, str], str] = {}  # by number and keyword, the opt-in that asks
+    known = [word for language in settings.optout.languages for word in package()[language].yes]
+    yes = frozenset(map(_key, [*known, *(word for one in settings.opt_ins for word in one.yes_words)]))
     for one in settings.opt_ins:
         where = f'opt_ins "{one.name}"'
         numbers = one.numbers or tuple(settings.numbers_by_value)
         for word in one.keywords:
-            reading = next((r for number in numbers if (r := optouts.read(number, word)) is not None), None)
-            if reading is not None and reading.meaning in ("stop", "help"):
-                found.append(
-                    f'{where}: keyword "{word}" asks for nothing: it is one of the words for {reading.meaning}'
-                )
+            meanings = {r.meaning for number in numbers if (r := optouts.read(number, word)) is not None}
+            said = f'{where}: keyword "{word}"'
+            if other := next((one for one in ("stop", "help") if one in meanings), None):
+                found.append(f"{said} asks for nothing: it is one of the words for {other}")
+            elif "start" in meanings:
+                found.append(f"{said} is one of the words for start: who opted out is asked, and back only by a YES")
+            if _key(word) in yes:
+                found.append(f"{said} is a YES too: who says that late, or to something else, is asked")
             holders = [taken.setdefault((number, _key(word)), one.name) for number in numbers]
             if (holder := next((name for name in holders if name != one.name), None)) is not None:
                 found.append(f'{where}: keyword "{word}" is one of opt_ins "{holder}" too, which asks where both could')
+        for word in one.yes_words:
+            meanings = {r.meaning for number in numbers if (r := optouts.read(number, word)) is not None}
+            if other := next((one for one in ("stop", "help") if one in meanings), None):
+                found.append(f'{where}: yes_words "{word}" is no YES: it is one of the words for {other}')
         mute = [number for number in one.numbers if number in one_way]
         found += [f'{where}: nobody can reply YES to "{number}"' for number in mute]
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from gateway.policy.optwords import Reading, Vocabulary, package
+from gateway.policy.optwords import Reading, Vocabulary, package, words_of
 from gateway.settings import Settings
 from gateway.settings.optout import DEFAULT_SET, Confirmation, Language, Near, NumberSet, OptOut, Reach
 from gateway.settings.own import OWN_APP
@@ -105,7 +105,7 @@ class OptOuts:
             lifts=frozenset({ALL, the_set, *the_number, *apps}),
             near=(own.stop_near if own is not None else None) or optout.near,
             confirmation=(own.stop_confirmation if own is not None else None) or optout.confirmation,
-            vocabulary=self._vocabulary(of_set),
+            vocabulary=self.vocabulary(of_set),
             texts={
                 "stop": _own(of_set, optout, "stop_reply"),
                 "start": _own(of_set, optout, "start_reply"),
@@ -114,7 +114,8 @@ class OptOuts:
             help_interval_ms=int(optout.help_interval * 1000),
         )
 
-    def _vocabulary(self, of_set: NumberSet | None) -> Vocabulary:
+    def vocabulary(self, of_set: NumberSet | None) -> Vocabulary:
+        """The words of a set of numbers; None: of numbers that are in none."""
         name = of_set.name if of_set is not None else None
         made = self._vocabularies.get(name)
         if made is None:
@@ -211,4 +212,32 @@ def _own(of_set: NumberSet | None, optout: OptOut, key: str) -> str | None:
     found: str | None = getattr(of_set, key) if of_set is not None else None
     if found is None:
         found = getattr(optout, key)
+    return found
+
+
+def optout_warnings(settings: Settings) -> list[str]:
+    """What of an operator's own words for STOP, START and HELP will not work as it is meant, a sentence each."""
+    found: list[str] = []
+    rules, known = OptOuts(settings), package()
+    for of_set in (None, *settings.number_sets):
+        where = "optout" if of_set is None else f'number_sets "{of_set.name}"'
+        vocabulary = rules.vocabulary(of_set)
+        languages = (of_set and of_set.languages) or settings.optout.languages
+        others = {
+            " ".join(words_of(word)): meaning
+            for one in languages
+            for meaning in ("start", "help")
+            for word in getattr(known[one], meaning)
+        }
+        for meaning in ("stop", "start", "help"):
+            words: tuple[str, ...] = getattr(settings.optout if of_set is None else of_set, f"{meaning}_words") or ()
+            for word in words:
+                reading = vocabulary.read(word)
+                if reading is not None and reading.meaning != meaning:
+                    other = reading.meaning
+                    found.append(
+                        f'{where}: {meaning}_words "{word}" is without effect: it is one of the words for {other}'
+                    )
+                elif meaning == "stop" and (lost := others.get(" ".join(words_of(word)))) is not None:
+                    found.append(f'{where}: stop_words "{word}" stops messages, and is no word for {lost} any more')
     return found

@@ -35,7 +35,11 @@ class Quota(Section):
 class Quotas(Section):
     """What holds for the quotas of apps and numbers, which are in their own sections."""
 
-    zone: Zone = Field("UTC", description="Zone in which days, months and years begin.")
+    zone: Zone = Field(
+        "UTC",
+        description="Zone in which days, months and years begin. Changed to one further west, where the day begins "
+        "later, those under way may begin once more: change it when little is sent.",
+    )
 
 
 def quota_warnings(apps: Collection[App], numbers: Iterable[Number], retention: Retention) -> Iterator[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.carrier.alarms import KINDS
 from gateway.carrier.life import STATES
-from gateway.metrics import INBOUND_OUTCOMES, PARTIAL_CAUSES, RECEIPT_OUTCOMES
+from gateway.metrics import INBOUND_OUTCOMES, PARTIAL_CAUSES, RECEIPT_OUTCOMES, REFUSALS
 from gateway.smpp.constants import CommandStatus
 from tests.unit.test_metrics import table
 
@@ -31,6 +31,7 @@ VALUES: Final = {
     ("smsgw_receipts_handled_total", "outcome"): set(RECEIPT_OUTCOMES),
     ("smsgw_segments_failed_total", "status"): {status.name for status in CommandStatus},
     ("smsgw_log_lines_dropped_total", "cause"): {"suppressed", "lost"},
+    ("smsgw_app_refused_total", "reason"): set(REFUSALS),
 }
 """What a label can be, where an expression says it."""
 

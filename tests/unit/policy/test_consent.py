@@ -139,14 +139,19 @@ def test_what_check_warns_of() -> None:
                 {"name": "a", "ask": "Reply YES: bit.ly/x", "keywords": ["JOIN", "Enough!", "go", "info"]},
                 {"name": "b", "ask": ASK, "numbers": ["ACME"], "welcome": "https://bit.ly/y"},
                 {"name": "c", "ask": ASK, "numbers": [ONE], "keywords": ["join!", "deals"]},
+                {"name": "d", "ask": ASK, "keywords": ["Yes.", "sure"], "yes_words": ["Sure", "END", "START"]},
             ],
         }
     )
     assert consent_warnings(settings) == [
         'opt_ins "a": keyword "Enough!" asks for nothing: it is one of the words for stop',
+        'opt_ins "a": keyword "go" is one of the words for start: who opted out is asked, and back only by a YES',
         'opt_ins "a": keyword "info" asks for nothing: it is one of the words for help',
         'opt_ins "b": nobody can reply YES to "ACME"',
         'opt_ins "c": keyword "join!" is one of opt_ins "a" too, which asks where both could',
+        'opt_ins "d": keyword "Yes." is a YES too: who says that late, or to something else, is asked',
+        'opt_ins "d": keyword "sure" is a YES too: who says that late, or to something else, is asked',
+        'opt_ins "d": yes_words "END" is no YES: it is one of the words for stop',
     ]
     found = [line.partition(" has ")[0] for line in content_warnings(settings)]
     assert found == ['opt_ins "a": ask', 'opt_ins "b": welcome']

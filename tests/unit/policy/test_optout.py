@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.policy.optout import OptOuts
+from gateway.policy.optout import OptOuts, optout_warnings
 from gateway.policy.optwords import Reading
 from gateway.settings import Settings
 from gateway.settings.own import OWN_APP
@@ -135,3 +135,34 @@ def test_numbers_that_leave_their_set() -> None:
 def test_near_by_number() -> None:
     optouts = book({"near": "attention"}, stop_near="block")
     assert (optouts.terms(A).near, optouts.terms(B).near) == ("block", "attention")
+
+
+def test_what_check_warns_of() -> None:
+    settings = Settings.model_validate(
+        {
+            "carriers": [{"name": "x", "host": "h", "system_id": "u", "password": "p"}],
+            "numbers": [{"number": n, "carrier": "x"} for n in (A, B)],
+            "optout": {
+                "languages": ["en", "de"],
+                "stop_words": ["START", "genug", "info!", "alta"],
+                "start_words": ["weiter", "Stopp", "genug"],
+                "help_words": ["END", "unstop", "was"],
+            },
+            "number_sets": [
+                {"name": "a", "numbers": [A], "start_words": ["cancel"]},
+                {"name": "b", "numbers": [B], "languages": ["es"], "stop_words": ["alta", "info"]},
+            ],
+        }
+    )
+    assert optout_warnings(settings) == [
+        'optout: stop_words "START" stops messages, and is no word for start any more',
+        'optout: stop_words "info!" stops messages, and is no word for help any more',
+        'optout: start_words "Stopp" is without effect: it is one of the words for stop',
+        'optout: start_words "genug" is without effect: it is one of the words for stop',
+        'optout: help_words "END" is without effect: it is one of the words for stop',
+        'optout: help_words "unstop" is without effect: it is one of the words for start',
+        'number_sets "a": start_words "cancel" is without effect: it is one of the words for stop',
+        'number_sets "b": stop_words "alta" stops messages, and is no word for start any more',
+        'number_sets "b": stop_words "info" stops messages, and is no word for help any more',
+    ]
+    assert optout_warnings(Settings()) == []
