@@ -33,8 +33,8 @@ class Sink:
     """The sink on a listening socket; run() serves until quit() is called.
 
     behaviour says how it answers; log, if any, gets every octet; window is how many receipts may be
-    unacknowledged on a bind (inbound.window says it for inbound segments); quickack=False delays TCP's own
-    acknowledgements; first_id is the message_id before the first, None: by the clock.
+    unacknowledged on a bind (inbound.window says it for inbound segments); quickack=True has TCP acknowledge
+    at once, False late, None when the kernel likes; first_id is the message_id before the first, None: by the clock.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Sink:
         log: sinklog.SinkLogWriter | None = None,
         *,
         window: int = 200,
-        quickack: bool = True,
+        quickack: bool | None = None,
         first_id: int | None = None,
     ) -> None:
         self.behaviour = behaviour
@@ -180,9 +180,9 @@ class Sink:
                 return
             if self._log is not None:
                 self._log.add(sinklog.IN, peer.id, data)
-            if not self._quickack:
+            if self._quickack is not None:
                 # The option does not stay: the kernel takes it back when it likes, so set it at every read.
-                peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+                peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, self._quickack)
             if peer.tail:
                 data = peer.tail + data
             try:

@@ -49,7 +49,11 @@ def parser() -> argparse.ArgumentParser:
         help="the first message_id, less one; default: by the clock, rising over restarts",
     )
     add("--log", metavar="FILE", help="log every octet here, for bench.sinklog")
-    add("--no-quickack", action="store_true", help="delay TCP acknowledgements, as many carriers' stacks do")
+    add(
+        "--quickack",
+        action=argparse.BooleanOptionalAction,
+        help="have TCP acknowledge at once, or late, as many carriers' stacks do; default: when the kernel likes",
+    )
     add("--control", metavar="PATH", help="take commands on this unix socket; - for standard input")
     return out
 
@@ -173,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             behaviour,
             log,
             window=options.window,
-            quickack=not options.no_quickack,
+            quickack=options.quickack,
             first_id=options.first_id,
         )
     except OSError as error:
