@@ -8,9 +8,10 @@ from typing import Final, get_args
 
 from gateway.settings.errors import nearest, show
 from gateway.settings.numbers import Number, three_months_after
+from gateway.settings.raw import value_of
 from gateway.settings.references import Finding
 from gateway.settings.routes import MessageClass
-from gateway.sms.address import AddressError, Kind, kind_of, normalise_sender
+from gateway.sms.address import Kind, kind_of
 from gateway.sms.kinds import NumberKind, kinds_of
 
 NAMED: Final = 5
@@ -27,7 +28,7 @@ def contradictions(numbers: tuple[Number, ...], region: str | None, groups: Coll
     """What cannot be, as the file has it. ``region`` is what national numbers are read in, ``groups`` are by name."""
     values: dict[str, int] = {}
     for index, number in enumerate(numbers):
-        if (value := _normalised(number.number, region)) is not None:
+        if (value := value_of(number.number, region)) is not None:
             values.setdefault(value, index)
     for value, index in values.items():
         number = numbers[index]
@@ -40,7 +41,7 @@ def contradictions(numbers: tuple[Number, ...], region: str | None, groups: Coll
             near = nearest(number.group, groups)
             yield Finding(("numbers", index, "group"), "expected the name of one of [groups]", show(number.group), near)
         if number.fallback is not None:
-            other = _normalised(number.fallback, region)
+            other = value_of(number.fallback, region)
             path = ("numbers", index, "fallback")
             if other is None or other not in values:
                 near = nearest(number.fallback, values)
@@ -52,13 +53,6 @@ def contradictions(numbers: tuple[Number, ...], region: str | None, groups: Coll
 def _words(kinds: tuple[NumberKind, ...]) -> str:
     quoted = [f'"{kind}"' for kind in kinds]
     return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
-
-
-def _normalised(raw: str, region: str | None) -> str | None:
-    try:
-        return normalise_sender(raw, region).value
-    except AddressError:  # of the number itself it is said elsewhere
-        return None
 
 
 def number_warnings(numbers: dict[str, Number], today: date) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from gateway.settings.errors import Path, nearest, show
 from gateway.settings.optout import DEFAULT_SET
+from gateway.settings.raw import app_names, list_of, names_of, tables_of
 from gateway.sms.address import AddressError, normalise_sender
 from gateway.sms.numbering import region_exists
 
@@ -22,23 +23,6 @@ class Finding(NamedTuple):
     expected: str
     found: str | None = None
     nearest: str | None = None
-
-
-def _tables(data: Mapping[str, Any], section: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    entries = data.get(section)
-    if isinstance(entries, list):
-        for index, entry in enumerate(entries):
-            if isinstance(entry, Mapping):
-                yield index, entry
-
-
-def _list(entry: Mapping[str, Any], key: str) -> list[Any]:
-    value = entry.get(key)
-    return value if isinstance(value, list) else []
-
-
-def _names(data: Mapping[str, Any], section: str) -> list[str]:
-    return [entry["name"] for _, entry in _tables(data, section) if isinstance(entry.get("name"), str)]
 
 
 def check(data: Mapping[str, Any]) -> Iterator[Finding]:
@@ -57,7 +41,7 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _unique_names(data: Mapping[str, Any], section: str) -> Iterator[Finding]:
     seen: dict[str, int] = {}
-    for index, entry in _tables(data, section):
+    for index, entry in tables_of(data, section):
         name = entry.get("name")
         if not isinstance(name, str):
             continue
@@ -68,8 +52,8 @@ def _unique_names(data: Mapping[str, Any], section: str) -> Iterator[Finding]:
 
 
 def _carriers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
-    known = _names(data, "carriers")
-    for index, entry in _tables(data, "numbers"):
+    known = names_of(data, "carriers")
+    for index, entry in tables_of(data, "numbers"):
         carrier = entry.get("carrier")
         if carrier is None:
             # With routes a number need not have a carrier of its own.
@@ -86,9 +70,9 @@ def _carriers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _handlers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
-    known = _names(data, "handlers")
-    for index, entry in _tables(data, "numbers"):
-        handlers = _list(entry, "handlers")
+    known = names_of(data, "handlers")
+    for index, entry in tables_of(data, "numbers"):
+        handlers = list_of(entry, "handlers")
         for position, name in enumerate(handlers):
             path: Path = ("numbers", index, "handlers", position)
             if isinstance(name, str) and name not in known:
@@ -100,16 +84,16 @@ def _handlers_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _servers_of_mails(data: Mapping[str, Any]) -> Iterator[Finding]:
     if data.get("smtp") is None:
-        for index, handler in _tables(data, "handlers"):
-            if _list(handler, "email"):
+        for index, handler in tables_of(data, "handlers"):
+            if list_of(handler, "email"):
                 yield Finding(("handlers", index, "email"), "expected [smtp] too, the server that takes the mails")
 
 
 def _carriers_of_routes(data: Mapping[str, Any]) -> Iterator[Finding]:
-    known = _names(data, "carriers")
-    for index, route in _tables(data, "routes"):
+    known = names_of(data, "carriers")
+    for index, route in tables_of(data, "routes"):
         seen: set[str] = set()
-        for position, carrier in _tables(route, "carriers"):
+        for position, carrier in tables_of(route, "carriers"):
             name = carrier.get("name")
             path: Path = ("routes", index, "carriers", position, "name")
             if not isinstance(name, str):
@@ -122,10 +106,10 @@ def _carriers_of_routes(data: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _apps_of_routes(data: Mapping[str, Any]) -> Iterator[Finding]:
-    # Without [[apps]] there is one, and root is the operator where it is none of them.
-    known = [*(_names(data, "apps") or ["local"]), "operator"]
-    for index, route in _tables(data, "routes"):
-        for position, name in enumerate(_list(route, "apps")):
+    # Root is the operator where it is none of them.
+    known = [*app_names(data), "operator"]
+    for index, route in tables_of(data, "routes"):
+        for position, name in enumerate(list_of(route, "apps")):
             if isinstance(name, str) and name not in known:
                 path: Path = ("routes", index, "apps", position)
                 yield Finding(path, "expected the name of one of [[apps]]", show(name), nearest(name, known))
@@ -145,7 +129,7 @@ def _normalised(raw: Any, region: Any) -> str | AddressError | None:
 def _numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
     region = data.get("default_region")
     owners: dict[str, int] = {}
-    for index, entry in _tables(data, "numbers"):
+    for index, entry in tables_of(data, "numbers"):
         value = _normalised(entry.get("number"), region)
         path: Path = ("numbers", index, "number")
         if isinstance(value, AddressError):
@@ -156,8 +140,8 @@ def _numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
         elif value is not None:
             owners[value] = index
     for section in ("apps", "routes", "number_sets", "opt_ins"):
-        for index, entry in _tables(data, section):
-            for position, raw in enumerate(_list(entry, "numbers")):
+        for index, entry in tables_of(data, section):
+            for position, raw in enumerate(list_of(entry, "numbers")):
                 value = _normalised(raw, region)
                 if isinstance(value, AddressError) or (value is not None and value not in owners):
                     path = (section, index, "numbers", position)
@@ -167,11 +151,11 @@ def _numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
 def _sets_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
     region = data.get("default_region")
     owners: dict[str, int] = {}
-    for index, entry in _tables(data, "number_sets"):
+    for index, entry in tables_of(data, "number_sets"):
         if entry.get("name") == DEFAULT_SET:
             expected = "expected another name: this is the set of the numbers that are in none"
             yield Finding(("number_sets", index, "name"), expected, show(DEFAULT_SET))
-        for position, raw in enumerate(_list(entry, "numbers")):
+        for position, raw in enumerate(list_of(entry, "numbers")):
             value = _normalised(raw, region)
             if not isinstance(value, str):
                 continue
@@ -182,16 +166,16 @@ def _sets_of_numbers(data: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _opt_ins(data: Mapping[str, Any]) -> Iterator[Finding]:
-    known = _names(data, "apps") or ["local"]
+    known = app_names(data)
     region = data.get("default_region")
     owners: dict[tuple[str, str], int] = {}
-    for index, entry in _tables(data, "opt_ins"):
+    for index, entry in tables_of(data, "opt_ins"):
         name = entry.get("app")
         if isinstance(name, str) and name not in known:
             expected = "expected the name of one of [[apps]]"
             yield Finding(("opt_ins", index, "app"), expected, show(name), nearest(name, known))
-        numbers = [_normalised(raw, region) for raw in _list(entry, "numbers")]
-        for position, word in enumerate(_list(entry, "keywords")):
+        numbers = [_normalised(raw, region) for raw in list_of(entry, "numbers")]
+        for position, word in enumerate(list_of(entry, "keywords")):
             if not isinstance(word, str):
                 continue
             for (of, key), other in list(owners.items()):

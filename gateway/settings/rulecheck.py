@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from gateway.settings.errors import Path, nearest, show
 from gateway.settings.groups import Group, Member
 from gateway.settings.mail import is_address
 from gateway.settings.numbers import Number
+from gateway.settings.raw import app_names, list_of, named_tables, names_of, region_of, tables_of, value_of
 from gateway.settings.references import Finding
 from gateway.settings.rules import CONDITIONS, Rule
 from gateway.settings.rulesense import senseless, takes_all
 from gateway.settings.schedules import Schedule
 from gateway.sms.address import AddressError, normalise, normalise_sender
-from gateway.sms.numbering import region_exists
 
 _CONDITIONS_BUT_NUMBERS: Final = tuple(name for name in CONDITIONS if name != "numbers")
 
 
 def check(data: Mapping[str, Any]) -> Iterator[Finding]:
     """What is wrong between rules, groups, schedules and the other sections, by the raw tables of a configuration."""
-    region = data.get("default_region")
-    if not (region is None or (isinstance(region, str) and region_exists(region))):
-        region = None  # reported by itself; what is national cannot be read then
+    region = region_of(data)
     ours = _ours(data, region)
-    rules = list(_tables(data.get("rules")))
-    groups = {name: list(_tables(group.get("members"))) for name, group in _named(data, "groups")}
-    schedules = [name for name, _ in _named(data, "schedules")]
+    rules = list(tables_of(data, "rules"))
+    groups = {name: list(tables_of(group, "members")) for name, group in named_tables(data, "groups")}
+    schedules = [name for name, _ in named_tables(data, "schedules")]
     yield from _groups(groups, schedules, ours, region)
     yield from _unique(rules)
     members = [member["name"] for of in groups.values() for _, member in of if isinstance(member.get("name"), str)]
@@ -35,32 +33,32 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
         "groups": (list(groups), "expected the name of one of [groups]"),
         "schedules": (schedules, "expected the name of one of [schedules]"),
         "not_schedules": (schedules, "expected the name of one of [schedules]"),
-        "handlers": (_names(data, "handlers"), "expected the name of one of [[handlers]]"),
-        "last_apps": ([*(_names(data, "apps") or ["local"]), "operator"], "expected the name of one of [[apps]]"),
+        "handlers": (names_of(data, "handlers"), "expected the name of one of [[handlers]]"),
+        "last_apps": ([*app_names(data), "operator"], "expected the name of one of [[apps]]"),
     }
     for index, rule in rules:
         for key, (names, expected) in known.items():
-            for place, name in enumerate(_list(rule, key)):
+            for place, name in enumerate(list_of(rule, key)):
                 if isinstance(name, str) and name not in names:
                     yield Finding(("rules", index, key, place), expected, show(name), nearest(name, names))
-                elif name in _list(rule, key)[:place]:
+                elif name in list_of(rule, key)[:place]:
                     yield Finding(("rules", index, key, place), "expected each of them once", show(name))
         yield from _addresses(index, rule, ours, region)
         yield from _forwards(index, rule, (*groups, *members), ours, region)
         yield from _reached(index, rule, groups)
-        if _list(rule, "email") and data.get("smtp") is None:
+        if list_of(rule, "email") and data.get("smtp") is None:
             yield Finding(("rules", index, "email"), "expected [smtp] too, the server that takes the mails")
     yield from _without_rest(data, rules, ours, region)
 
 
 def _addresses(index: int, rule: Mapping[str, Any], ours: Mapping[str, int], region: str | None) -> Iterator[Finding]:
-    for place, raw in enumerate(_list(rule, "numbers")):
-        value = _address(raw, region)
+    for place, raw in enumerate(list_of(rule, "numbers")):
+        value = value_of(raw, region)
         if value is not None and value not in ours:
             path: Path = ("rules", index, "numbers", place)
             yield Finding(path, "expected one of [[numbers]]", show(raw), nearest(str(raw), ours))
-    for place, raw in enumerate(_list(rule, "peers")):
-        if isinstance(raw, str) and raw and _address(raw, region) is None:
+    for place, raw in enumerate(list_of(rule, "peers")):
+        if isinstance(raw, str) and raw and value_of(raw, region) is None:
             expected = f"expected a phone, a short code or a sender name ({_fault(raw, region)})"
             yield Finding(("rules", index, "peers", place), expected, show(raw))
 
@@ -68,7 +66,7 @@ def _addresses(index: int, rule: Mapping[str, Any], ours: Mapping[str, int], reg
 def _forwards(
     index: int, rule: Mapping[str, Any], names: tuple[str, ...], ours: Mapping[str, int], region: str | None
 ) -> Iterator[Finding]:
-    targets = _list(rule, "forward")
+    targets = list_of(rule, "forward")
     for place, raw in enumerate(targets):
         path: Path = ("rules", index, "forward", place)
         if not isinstance(raw, str) or not raw:
@@ -95,11 +93,11 @@ def _reached(
             if isinstance(member.get("name"), str):
                 named.setdefault(member["name"], [member])
     for key, has, what in (("forward", "phone", "a phone"), ("email", "email", "email")):
-        for place, raw in enumerate(_list(rule, key)):
+        for place, raw in enumerate(list_of(rule, key)):
             path: Path = ("rules", index, key, place)
             if raw in named and not any(isinstance(member.get(has), str) for member in named[raw]):
                 yield Finding(path, f"expected somebody with {what}", show(raw))
-    targets = _list(rule, "email")
+    targets = list_of(rule, "email")
     for place, raw in enumerate(targets):
         if not isinstance(raw, str) or not raw:
             continue
@@ -160,13 +158,15 @@ def _without_rest(
     data: Mapping[str, Any], rules: list[tuple[int, Mapping[str, Any]]], ours: Mapping[str, int], region: str | None
 ) -> Iterator[Finding]:
     """Numbers with keywords, where a text without one of them would get nowhere."""
-    entries = dict(_tables(data.get("numbers")))
+    entries = dict(tables_of(data, "numbers"))
     for value, index in ours.items():
         named = [
-            (place, rule) for place, rule in rules if value in [_address(raw, region) for raw in _list(rule, "numbers")]
+            (place, rule)
+            for place, rule in rules
+            if value in [value_of(raw, region) for raw in list_of(rule, "numbers")]
         ]
         asking = next((place for place, rule in named if rule.get("keywords")), None)
-        if asking is None or _list(entries[index], "handlers"):
+        if asking is None or list_of(entries[index], "handlers"):
             continue
         everywhere = [(place, rule) for place, rule in rules if not rule.get("numbers")]
         if any(_unconditional(rule) for _, rule in named + everywhere):
@@ -253,54 +253,17 @@ def _covers(earlier: Rule, later: Rule) -> bool:
 # --- raw tables -------------------------------------------------------------------------------------------------------
 
 
-def _tables(entries: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    if isinstance(entries, list):
-        for index, entry in enumerate(entries):
-            if isinstance(entry, Mapping):
-                yield index, entry
-
-
-def _named(data: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    entries = data.get(section)
-    if isinstance(entries, Mapping):
-        for name, entry in entries.items():
-            if isinstance(entry, Mapping):
-                yield name, entry
-
-
-def _names(data: Mapping[str, Any], section: str) -> list[str]:
-    return [entry["name"] for _, entry in _tables(data.get(section)) if isinstance(entry.get("name"), str)]
-
-
-def _list(entry: Mapping[str, Any], key: str) -> list[Any]:
-    value = entry.get(key)
-    return value if isinstance(value, list) else []
-
-
 def _ours(data: Mapping[str, Any], region: str | None) -> dict[str, int]:
     found: dict[str, int] = {}
-    for index, entry in _tables(data.get("numbers")):
-        if (value := _address(entry.get("number"), region)) is not None:
+    for index, entry in tables_of(data, "numbers"):
+        if (value := value_of(entry.get("number"), region)) is not None:
             found.setdefault(value, index)
     return found
 
 
-def _address(raw: Any, region: str | None) -> str | None:
-    return _read(normalise_sender, raw, region)
-
-
 def phone_of(raw: Any, region: str | None) -> str | None:
     """The phone or short code that a text means to somebody in a region; None where it means none."""
-    return _read(normalise, raw, region)
-
-
-def _read(reader: Callable[[str, str | None], Any], raw: Any, region: str | None) -> str | None:
-    if not isinstance(raw, str) or not raw:
-        return None
-    try:
-        return str(reader(raw, region).value)
-    except AddressError:
-        return None
+    return value_of(raw, region, normalise)
 
 
 def _fault(raw: str, region: str | None) -> str:

@@ -9,22 +9,21 @@ from gateway.settings.destinations import ANYWHERE
 from gateway.settings.errors import nearest, show
 from gateway.settings.numbers import Number
 from gateway.settings.pools import BY_NAME, Pool
+from gateway.settings.raw import app_names, list_of, region_of, tables_of, value_of
 from gateway.settings.references import Finding
 from gateway.settings.routing import App
-from gateway.sms.address import AddressError, normalise_sender
-from gateway.sms.numbering import region_exists
+from gateway.sms.address import normalise_sender
 
 
 def check(data: Mapping[str, Any]) -> Iterator[Finding]:
     """Reads the raw tables, so that it speaks up beside other errors; what has a wrong type is passed over."""
-    region = data.get("default_region")
-    region = region if isinstance(region, str) and region_exists(region) else None
+    region = region_of(data)
     owned: set[str] = set()
-    for index, number in _tables(data, "numbers"):
+    for index, number in tables_of(data, "numbers"):
         raw = number.get("number")
         if isinstance(raw, str) and raw.lower().startswith(BY_NAME):
             yield Finding(("numbers", index, "number"), f'expected another name: "{BY_NAME}" names a pool', show(raw))
-        if (value := _normalised(raw, region)) is not None:
+        if (value := value_of(raw, region)) is not None:
             owned.add(value)
     pools: dict[str, set[str]] = {}
     given = data.get("pools")
@@ -32,7 +31,7 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
         listed = pool.get("numbers") if isinstance(pool, Mapping) else None
         pools[name] = set()
         for position, raw in enumerate(listed if isinstance(listed, list) else ()):
-            value = _normalised(raw, region)
+            value = value_of(raw, region)
             path = ("pools", name, "numbers", position)
             if isinstance(raw, str) and value not in owned:
                 yield Finding(path, "expected one of [[numbers]]", show(raw), nearest(raw, owned))
@@ -40,8 +39,7 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
                 yield Finding(path, "expected each number once", show(raw))
             elif value is not None:
                 pools[name].add(value)
-    apps = [app["name"] for _, app in _tables(data, "apps") if isinstance(app.get("name"), str)]
-    for index, app in _tables(data, "apps"):
+    for index, app in tables_of(data, "apps"):
         wanted = app.get("pool")
         if not isinstance(wanted, str):
             continue
@@ -50,14 +48,13 @@ def check(data: Mapping[str, Any]) -> Iterator[Finding]:
                 ("apps", index, "pool"), "expected the name of one of [pools]", show(wanted), nearest(wanted, pools)
             )
         elif isinstance(app.get("numbers"), list):
-            own = {value for raw in app["numbers"] if (value := _normalised(raw, region)) is not None}
+            own = {value for raw in app["numbers"] if (value := value_of(raw, region)) is not None}
             if missing := sorted(pools[wanted] - own):
                 expected = f"expected a pool of numbers of its own: numbers lacks {missing[0]}"
                 yield Finding(("apps", index, "pool"), expected, show(wanted))
-    known = [*(apps or ["local"]), "operator"]
-    for index, cap in _tables(data, "caps"):
-        listed = cap.get("apps")
-        for position, name in enumerate(listed if isinstance(listed, list) else ()):
+    known = [*app_names(data), "operator"]
+    for index, cap in tables_of(data, "caps"):
+        for position, name in enumerate(list_of(cap, "apps")):
             if isinstance(name, str) and name not in known:
                 path = ("caps", index, "apps", position)
                 yield Finding(path, "expected the name of one of [[apps]]", show(name), nearest(name, known))
@@ -84,17 +81,3 @@ def normalised(pools: Mapping[str, Pool], region: str | None) -> dict[str, Pool]
         name: pool.model_copy(update={"numbers": tuple(normalise_sender(raw, region).value for raw in pool.numbers)})
         for name, pool in pools.items()
     }
-
-
-def _tables(data: Mapping[str, Any], section: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    entries = data.get(section)
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        if isinstance(entry, Mapping):
-            yield index, entry
-
-
-def _normalised(raw: Any, region: str | None) -> str | None:
-    try:
-        return normalise_sender(raw, region).value if isinstance(raw, str) and raw else None
-    except AddressError:  # of the number itself it is said elsewhere
-        return None
