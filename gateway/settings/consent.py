@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from gateway.settings.base import Section
 from gateway.settings.optout import Said, Text, Words
 from gateway.settings.routes import MessageClass
-from gateway.settings.types import Name, Seconds, fail
+from gateway.settings.types import Name, Seconds, Written, fail
 
 Mode = Literal["required", "recorded", "off"]
 
@@ -58,9 +58,7 @@ class OptIn(Section):
     keywords: Annotated[Words, AfterValidator(_keywords)] = Field(
         (), description="Words by which a person asks for it, such as JOIN, when a message is nothing else."
     )
-    numbers: tuple[Annotated[str, StringConstraints(min_length=1, max_length=40)], ...] = Field(
-        (), description="Numbers of `[[numbers]]` that it is for; empty: all."
-    )
+    numbers: tuple[Written, ...] = Field((), description="Numbers of `[[numbers]]` that it is for; empty: all.")
     classes: Annotated[tuple[MessageClass, ...], AfterValidator(_classes)] = Field(
         ("marketing",), description="Classes of messages that they agree to."
     )

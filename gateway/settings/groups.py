@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from gateway.settings.base import Section
 from gateway.settings.mail import EmailAddress
-from gateway.settings.types import Name, fail
+from gateway.settings.types import Name, Written, fail
 
 MOST_MEMBERS = 50
 """Members of a group; a message that is forwarded to a group may go to each of them."""
@@ -26,7 +26,7 @@ class Member(Section):
     name: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_plain)] = Field(
         description="Name, by which rules forward to this person alone and texts call them."
     )
-    phone: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = Field(
+    phone: Written | None = Field(
         None,
         description="Phone that messages are forwarded to; when it writes, the message is from the group. Without it "
         "this person gets mails alone.",

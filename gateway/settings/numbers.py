@@ -14,7 +14,7 @@ from gateway.settings.errors import show
 from gateway.settings.optout import Confirmation, Near, Reach
 from gateway.settings.quotas import Quota
 from gateway.settings.routes import Country, MessageClass
-from gateway.settings.types import Form, Name, fail
+from gateway.settings.types import Form, Name, Written, fail
 from gateway.sms.address import kind_of
 from gateway.sms.kinds import NumberKind, country_of_number, kinds_of
 
@@ -71,7 +71,7 @@ def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
 class Number(Section):
     """An address that we own, and where messages to it go."""
 
-    number: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
+    number: Written = Field(
         description="The number: E.164 (`+15551230001`), national when `default_region` is set, a short code "
         "or an alphanumeric sender of up to 11 characters."
     )
@@ -132,7 +132,7 @@ class Number(Section):
         ("transactional", "direct"),
         description="Message classes that it sends while it is `unverified` or `pending`.",
     )
-    fallback: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = Field(
+    fallback: Written | None = Field(
         None,
         description="One of `[[numbers]]` that sends in its place the classes that it may not yet send; the reply to "
         "`submit` has it in `from`, and a warning. Without it such a message is refused (`not_verified`).",

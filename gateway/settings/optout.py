@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from gateway.settings.base import Section
-from gateway.settings.types import Name, Seconds, fail
+from gateway.settings.types import Name, Seconds, Written, fail
 
 Language = Literal["en", "es", "fr", "de", "pt", "it"]
 Reach = Literal["number", "set", "app", "all"]
@@ -55,9 +55,9 @@ class NumberSet(Section):
     """Numbers that belong together: a STOP to one of them is for all. Numbers in no set are one by themselves."""
 
     name: Name = Field(description="Name of the set in commands, events and the record; unique, and not `default`.")
-    numbers: Annotated[
-        tuple[Annotated[str, StringConstraints(min_length=1, max_length=40)], ...], AfterValidator(_some)
-    ] = Field(description="Numbers of `[[numbers]]`, each in one set at most.")
+    numbers: Annotated[tuple[Written, ...], AfterValidator(_some)] = Field(
+        description="Numbers of `[[numbers]]`, each in one set at most."
+    )
     languages: Languages | None = Field(None, description="As in `[optout]`, for these numbers.")
     stop_words: Words | None = Field(None, description="As in `[optout]`, for these numbers.")
     start_words: Words | None = Field(None, description="As in `[optout]`, for these numbers.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from gateway.settings.base import Section
-from gateway.settings.types import fail
+from gateway.settings.types import Written, fail
 
 BY_NAME = "pool:"
 """In front of a pool's name, where a message names it as its sender."""
@@ -26,6 +26,4 @@ class Pool(Section):
     A phone that wrote to one of them has that one; any other has the same one each time.
     """
 
-    numbers: Annotated[
-        tuple[Annotated[str, StringConstraints(min_length=1, max_length=40)], ...], AfterValidator(_not_empty)
-    ] = Field(description="Some of `[[numbers]]`.")
+    numbers: Annotated[tuple[Written, ...], AfterValidator(_not_empty)] = Field(description="Some of `[[numbers]]`.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field
 
 from gateway.settings.base import Section
-from gateway.settings.types import Form, Name, Seconds, fail
+from gateway.settings.types import Form, Name, Seconds, Written, fail
 from gateway.sms.numbering import region_exists
 
 MessageClass = Literal["transactional", "direct", "marketing"]
@@ -59,9 +59,7 @@ class Route(Section):
     """
 
     name: Name = Field(description="Name of the route in commands, logs and histories; unique.")
-    numbers: tuple[Annotated[str, StringConstraints(min_length=1, max_length=40)], ...] = Field(
-        (), description="Sent from one of these `[[numbers]]`; empty: from any."
-    )
+    numbers: tuple[Written, ...] = Field((), description="Sent from one of these `[[numbers]]`; empty: from any.")
     apps: tuple[Name, ...] = Field((), description="Submitted by one of these apps; empty: by any.")
     classes: tuple[MessageClass, ...] = Field((), description="Of one of these message classes; empty: of any.")
     countries: tuple[Country, ...] = Field(

@@ -8,7 +8,7 @@ import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from gateway.settings.base import Section
 from gateway.settings.destinations import Destination, RefusedKinds
@@ -16,7 +16,7 @@ from gateway.settings.mail import EmailAddress
 from gateway.settings.quotas import Quota
 from gateway.settings.routes import MessageClass
 from gateway.settings.secret import Secret
-from gateway.settings.types import Form, Name, Seconds, check_host, fail
+from gateway.settings.types import Form, Name, Seconds, Written, check_host, fail
 
 SHORTEST_KEY = 16  # characters of a webhook secret or an app's token, below which `check` warns
 
@@ -178,7 +178,7 @@ class App(Section):
     token: Annotated[Secret, AfterValidator(_not_empty)] | None = Field(
         None, description="Token for the request `auth`, for apps that share a user."
     )
-    numbers: tuple[Annotated[str, StringConstraints(min_length=1, max_length=40)], ...] | None = Field(
+    numbers: tuple[Written, ...] | None = Field(
         None, description="Numbers that it may send from and hear of; without it all."
     )
     pool: Name | None = Field(

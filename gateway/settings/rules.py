@@ -12,7 +12,7 @@ from gateway.settings.base import Section
 from gateway.settings.carrier.forms import Zone
 from gateway.settings.routes import Country, MessageClass, Prefix
 from gateway.settings.schedules import Times
-from gateway.settings.types import Form, Name, Seconds, fail
+from gateway.settings.types import Form, Name, Seconds, Written, fail
 
 LONGEST_PATTERN: Final = 1000
 LONGEST_LIST_NAME: Final = 64
@@ -24,7 +24,6 @@ REPLY_PLACEHOLDERS: Final = ("peer", "number", "keyword", "argument")
 FORWARD_PLACEHOLDERS: Final = (*REPLY_PLACEHOLDERS, "text", "name")
 
 Mailed = Annotated[str, StringConstraints(min_length=1, max_length=254)]
-Written = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 

@@ -47,6 +47,8 @@ Octets = Annotated[int, Unit("octets")]
 MiB = Annotated[int, Unit("MiB")]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,32}$")]
+Written = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+"""A number as somebody writes it, national or not; in which form messages carry it is seen by load()."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 _HOST = re.compile(
