@@ -97,10 +97,7 @@ def quiet_warnings(quiet: Sequence[Quiet]) -> Iterator[str]:
     """What is allowed and probably not wanted, a sentence each."""
     for place, one in enumerate(quiet):
         if "transactional" in one.classes:
-            yield (
-                f"quiet_hours[{place}]: holds for transactional messages: codes, and the answers to STOP and HELP, "
-                "wait as well"
-            )
+            yield f"quiet_hours[{place}]: holds for transactional messages: one-time codes wait as well"
         others = [other for other in quiet if set(other.classes) & set(one.classes)]
         if (
             one is others[0]
