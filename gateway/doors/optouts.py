@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -12,14 +13,17 @@ from gateway.doors.imports import Import
 from gateway.doors.lookup import Lookup, moment, page_limit
 from gateway.doors.scopes import note, record_window, scope_of
 from gateway.model import id_ms
-from gateway.outbound.request import App
+from gateway.outbound.request import App, Refusal
 from gateway.policy.optout import ALL
 from gateway.store.ends import rfc3339
+from gateway.store.forgotten import SIGN, erased_of
 from gateway.store.optouts import Change, Held, OptOutChange, OptOutOp, held_by, listed, record
 from gateway.store.store import Store
 
 if TYPE_CHECKING:
     from gateway.doors.connection import Connection
+
+_ERASED_ELSEWHERE: Final = "the name of somebody who was erased: only the database that has it knows whom it means"
 
 
 class OptOutsParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -126,7 +130,9 @@ class OptOuts:
         """Many at once, of which no events are told; what cannot be taken is named by its place, and the others are."""
         operator(connection.app)
         entries = Import(params.optouts, "optouts", "opt-outs")
-        changes = entries.changes(partial(self._entry, connection.app))
+        names = [one.peer for one in params.optouts if one.peer.startswith(SIGN)]
+        erased = await self._store.reader.read(partial(erased_of, names=names)) if names else frozenset()
+        changes = entries.changes(partial(self._entry, connection.app, erased))
         new = 0
         if changes:
             op = await self._store.writer.do(OptOutOp(changes, how="import", who=connection.app.name, tell=False))
@@ -148,8 +154,13 @@ class OptOuts:
     def _scope(self, app: App, scope: str) -> str:
         return scope_of(self._store.writer.base.optouts, self._lookup, app, scope)
 
-    def _entry(self, app: App, one: Entry) -> OptOutChange:
-        peer = self._lookup.reachable(one.peer)
+    def _entry(self, app: App, erased: Collection[str], one: Entry) -> OptOutChange:
+        if one.peer.startswith(SIGN):
+            if one.peer not in erased:
+                raise Refusal("invalid_params", _ERASED_ELSEWHERE, field="peer")
+            peer = one.peer
+        else:
+            peer = self._lookup.reachable(one.peer)
         return OptOutChange(peer, self._scope(app, one.scope or ALL), True, note(one.note), moment(one.at, "at"))
 
     # --- how they are shown -------------------------------------------------------------------------------------------

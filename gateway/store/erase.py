@@ -152,7 +152,7 @@ class ForgetOp(Op):
         key = tx.forgotten = draw_key(con)
         con.execute(
             "INSERT INTO optout (peer, scope, at, how) SELECT ?, scope, at, how FROM optout WHERE peer = ?"
-            " ON CONFLICT (peer, scope) DO UPDATE SET how = excluded.how WHERE excluded.how = 'operator'",
+            " ON CONFLICT (peer, scope) DO UPDATE SET how = excluded.how WHERE excluded.how LIKE 'operator%'",
             (name_of(key, peer), peer),
         )
         note(con, ERASED + name_of(key, peer), str(tx.now))

@@ -54,6 +54,11 @@ def erased_since(con: sqlite3.Connection, schema: str, ms: int) -> set[str]:
     return {name.removeprefix(ERASED) for name, at in rows if int(at) > ms}
 
 
+def erased_of(con: sqlite3.Connection, names: Iterable[str]) -> set[str]:
+    """Those of these names by which somebody was erased here."""
+    return {name for name in names if noted(con, ERASED + name) is not None}
+
+
 def with_names(con: sqlite3.Connection, key: bytes | None, select: Values, peers: Iterable[str]) -> list[Row]:
     """Rows of ``select`` by peer, which is their first column; those of names have the peer in its place."""
     peers = list(peers)

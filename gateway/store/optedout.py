@@ -14,7 +14,7 @@ from gateway.policy.consent import NO_CONSENT
 from gateway.policy.optout import OptOuts
 from gateway.settings.own import OWN_APP
 from gateway.store.consented import lacking
-from gateway.store.forgotten import by_name, key_of, with_names
+from gateway.store.forgotten import by_name, key_of, name_of, with_names
 from gateway.store.hot import Row, Values
 from gateway.store.verdicts import Verdict
 
@@ -26,6 +26,9 @@ OPTED_OUT: Final = "opted_out"
 """The reason with which a message is refused, or ends."""
 PASSES: Final = "optout"
 """Door of what passes the block: the one confirmation of a STOP, and the answer to HELP of who opted out."""
+
+ENTERED: Final = "operator"
+"""How somebody opts a person out in their place; no keyword undoes it (`gateway.store.optouts`)."""
 
 SELECT_OPTOUT: Final = Values(
     "WITH v(peer) AS (VALUES {values}) SELECT o.peer, o.scope FROM v CROSS JOIN optout o ON o.peer = v.peer", 1
@@ -44,6 +47,11 @@ SELECT_ADDRESSED: Final = Values(
     f" WHERE m.door IS NOT '{PASSES}'",
     1,
 )
+
+
+def is_entered(how: str) -> bool:
+    """Whether somebody entered an opt-out in the person's place, maybe beside what the person said."""
+    return how.startswith(ENTERED)
 
 
 def check(tx: Tx, messages: list[NewMessage]) -> bool:
@@ -102,15 +110,18 @@ def out_after(con: sqlite3.Connection, optouts: OptOuts, number: str, peer: str,
 
     `gateway.store.stops.heed` does it, and the opt-ins of `[[opt_ins]]`, which are not looked at here.
     """
-    held = dict(con.execute("SELECT scope, how FROM optout WHERE peer = ?", (peer,)).fetchall())
+    key = key_of(con)
+    held = con.execute(
+        "SELECT scope, how FROM optout WHERE peer IN (?, ?)", (peer, peer if key is None else name_of(key, peer))
+    ).fetchall()
     reading = optouts.read(number, text) if text else None
-    scopes = set(held)
+    scopes = {scope for scope, _ in held}
     if reading is not None:
         terms = optouts.terms(number)
         if reading.meaning == "stop" or (reading.meaning == "near" and terms.near == "block"):
             scopes.update(terms.stops)
         elif reading.meaning == "start":
-            scopes -= {scope for scope, how in held.items() if how != "operator" and scope in terms.lifts}
+            scopes.difference_update(terms.lifts.difference([scope for scope, how in held if is_entered(how)]))
     return not scopes.isdisjoint(optouts.scopes(OWN_APP, number))
 
 

@@ -37,13 +37,12 @@ def step(tx: Tx, changes: Changes, terms: Terms, m: Message, word: Word, *, answ
     """
     if not m.complete:
         return None
-    held = changes.held(m.peer)
-    out = [held[scope] for scope in terms.lifts if scope in held]
+    out = not terms.lifts.isdisjoint(changes.held(m.peer))
     if word.yes and (agreed := _yes(tx, changes, terms, m, word)) is not None:
         return agreed
-    if word.join is None or not answerable or "operator" in out:
+    if word.join is None or not answerable or changes.entered(m.peer, terms.lifts):
         return None
-    return _join(tx, changes.consents, terms, m, word.join, bool(out))
+    return _join(tx, changes.consents, terms, m, word.join, out)
 
 
 def _yes(tx: Tx, changes: Changes, terms: Terms, m: Message, word: Word) -> Step | None:

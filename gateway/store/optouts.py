@@ -17,15 +17,20 @@ from gateway.store.consents import ConsentChanges, Source
 from gateway.store.ends import rfc3339
 from gateway.store.forgotten import key_of, name_of, with_names
 from gateway.store.hot import Row, Values
-from gateway.store.optedout import OPTED_OUT, PASSES
+from gateway.store.optedout import ENTERED, OPTED_OUT, PASSES, is_entered
 from gateway.store.tx import Op, Stopped, Tx
 from gateway.store.unsent import end_unsent, unsent
 
 How = Literal["keyword", "near", "operator", "import"]
-"""By whom: a keyword of theirs, something near one, or somebody for them. What an operator did, no keyword undoes."""
+"""By whom: a keyword of theirs, something near one, or somebody for them. What an operator did, no keyword undoes.
 
+Where the person said it and somebody entered it too, what is stored is ``operator+`` and how the person did: each is
+undone by itself, so that an app that takes back what it entered does not take back a STOP.
+"""
 SELECT_HELD: Final = Values(
-    "WITH v(peer) AS (VALUES {values}) SELECT o.peer, o.scope, o.how FROM v CROSS JOIN optout o ON o.peer = v.peer", 1
+    "WITH v(peer) AS (VALUES {values}) SELECT o.peer, o.scope, o.how, o.at, o.message_id, o.keyword FROM v"
+    " CROSS JOIN optout o ON o.peer = v.peer",
+    1,
 )
 PUT_OPTOUT: Final = Values(
     "INSERT INTO optout (peer, scope, at, how, message_id, keyword) VALUES {values} ON CONFLICT (peer, scope)"
@@ -77,42 +82,76 @@ class Cause(NamedTuple):
     at: int | None = None  # ms, when it was, where it is told later
 
 
+def _said(how: str) -> str:
+    """How the person said it, empty where somebody entered it alone."""
+    return how.removeprefix(ENTERED).lstrip("+")
+
+
+def _both(one: str, other: str) -> str:
+    """How it is where both hold; what the person said first is what they said."""
+    said = _said(one) or _said(other)
+    if not (is_entered(one) or is_entered(other)):
+        return said
+    return f"{ENTERED}+{said}" if said else ENTERED
+
+
+class _Out(NamedTuple):
+    """What is stored of a peer in a scope."""
+
+    how: str
+    at: int
+    message_id: int | None
+    keyword: str | None
+
+
+def _merged(rows: Iterable[Row]) -> dict[tuple[str, str], _Out]:
+    """Rows of `SELECT_HELD` by peer and scope: one may be under the phone, and another one under its name."""
+    found: dict[tuple[str, str], _Out] = {}
+    for peer, scope, *row in rows:
+        one, other = _Out(*row), found.get((peer, scope))
+        found[peer, scope] = one if other is None else other._replace(how=_both(other.how, one.how))
+    return found
+
+
 class Changes:
     """Changes of opt-outs in one transaction, in their order; `write` ends it."""
 
     def __init__(self, tx: Tx, peers: Iterable[str]) -> None:
         self._tx = tx
-        self._held: dict[str, dict[str, str]] = {peer: {} for peer in peers}
+        self._held: dict[str, dict[str, _Out]] = {peer: {} for peer in peers}
         self.consents = ConsentChanges(tx, self._held)
-        for peer, scope, how in with_names(tx.con, tx.forgotten, SELECT_HELD, self._held):
-            self._held[peer][scope] = how
-        self._put: dict[tuple[str, str], Row] = {}
-        self._gone: dict[tuple[str, str], None] = {}
+        for (peer, scope), one in _merged(with_names(tx.con, tx.forgotten, SELECT_HELD, self._held)).items():
+            self._held[peer][scope] = one
+        self._changed: dict[tuple[str, str], None] = {}
         self._records: list[Row] = []
         self._stopped: dict[str, set[str]] = {}
 
-    def held(self, peer: str) -> Mapping[str, str]:
-        """The scopes that a peer opted out of, and how."""
-        return self._held[peer]
+    def held(self, peer: str) -> Collection[str]:
+        """The scopes that a peer opted out of."""
+        return self._held[peer].keys()
+
+    def entered(self, peer: str, scopes: Iterable[str]) -> bool:
+        """Whether somebody entered one of these scopes in the peer's place."""
+        held = self._held[peer]
+        return any(is_entered(held[scope].how) for scope in scopes if scope in held)
 
     def out(self, peer: str, scopes: Collection[str], cause: Cause, *, tell: bool = True) -> tuple[str, ...]:
         """A peer opts out; returns the scopes of which that is news. What it agreed to there ends in any case."""
         held = self._held[peer]
         new = tuple(scope for scope in scopes if scope not in held)
         for scope in scopes:
-            if scope in new or (cause.how == "operator" and held[scope] != "operator"):
-                # An operator's word stays beside a keyword's, so that no keyword undoes it.
-                held[scope] = cause.how
-                self._gone.pop((peer, scope), None)
-                self._put[peer, scope] = (
-                    peer,
-                    scope,
-                    cause.at or self._tx.now,
-                    cause.how,
-                    cause.message_id,
-                    cause.keyword,
-                )
-                self._record("optout", peer, scope, cause)
+            before = held.get(scope)
+            if before is None:
+                after = _Out(cause.how, cause.at or self._tx.now, cause.message_id, cause.keyword)
+            elif (how := _both(before.how, cause.how)) == before.how:
+                continue
+            elif cause.how == ENTERED:
+                after = before._replace(how=how)
+            else:  # kept for when the entry is undone; that they are out is no news
+                self._set(peer, scope, _Out(how, before.at, cause.message_id, cause.keyword))
+                continue
+            self._set(peer, scope, after)
+            self._record("optout", peer, scope, cause)
         if new:
             self._stopped.setdefault(peer, set()).update(new)
             self._tell("optout", peer, new, cause, tell)
@@ -122,17 +161,40 @@ class Changes:
         return new
 
     def back(self, peer: str, scopes: Iterable[str], cause: Cause, *, tell: bool = True) -> tuple[str, ...]:
-        """A peer opts in again; returns the scopes that held until now."""
+        """A peer opts in again; returns the scopes that held until now. What somebody entered only they undo."""
         held = self._held[peer]
-        gone = tuple(s for s in scopes if s in held and (cause.how == "operator" or held[s] != "operator"))
-        for scope in gone:
-            del held[scope]
-            self._put.pop((peer, scope), None)
-            self._gone[peer, scope] = None
+        gone = []
+        for scope in scopes:
+            before = held.get(scope)
+            if before is None or before.how == ENTERED != cause.how:
+                continue
+            if is_entered(before.how) and cause.how != ENTERED:
+                self._set(peer, scope, _Out(ENTERED, before.at, None, None))
+                continue
+            self._set(peer, scope, None)
+            gone.append(scope)
             self._record("optin", peer, scope, cause)
         if gone:
-            self._tell("optin", peer, gone, cause, tell)
-        return gone
+            self._tell("optin", peer, tuple(gone), cause, tell)
+        return tuple(gone)
+
+    def take_back(self, peer: str, scope: str, cause: Cause, *, tell: bool = True) -> bool:
+        """Undoes what somebody entered, and nothing that the peer said; returns whether there was such."""
+        before = self._held[peer].get(scope)
+        if before is None or not is_entered(before.how):
+            return False
+        if not (said := _said(before.how)):
+            return bool(self.back(peer, (scope,), cause, tell=tell))
+        self._set(peer, scope, before._replace(how=said))
+        self._record("optin", peer, scope, cause)
+        return True
+
+    def _set(self, peer: str, scope: str, row: _Out | None) -> None:
+        self._changed[peer, scope] = None
+        if row is None:
+            del self._held[peer][scope]
+        else:
+            self._held[peer][scope] = row
 
     def suspect(self, peer: str, cause: Cause) -> None:
         """Something near a STOP came: told, and nothing is changed."""
@@ -140,11 +202,19 @@ class Changes:
 
     def write(self) -> None:
         """Writes them, and ends what waits for those who opted out."""
-        con = self._tx.con
-        DELETE_OPTOUT.run(con, list(self._gone))
+        con, changed = self._tx.con, list(self._changed)
+        after = [(peer, scope, self._held[peer].get(scope)) for peer, scope in changed]
+        DELETE_OPTOUT.run(con, [(peer, scope) for peer, scope, row in after if row is None])
         if (key := self._tx.forgotten) is not None:
-            DELETE_OPTOUT.run(con, [(name_of(key, peer), scope) for peer, scope in self._gone])
-        PUT_OPTOUT.run(con, list(self._put.values()))
+            DELETE_OPTOUT.run(con, [(name_of(key, peer), scope) for peer, scope in changed])
+        PUT_OPTOUT.run(
+            con,
+            [
+                (peer, scope, row.at, row.how, row.message_id, row.keyword)
+                for peer, scope, row in after
+                if row is not None
+            ],
+        )
         INSERT_CHANGE.run(con, self._records)
         if self._stopped:
             _sweep(self._tx, self._stopped)
@@ -234,8 +304,8 @@ class OptOutOp(Op):
             op.changed = []
             for c in op.changes:
                 cause = Cause(op.how, op.who, text=c.text, at=c.at)
-                if c.entered and not c.out and changes.held(c.peer).get(c.scope) != "operator":
-                    op.changed.append(False)
+                if c.entered and not c.out:
+                    op.changed.append(changes.take_back(c.peer, c.scope, cause, tell=op.tell))
                     continue
                 change = changes.out if c.out else changes.back
                 op.changed.append(bool(change(c.peer, (c.scope,), cause, tell=op.tell)))
@@ -262,7 +332,7 @@ class RescopeOp(Op):
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         for op in ops:
             held: dict[str, set[str]] = {}
-            for peer, scope, _ in SELECT_HELD.fetch(tx.con, [(peer,) for peer in op.peers]):
+            for peer, scope, *_ in with_names(tx.con, tx.forgotten, SELECT_HELD, op.peers):
                 held.setdefault(peer, set()).add(scope)
             op.ended = _sweep(tx, held) if held else 0
 
@@ -298,12 +368,10 @@ class Change(NamedTuple):
 
 def held_by(con: sqlite3.Connection, peer: str) -> list[Held]:
     """What a peer opted out of."""
-    key = key_of(con)
-    rows = con.execute(
-        "SELECT peer, scope, at, how, message_id, keyword FROM optout WHERE peer IN (?, ?) ORDER BY scope",
-        (peer, peer if key is None else name_of(key, peer)),
-    )
-    return [Held(*row) for row in rows]
+    found = dict(sorted(_merged(with_names(con, key_of(con), SELECT_HELD, [peer])).items()))
+    return [
+        Held(peer, scope, one.at, one.how, one.message_id, one.keyword) for (_, scope), one in sorted(found.items())
+    ]
 
 
 def listed(con: sqlite3.Connection, after: tuple[str, str], limit: int) -> list[Held]:

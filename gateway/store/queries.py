@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from gateway.model import State, id_floor, id_ms, message_state
+from gateway.store.forgotten import by_name, key_of
+from gateway.store.optedout import SELECT_OPTOUT
 
 Row = tuple[Any, ...]
 
@@ -165,7 +167,14 @@ def queued_opted_out(
         (unit.carrier, unit.lane, unit.app, unit.rank, after),
     ).fetchall()
     last = rows[-1][0] if len({row[0] for row in rows}) >= SCANNED else None
-    return [row[1:] for row in rows if row[4] is not None], last
+    found = [row[1:] for row in rows if row[4] is not None]
+    if (key := key_of(con)) is not None:
+        stored = {row[1:4]: None for row in rows}
+        held: dict[str, list[str]] = {}
+        for peer, scope in by_name(con, key, SELECT_OPTOUT, {peer: None for *_, peer in stored}):
+            held.setdefault(peer, []).append(scope)
+        found += [(app, number, peer, scope) for app, number, peer in stored for scope in held.get(peer, ())]
+    return found, last
 
 
 def queued_between(

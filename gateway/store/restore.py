@@ -258,8 +258,11 @@ def _take_over(con: sqlite3.Connection) -> int:
     if not con.execute("SELECT count(*) FROM old.sqlite_master WHERE name = 'optout'").fetchone()[0]:
         return 0
     columns = "peer, scope, at, how, message_id, keyword"
+    # How somebody is out may have changed: what was entered since, no START is to undo.
     taken = con.execute(
-        f"INSERT INTO main.optout ({columns}) SELECT {columns} FROM old.optout WHERE true ON CONFLICT DO NOTHING"
+        f"INSERT INTO main.optout ({columns}) SELECT {columns} FROM old.optout WHERE true ON CONFLICT (peer, scope)"
+        " DO UPDATE SET at = excluded.at, how = excluded.how, message_id = excluded.message_id,"
+        " keyword = excluded.keyword WHERE how IS NOT excluded.how"
     ).rowcount
     con.execute(
         "INSERT INTO main.store_info (key, value) SELECT key, value FROM old.store_info WHERE key = ?"

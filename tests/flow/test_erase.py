@@ -104,6 +104,10 @@ async def test_text_and_phone_are_not_in_the_file(tmp_path: Path, autojump_clock
             assert secret.encode() not in stored, secret
 
 
+ELSEWHERE = "#" + 32 * "0"
+"""The name that somebody has in another database."""
+
+
 async def test_who_opted_out_stays_out_and_comes_back_with_start(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with gateway(tmp_path) as g:
         app = await g.connect()
@@ -117,6 +121,12 @@ async def test_who_opted_out_stays_out_and_comes_back_with_start(tmp_path: Path,
         (row,) = (await app.call("optouts"))["optouts"]
         assert row["peer"] == name_of(g.daemon.store.writer.base.forgotten or b"", PEER)
         assert PEER not in str(row)
+        # What was exported is taken again where it comes from, and nowhere else.
+        done = await app.call(
+            "optouts_import", optouts=[{"peer": row["peer"], "scope": row["scope"]}, {"peer": ELSEWHERE}]
+        )
+        assert (done["taken"], done["new"], [one["place"] for one in done["refused"]]) == (1, 0, [1])
+        assert "was erased" in done["refused"][0]["detail"]
         await app.submit("to another one", to=OTHER)
         await g.settled()
         before = len(g.smsc.submits)

@@ -55,6 +55,22 @@ async def test_what_waits_ends_where_a_new_set_takes_it_in(autojump_clock: MockC
         assert sent(g) == others
 
 
+async def test_what_waits_for_who_was_erased_ends_as_well(autojump_clock: MockClock) -> None:
+    """Of them only a name is left, which no queued message has."""
+    async with gateway(numbers=2, extra=APART) as g:
+        app = await g.connect()
+        await g.tell("STOP", peer=PEER, number=FIRST)
+        await g.settled()
+        await app.call("erase", peer=PEER)
+        await app.call("carrier", name="acme", action="pause")
+        await app.submit("first", to=PEER, from_=SECOND)
+        await app.submit("other", to=OTHER_PEER, from_=SECOND)
+        g.config.write_text(g.config.read_text().replace(APART, ""))
+        await app.call("reload")
+        await trio.sleep(2)
+        assert ends(g) == [("first", "opted_out")]
+
+
 async def test_what_waits_ends_at_a_start_with_other_sets(autojump_clock: MockClock, tmp_path: Path) -> None:
     async with gateway(tmp_path, numbers=2, extra=APART) as g:
         app = await g.connect()

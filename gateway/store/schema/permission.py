@@ -14,7 +14,7 @@ optout = Table(
     Column("peer", Text, nullable=False),
     Column("scope", Text, nullable=False),
     Column("at", Big, nullable=False),
-    Column("how", Text, nullable=False),  # keyword, near, operator or import
+    Column("how", Text, nullable=False),  # keyword, near, operator, import, or operator+ and another
     Column("message_id", Big),  # the inbound message that asked for it
     Column("keyword", Text),
     PrimaryKeyConstraint("peer", "scope"),

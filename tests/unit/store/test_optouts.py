@@ -6,7 +6,11 @@ import pytest
 import trio
 
 from gateway.model import State
+from gateway.policy.optout import OptOuts
+from gateway.settings import Settings
+from gateway.store.erase import ForgetOp
 from gateway.store.inbound import InboundOp
+from gateway.store.optedout import out_after
 from gateway.store.optouts import OptOutChange, OptOutOp, held_by
 from gateway.store.sends import ClaimOp, DoubtOp, ResponseOp, UnclaimOp
 from gateway.store.submits import SubmitOp
@@ -61,8 +65,8 @@ async def test_two_of_one_ref_in_a_burst_are_refused_together(desk: Desk) -> Non
     await out(desk, PEER)
     first, same, other = desk.new(ref="a"), desk.new(ref="a"), desk.new(ref="a", digest=b"other")
     await desk.do(SubmitOp([first, same, other]))
-    assert [(m.refused, m.duplicate_of, m.conflict) for m in (first, same)] == [(OUT, None, False)] * 2
-    assert other.conflict
+    # What is refused holds no ref, so that the other one is no conflict with it.
+    assert [(m.refused, m.duplicate_of, m.conflict) for m in (first, same, other)] == [(OUT, None, False)] * 3
 
 
 async def test_what_was_refused_once_is_judged_anew(desk: Desk) -> None:
@@ -148,15 +152,78 @@ async def test_stop_and_start_of_one_burst_count_in_their_order(desk: Desk) -> N
     assert desk.counts["optout:keyword"] == 2
 
 
-async def test_a_stop_changes_nothing_that_an_operator_entered(desk: Desk) -> None:
-    await out(desk, PEER, scope="set:default")
-    await desk.do(InboundOp([single("STOP", peer=PEER), single("START", peer=PEER)]))
-    assert [one.how for one in held_by(desk.con, PEER)] == ["operator"]
-    # And an operator's word on top of a keyword's is the one that counts.
-    await desk.do(InboundOp([single("STOP", peer=OTHER)]))
-    await out(desk, OTHER, scope="set:default")
-    await desk.do(InboundOp([single("START", peer=OTHER)]))
-    assert [one.how for one in held_by(desk.con, OTHER)] == ["operator"]
+SAID, BOTH, ENTERED = "keyword", "operator+keyword", "operator"
+SET = "set:default"
+
+
+def how(desk: Desk, peer: str = PEER) -> list[str]:
+    return [one.how for one in held_by(desk.con, peer)]
+
+
+async def say(desk: Desk, *texts: str, peer: str = PEER) -> None:
+    await desk.do(InboundOp([single(text, peer=peer) for text in texts]))
+
+
+async def back(desk: Desk, *, entered: bool) -> bool:
+    """By an app, which takes back what was entered, or by an operator."""
+    op = OptOutOp([OptOutChange(PEER, SET, False, entered=entered)], how="operator", who="crm")
+    await desk.do(op)
+    return op.changed[0]
+
+
+async def test_a_stop_and_what_an_operator_entered_are_undone_apart(desk: Desk) -> None:
+    await out(desk, PEER, scope=SET)
+    await say(desk, "START")
+    assert how(desk) == [ENTERED]
+    await say(desk, "STOP", "START")
+    assert how(desk) == [ENTERED]
+    # And an operator's word on top of a keyword's: which of them it was stays known.
+    await say(desk, "STOP", peer=OTHER)
+    await out(desk, OTHER, scope=SET)
+    assert [(one.how, one.keyword) for one in held_by(desk.con, OTHER)] == [(BOTH, "STOP")]
+    await say(desk, "START", peer=OTHER)
+    assert how(desk, OTHER) == [ENTERED]
+    asked = "SELECT change, how FROM optout_change WHERE peer = ? ORDER BY id"
+    assert desk.con.execute(asked, (OTHER,)).fetchall() == [("optout", SAID), ("optout", ENTERED)]
+
+
+@pytest.mark.parametrize("first", ["person", "app"])
+async def test_an_app_that_takes_back_what_it_entered_leaves_the_stop(desk: Desk, first: str) -> None:
+    """Whichever came first, and as often as it does so."""
+    if first == "person":
+        await say(desk, "STOP")
+    for _ in range(2):
+        await out(desk, PEER, scope=SET)
+        if first == "app":
+            await say(desk, "STOP")
+        assert how(desk) == [BOTH]
+        assert await back(desk, entered=True)
+        assert [(one.how, one.keyword) for one in held_by(desk.con, PEER)] == [(SAID, "STOP")]
+        assert not await back(desk, entered=True)
+    refused = desk.new()
+    await desk.do(SubmitOp([refused]))
+    assert refused.refused == OUT
+    assert await back(desk, entered=False)  # an operator undoes all of it
+    assert how(desk) == []
+
+
+async def test_what_is_entered_of_who_was_erased_no_start_undoes(desk: Desk) -> None:
+    """The STOP is under a name by then, the entry under the phone: one opt-out, of which START ends half."""
+    await say(desk, "STOP")
+    await desk.do(ForgetOp(PEER))
+    assert how(desk) == [SAID]
+    await out(desk, PEER, scope=SET)
+    assert how(desk) == [BOTH]
+    await desk.do(ForgetOp(PEER))
+    assert how(desk) == [BOTH]
+    assert desk.con.execute("SELECT count(*) FROM optout WHERE peer = ?", (PEER,)).fetchone() == (0,)
+    await say(desk, "START")
+    assert how(desk) == [ENTERED]
+    assert out_after(desk.con, OptOuts(Settings()), NUMBER, PEER, "START")
+    await desk.do(ForgetOp(PEER))
+    assert out_after(desk.con, OptOuts(Settings()), NUMBER, PEER, "hello")
+    assert await back(desk, entered=False)
+    assert not out_after(desk.con, OptOuts(Settings()), NUMBER, PEER, "hello")
 
 
 async def test_a_message_without_a_sender_stops_nobody(desk: Desk) -> None:

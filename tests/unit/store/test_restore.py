@@ -19,11 +19,13 @@ from gateway.store.consents import Source, Wording
 from gateway.store.database import FileLock, StoreError
 from gateway.store.erase import ForgetOp
 from gateway.store.events import AckOp
+from gateway.store.inbound import InboundOp
 from gateway.store.migrate import upgrade
 from gateway.store.optouts import OptOutChange, OptOutOp, held_by
 from gateway.store.recorded import ConsentChange, ConsentOp
 from gateway.store.restore import Restored, check, restore
 from gateway.store.trace import read as traces
+from tests.support.inbound import single
 from tests.support.stores import DAY, PEER, START, Desk
 
 
@@ -198,6 +200,18 @@ async def test_consent_stays_where_the_daemon_was_started_without_its_database(
     await desk.do(other)
     await restored(desk, copy)
     assert desk.rows("SELECT peer FROM consent") == [(PEER,), ("+12125550178",)]
+    await desk.close()
+
+
+async def test_what_was_entered_since_stays_entered(tmp_path: Path, nursery: trio.Nursery) -> None:
+    """The copy knows of their own STOP alone, which a START would undo."""
+    desk = Desk(nursery, f"sqlite:///{tmp_path}/s.db")
+    await desk.do(InboundOp([single("STOP"), single("STOP", peer="+12125550177")]))
+    copy = taken(desk, tmp_path / "copy.db")
+    await desk.do(OptOutOp([OptOutChange(PEER, "set:default", True)], how="operator", who="operator"))
+    done = await restored(desk, copy)
+    assert done.optouts == 1
+    assert desk.rows("SELECT how, keyword FROM optout WHERE peer = ?", PEER) == [("operator+keyword", "STOP")]
     await desk.close()
 
 
