@@ -202,5 +202,5 @@ def test_settings_that_say_nothing_are_refused(rule: dict[str, Any], expected: s
 
 def test_transactional_messages_are_quiet_only_where_that_is_set_and_then_said() -> None:
     settings = Settings.model_validate({"quiet_hours": [{"times": ["21:00-08:00"], "classes": ["transactional"]}]})
-    assert any("codes, and the answers to STOP" in warning for warning in settings.warnings())
+    assert any("transactional messages: one-time codes wait" in warning for warning in settings.warnings())
     assert not any("quiet_hours" in w for w in Settings.model_validate({"quiet_hours": [NIGHT]}).warnings())
