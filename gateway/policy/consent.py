@@ -17,7 +17,7 @@ import msgspec
 
 from gateway.policy.content import Content
 from gateway.policy.optout import ALL, OptOuts
-from gateway.policy.optwords import words_of
+from gateway.policy.optwords import key_of
 from gateway.settings import Settings
 from gateway.settings.consent import OptIn
 from gateway.settings.optout import Language
@@ -80,7 +80,7 @@ class Consents:
         self.recorded = frozenset(i for i, mode in enumerate(modes) if mode == "recorded")
         self.asked = self.required | self.recorded
         self.opt_ins = {one.name: one for one in settings.opt_ins}
-        self._own = {one.name: {_key(word): word for word in one.yes_words} for one in settings.opt_ins}
+        self._own = {one.name: {key_of(word): word for word in one.yes_words} for one in settings.opt_ins}
         self._package: dict[str, tuple[str, Language]] = {}
         self._joins: dict[str, dict[str, OptIn]] = {}  # by number; "": of numbers that are in no configuration
         self._first: Language = settings.optout.languages[0]
@@ -88,13 +88,13 @@ class Consents:
             return
         for language in settings.optout.languages:
             for word in package()[language].yes:
-                self._package.setdefault(_key(word), (word, language))
+                self._package.setdefault(key_of(word), (word, language))
         self._yes = frozenset(self._package).union(*self._own.values())
         for one in settings.opt_ins:
             for number in one.numbers or ("", *settings.numbers_by_value):
                 words = self._joins.setdefault(number, {})
                 for word in one.keywords:
-                    words.setdefault(_key(word), one)
+                    words.setdefault(key_of(word), one)
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
@@ -103,7 +103,7 @@ class Consents:
         text = text.strip()
         if len(text) > LONGEST:
             return None
-        key = " ".join(words_of(text))
+        key = key_of(text)
         joins = self._joins.get(number) or self._joins.get("")
         join = joins.get(key) if joins is not None else None
         yes = key in self._yes
@@ -143,7 +143,7 @@ def consent_warnings(settings: Settings) -> list[str]:
     one_way = Content(settings).one_way
     taken: dict[tuple[str, str], str] = {}  # by number and keyword, the opt-in that asks
     known = [word for language in settings.optout.languages for word in package()[language].yes]
-    yes = frozenset(map(_key, [*known, *(word for one in settings.opt_ins for word in one.yes_words)]))
+    yes = frozenset(map(key_of, [*known, *(word for one in settings.opt_ins for word in one.yes_words)]))
     for one in settings.opt_ins:
         where = f'opt_ins "{one.name}"'
         numbers = one.numbers or tuple(settings.numbers_by_value)
@@ -154,9 +154,9 @@ def consent_warnings(settings: Settings) -> list[str]:
                 found.append(f"{said} asks for nothing: it is one of the words for {other}")
             elif "start" in meanings:
                 found.append(f"{said} is one of the words for start: who opted out is asked, and back only by a YES")
-            if _key(word) in yes:
+            if key_of(word) in yes:
                 found.append(f"{said} is a YES too: who says that late, or to something else, is asked")
-            holders = [taken.setdefault((number, _key(word)), one.name) for number in numbers]
+            holders = [taken.setdefault((number, key_of(word)), one.name) for number in numbers]
             if (holder := next((name for name in holders if name != one.name), None)) is not None:
                 found.append(f'{where}: keyword "{word}" is one of opt_ins "{holder}" too, which asks where both could')
         for word in one.yes_words:
@@ -166,7 +166,3 @@ def consent_warnings(settings: Settings) -> list[str]:
         mute = [number for number in one.numbers if number in one_way]
         found += [f'{where}: nobody can reply YES to "{number}"' for number in mute]
     return found
-
-
-def _key(word: str) -> str:
-    return " ".join(words_of(word))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from gateway.policy.optwords import Reading, Vocabulary, package, words_of
+from gateway.policy.optwords import Reading, Vocabulary, key_of, package
 from gateway.settings import Settings
 from gateway.settings.optout import DEFAULT_SET, Confirmation, Language, Near, NumberSet, OptOut, Reach
 from gateway.settings.own import OWN_APP
@@ -224,7 +224,7 @@ def optout_warnings(settings: Settings) -> list[str]:
         vocabulary = rules.vocabulary(of_set)
         languages = (of_set and of_set.languages) or settings.optout.languages
         others = {
-            " ".join(words_of(word)): meaning
+            key_of(word): meaning
             for one in languages
             for meaning in ("start", "help")
             for word in getattr(known[one], meaning)
@@ -238,6 +238,6 @@ def optout_warnings(settings: Settings) -> list[str]:
                     found.append(
                         f'{where}: {meaning}_words "{word}" is without effect: it is one of the words for {other}'
                     )
-                elif meaning == "stop" and (lost := others.get(" ".join(words_of(word)))) is not None:
+                elif meaning == "stop" and (lost := others.get(key_of(word))) is not None:
                     found.append(f'{where}: stop_words "{word}" stops messages, and is no word for {lost} any more')
     return found

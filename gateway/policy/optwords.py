@@ -115,19 +115,19 @@ class Vocabulary:
         self._others: list[str] = []
         for language in chosen:
             for word in known[language].near:
-                self._near.setdefault(_key(word), Reading("near", word, language))
+                self._near.setdefault(key_of(word), Reading("near", word, language))
             for phrase in known[language].near_phrases:
-                key = _key(phrase)
+                key = key_of(phrase)
                 reading = Reading("near", phrase, language)
                 self._phrases.setdefault(key.partition(" ")[0], []).append((f" {key} ", reading))
-            self._others += [f" {_key(phrase)} " for phrase in known[language].not_near]
+            self._others += [f" {key_of(phrase)} " for phrase in known[language].not_near]
         self._signs = frozenset(self._near) | frozenset(self._phrases)
         # Words of the longest keyword, or letters of one that is spelt.
         self._most = max(len(key) for key in self._exact)
 
     def _put(self, meaning: Meaning, words: Iterable[str], language: Language) -> None:
         for word in words:
-            if key := _key(word):
+            if key := key_of(word):
                 self._exact.setdefault(key, Reading(meaning, word, language))
 
     def read(self, text: str) -> Reading | None:
@@ -171,5 +171,6 @@ class Vocabulary:
         return None
 
 
-def _key(word: str) -> str:
-    return " ".join(words_of(word))
+def key_of(text: str) -> str:
+    """What keywords are compared by, as one text."""
+    return " ".join(words_of(text))
