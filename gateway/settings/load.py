@@ -7,13 +7,14 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.settings import env as environment
 from gateway.settings import numbercheck, profiles, references, rulecheck, sendercheck
+from gateway.settings.consent import OptIn
 from gateway.settings.errors import (
     ConfigError,
     Path,
@@ -28,6 +29,9 @@ from gateway.settings.errors import (
     show,
 )
 from gateway.settings.models import Settings
+from gateway.settings.optout import NumberSet
+from gateway.settings.pools import Pool
+from gateway.settings.routes import Route
 from gateway.settings.routing import App
 from gateway.settings.toml_lines import Position, key_positions
 from gateway.settings.types import Resolver
@@ -181,12 +185,18 @@ def _regionless(settings: Settings) -> Iterator[tuple[Path, str]]:
                     yield ("carriers", index, key), "expected region beside it, or default_region at the top"
 
 
+_Numbered = TypeVar("_Numbered", NumberSet, OptIn, Pool, Route)
+
+
 def _normalised(settings: Settings) -> Settings:
     """Numbers in the one form that messages carry, and the only carrier filled in where none is named."""
     region = settings.default_region
 
     def form(raw: str) -> str:
         return normalise_sender(raw, region).value
+
+    def of_form(one: _Numbered) -> _Numbered:
+        return one.model_copy(update={"numbers": tuple(map(form, one.numbers))})
 
     rules, groups = rulecheck.normalised(settings.rules, settings.groups, region)
     only = settings.carriers[0].name if len(settings.carriers) == 1 else None
@@ -208,24 +218,14 @@ def _normalised(settings: Settings) -> Settings:
                 for number in settings.numbers
             ),
             "apps": tuple(
-                app.model_copy(update={"numbers": tuple(form(raw) for raw in app.numbers)})
-                if app.numbers is not None
-                else app
+                app.model_copy(update={"numbers": tuple(map(form, app.numbers))}) if app.numbers is not None else app
                 for app in settings.apps
             ),
-            "number_sets": tuple(
-                one.model_copy(update={"numbers": tuple(form(raw) for raw in one.numbers)})
-                for one in settings.number_sets
-            ),
-            "opt_ins": tuple(
-                one.model_copy(update={"numbers": tuple(form(raw) for raw in one.numbers)}) for one in settings.opt_ins
-            ),
-            "pools": sendercheck.normalised(settings.pools, region),
+            "number_sets": tuple(map(of_form, settings.number_sets)),
+            "opt_ins": tuple(map(of_form, settings.opt_ins)),
+            "pools": {name: of_form(pool) for name, pool in settings.pools.items()},
             "rules": rules,
             "groups": groups,
-            "routes": tuple(
-                route.model_copy(update={"numbers": tuple(form(raw) for raw in route.numbers)})
-                for route in settings.routes
-            ),
+            "routes": tuple(map(of_form, settings.routes)),
         }
     )

@@ -12,7 +12,6 @@ from gateway.settings.pools import BY_NAME, Pool
 from gateway.settings.raw import app_names, list_of, region_of, tables_of, value_of
 from gateway.settings.references import Finding
 from gateway.settings.routing import App
-from gateway.sms.address import normalise_sender
 
 
 def check(data: Mapping[str, Any]) -> Iterator[Finding]:
@@ -73,11 +72,3 @@ def sender_warnings(pools: Mapping[str, Pool], numbers: Mapping[str, Number], ap
         for position, country in enumerate(app.countries or ()):
             if country == ANYWHERE and len(app.countries or ()) > 1:
                 yield f'apps "{app.name}": countries[{position}] is "*": the others are without effect'
-
-
-def normalised(pools: Mapping[str, Pool], region: str | None) -> dict[str, Pool]:
-    """Pools with their numbers in the one form that messages carry."""
-    return {
-        name: pool.model_copy(update={"numbers": tuple(normalise_sender(raw, region).value for raw in pool.numbers)})
-        for name, pool in pools.items()
-    }
