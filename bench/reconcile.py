@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bench import keys
 from bench.client import Event
-from bench.load import Load
+from bench.load import LoadOptions
 from bench.sinklog import Message, SinkLog
 from bench.trace import Line
 
@@ -38,7 +39,20 @@ class Reconciliation:
         return text
 
 
-def outbound(load: Load, log: SinkLog) -> Reconciliation:
+class HandedOver(Protocol):
+    """What is known of messages that were handed over: `bench.load.Load`, or a feed of bench.peers."""
+
+    options: LoadOptions
+    ids: list[str]
+    refused: dict[int, str]
+    ended: dict[str, str]
+    contradicted: list[str]
+
+    @property
+    def accepted(self) -> int: ...
+
+
+def outbound(load: HandedOver, log: SinkLog) -> Reconciliation:
     """Accepted messages against the sink's log and against the ends that the daemon told.
 
     lost: accepted, and the sink did not accept every segment, or its end never came (`unended` as well).
