@@ -17,14 +17,11 @@ import argparse
 import os
 import random
 import signal
-import sqlite3
 import sys
-import tempfile
-import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +35,7 @@ from bench.sinkprocess import SinkProcess
 from gateway.client import Client
 from gateway.model import IdText, message_state
 from tests.support import balances
+from tests.system.lives import Say, killed_early, program, segments, settled, store, unacknowledged
 from tests.system.told import STOPPING, Told
 from tests.system.verdict import FINAL, WAITING, Bounds, inbound, outbound
 
@@ -123,13 +121,13 @@ class Outcome:
         return "\n".join(lines)
 
 
-def run(plan: Plan, directory: Path, say: Callable[[str], None] = lambda _: None) -> Outcome:
+def run(plan: Plan, directory: Path, say: Say = lambda _: None) -> Outcome:
     """Carries out a plan in an empty directory. Raises DaemonError when the daemon ends by itself or does not start."""
     return _Run(plan, directory, say).run()
 
 
 class _Run:
-    def __init__(self, plan: Plan, directory: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, directory: Path, say: Say) -> None:
         self.plan = plan
         self.directory = directory
         self.say = say
@@ -187,15 +185,7 @@ class _Run:
         early = rng.random() < plan.early
         seconds = rng.uniform(0.05, 0.8) if early else rng.uniform(*plan.life)
         if early and plan.killed:
-            with killed_after(daemon, seconds) as at:
-                try:
-                    daemon.start()
-                except DaemonError:
-                    if not at:
-                        raise
-            while daemon.running:
-                time.sleep(0.005)
-            self.ends += at
+            self.ends += killed_early(daemon, seconds)
             self.say(f"{number + 1}: killed {seconds:.2f} s after its start")
             return
         self.starts.append(daemon.start())
@@ -257,17 +247,9 @@ class _Run:
         left = max(self.told.ids, default=-1) + 1 - self.told.first_open
         with self._load(daemon, left + 100, 0.0) as load:
             load.submit_all()
-            since, before = time.monotonic(), (-1, -1, -1)
-            while True:
-                load.step(0.05)
-                now = (sink.stats()["owed"], *self._at_work())
-                if now == (0, 0, 0) and load.broken is None:
-                    break
-                if now != before:
-                    since, before = time.monotonic(), now
-                elif load.broken is not None or time.monotonic() - since > self.plan.settle:
-                    self.wrong["unsettled"].append(f"owed, at work, untold: {now}; {load.broken}\n{daemon.log_end()}")
-                    break
+            left_over = settled(load, lambda: (sink.stats()["owed"], *self._at_work()), self.plan.settle)
+            if left_over is not None:
+                self.wrong["unsettled"].append(f"owed, at work, untold: {left_over}\n{daemon.log_end()}")
             self.told.take(load)
         copied = {message.key for message in sink.read_log().messages().values() if message.copies}
         ids = [
@@ -279,37 +261,27 @@ class _Run:
 
     def _at_work(self) -> tuple[int, int]:
         """Segments that are neither at their end nor held in doubt, and events that are not acknowledged."""
-        with self._store() as con:
-            segments = con.execute("SELECT count(*) FROM segment WHERE state IN (0, 1, 2, 3)").fetchone()[0]
-            events = con.execute(
-                "SELECT coalesce(sum((SELECT coalesce(max(seq), 0) FROM event WHERE stream = stream.id)"
-                " - coalesce((SELECT acked FROM cursor WHERE stream = stream.id), 0)), 0) FROM stream"
-            ).fetchone()[0]
-        return segments, events
-
-    @contextmanager
-    def _store(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(f"file:{self.directory / 'smsgw.db'}?mode=ro", uri=True)) as con:
-            yield con
+        with store(self.directory) as con:
+            return segments(con, 0, 1, 2, 3), unacknowledged(con)
 
     def _recount(self) -> Counter[str]:
         """Every count rebuilt from the store: handed over = final + waiting, and each as it was told."""
         counts: Counter[str] = Counter()
         told = set(self.told.ids.values())
-        segments: dict[int, list[tuple[int, int | None]]] = defaultdict(list)
-        with self._store() as con:
+        parts: dict[int, list[tuple[int, int | None]]] = defaultdict(list)
+        with store(self.directory) as con:
             text = IdText(int(con.execute("SELECT value FROM store_info WHERE key = 'install'").fetchone()[0])).format
             for message, state, done_at in con.execute(
                 "SELECT message_id, state, done_at FROM segment ORDER BY message_id, part"
             ):
-                segments[message].append((state, done_at))
+                parts[message].append((state, done_at))
             stored = {message for (message,) in con.execute("SELECT id FROM message")}
             arrived = con.execute("SELECT count(*) FROM inbound").fetchone()[0]
             self.wrong["balances"] += balances.wrong(con)
             if self.plan.prepaid and not con.execute("SELECT EXISTS (SELECT 1 FROM balance_entry)").fetchone()[0]:
                 self.wrong["balances"].append("nothing was counted")
         for message in stored:
-            state = message_state(segments[message]).word
+            state = message_state(parts[message]).word
             counts[state] += 1
             end = self.told.ends.get(text(message))
             if end != (state if state in FINAL else None):
@@ -318,7 +290,7 @@ class _Run:
         self.wrong["stored and never acknowledged"] += {text(message) for message in stored} - told
         if arrived != len(self.told.inbound):
             self.wrong["inbound"].append(f"{arrived} stored, {len(self.told.inbound)} told")
-        if segments.keys() != stored:
+        if parts.keys() != stored:
             self.wrong["segments"].append("messages without segments, or the other way round")
         return counts
 
@@ -331,24 +303,6 @@ def _shown(daemon: DaemonProcess, ids: Sequence[str]) -> dict[str, Any]:
             for message in client.call("message", ids=ids[at : at + ASK])["messages"]:
                 shown[message["id"]] = message
     return shown
-
-
-@contextmanager
-def killed_after(daemon: DaemonProcess, seconds: float) -> Iterator[list[float]]:
-    """Kills the process that is started within, so long after its start; yields when that was, once it was."""
-    at: list[float] = []
-
-    def wait() -> None:
-        while not daemon.running:
-            time.sleep(0.001)
-        time.sleep(seconds)
-        at.append(time.monotonic())
-        daemon.kill()
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    yield at
-    thread.join()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -365,14 +319,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--latency-ms", type=float, default=Plan.latency * 1000, help="of the carrier's answers")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="messages a second from the application")
     parser.add_argument("--prepaid", action="store_true", help="what is sent is taken from a balance")
-    parser.add_argument("--directory", type=Path, help="an empty directory that is kept; default: a temporary one")
-    parser.add_argument("--quiet", action="store_true", help="only the outcome")
-    chosen = parser.parse_args(arguments)
-    seed = random.randrange(10**6) if chosen.seed is None else chosen.seed
-    print(f"seed {seed}", flush=True)
+    return program(parser, arguments, _played)
+
+
+def _played(chosen: argparse.Namespace, directory: Path, say: Say) -> Outcome:
     plan = Plan(
         rounds=chosen.rounds,
-        seed=seed,
+        seed=chosen.seed,
         killed=not chosen.sigterm,
         in_doubt=chosen.in_doubt,
         synchronous="normal" if chosen.normal_sync else "full",
@@ -385,13 +338,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A carrier that does not answer has its submits given up within a life.
         response_timeout=1.0 if "silent" in chosen.faults else Plan.response_timeout,
     )
-    with tempfile.TemporaryDirectory(prefix="smsgw-kills-") as temporary:
-        directory = chosen.directory or Path(temporary)
-        directory.mkdir(parents=True, exist_ok=True)
-        outcome = run(plan, directory, (lambda _: None) if chosen.quiet else print)
-    print(outcome)
-    print("everything held" if outcome.clean else "NOT EVERYTHING HELD")
-    return 0 if outcome.clean else 1
+    return run(plan, directory, say)
 
 
 if __name__ == "__main__":

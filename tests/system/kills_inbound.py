@@ -12,13 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sqlite3
 import sys
-import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -30,7 +27,7 @@ from bench.load import Load, LoadOptions
 from bench.reconcile import Reconciliation
 from bench.sinklog import SinkLog
 from bench.sinkprocess import SinkProcess
-from tests.system.kills import killed_after
+from tests.system.lives import Say, killed_early, program, settled, store, unacknowledged
 from tests.system.told import Told
 from tests.system.verdict import Bounds, inbound
 
@@ -97,7 +94,7 @@ class Outcome:
         return "\n".join(lines)
 
 
-def run(plan: Plan, directory: Path, say: Callable[[str], None] = lambda _: None) -> Outcome:
+def run(plan: Plan, directory: Path, say: Say = lambda _: None) -> Outcome:
     """Carries out a plan in an empty directory. Raises DaemonError when the daemon ends by itself or does not start."""
     return _Run(plan, directory, say).run()
 
@@ -115,7 +112,7 @@ def lines() -> list[trace.Line]:
 
 
 class _Run:
-    def __init__(self, plan: Plan, directory: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, plan: Plan, directory: Path, say: Say) -> None:
         self.plan = plan
         self.directory = directory
         self.say = say
@@ -157,13 +154,7 @@ class _Run:
         plan, rng = self.plan, self.rng
         if rng.random() < plan.early:
             seconds = rng.uniform(0.05, 0.8)
-            with killed_after(daemon, seconds) as at:
-                try:
-                    daemon.start()
-                except DaemonError:
-                    if not at:
-                        raise
-            self.ends += at
+            self.ends += killed_early(daemon, seconds)
             self.say(f"{number + 1}: killed {seconds:.2f} s after its start")
             return
         seconds = rng.uniform(*plan.life)
@@ -192,34 +183,23 @@ class _Run:
         """The last life: nothing ends it until everything came to rest. Returns how many messages the carrier had."""
         daemon.start()
         with self._subscriber(daemon) as load:
-            since, before = time.monotonic(), (-1, -1, -1)
-            while True:
-                load.step(0.05)
-                now = (sink.stats()["owed"], *self._at_work())
-                if now == (0, 0, 0) and load.broken is None:
-                    break
-                if now != before:
-                    since, before = time.monotonic(), now
-                elif load.broken is not None or time.monotonic() - since > self.plan.settle:
-                    self.wrong["unsettled"].append(f"owed, events, retries: {now}; {load.broken}\n{daemon.log_end()}")
-                    break
+            left_over = settled(load, lambda: (sink.stats()["owed"], *self._at_work()), self.plan.settle)
+            if left_over is not None:
+                self.wrong["unsettled"].append(f"owed, events, retries: {left_over}\n{daemon.log_end()}")
             self.told.take(load)
         arrived: int = sink.stats()["mo_messages"]
         return arrived
 
     def _at_work(self) -> tuple[int, int]:
         """Events that are not acknowledged, and those that failed and are tried again."""
-        with self._store() as con:
-            events = con.execute(
-                "SELECT coalesce(sum((SELECT coalesce(max(seq), 0) FROM event WHERE stream = stream.id)"
-                " - coalesce((SELECT acked FROM cursor WHERE stream = stream.id), 0)), 0) FROM stream"
-            ).fetchone()[0]
-            return events, con.execute("SELECT count(*) FROM retry WHERE due_at IS NOT NULL").fetchone()[0]
+        with store(self.directory) as con:
+            retries = con.execute("SELECT count(*) FROM retry WHERE due_at IS NOT NULL").fetchone()[0]
+            return unacknowledged(con), retries
 
     def _posts(self, hook: Hook) -> Counter[str]:
         """Every stored message was posted and told, with the same text; the events of a thread came in their order."""
         wrong = self.wrong
-        with self._store() as con:
+        with store(self.directory) as con:
             stored = dict(con.execute("SELECT id, text FROM inbound"))
             dead = con.execute("SELECT count(*) FROM retry").fetchone()[0]
         if dead:
@@ -259,9 +239,6 @@ class _Run:
         counts["longest thread"] = max(map(len, first.values()), default=0)
         return counts
 
-    def _store(self) -> closing[sqlite3.Connection]:
-        return closing(sqlite3.connect(f"file:{self.directory / 'smsgw.db'}?mode=ro", uri=True))
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m tests.system.kills_inbound`: 0 when everything held."""
@@ -272,19 +249,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=None, help="of the instants and the failures; printed")
     parser.add_argument("--rate", type=float, default=Plan.rate, help="messages a second (%(default)s)")
     parser.add_argument("--failing", type=float, default=Plan.failing, help="share of posts that fail (%(default)s)")
-    parser.add_argument("--directory", type=Path, help="an empty directory that is kept; default: a temporary one")
-    parser.add_argument("--quiet", action="store_true", help="only the outcome")
-    chosen = parser.parse_args(arguments)
-    seed = random.randrange(10**6) if chosen.seed is None else chosen.seed
-    print(f"seed {seed}", flush=True)
-    plan = Plan(rounds=chosen.rounds, seed=seed, rate=chosen.rate, failing=chosen.failing)
-    with tempfile.TemporaryDirectory(prefix="smsgw-kills-") as temporary:
-        directory = chosen.directory or Path(temporary)
-        directory.mkdir(parents=True, exist_ok=True)
-        outcome = run(plan, directory, (lambda _: None) if chosen.quiet else print)
-    print(outcome)
-    print("everything held" if outcome.clean else "NOT EVERYTHING HELD")
-    return 0 if outcome.clean else 1
+    return program(parser, arguments, _played)
+
+
+def _played(chosen: argparse.Namespace, directory: Path, say: Say) -> Outcome:
+    return run(Plan(rounds=chosen.rounds, seed=chosen.seed, rate=chosen.rate, failing=chosen.failing), directory, say)
 
 
 if __name__ == "__main__":

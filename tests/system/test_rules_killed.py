@@ -14,6 +14,7 @@ from bench import keys, wire
 from bench.daemon import DaemonProcess, config
 from bench.sinkprocess import SinkProcess
 from gateway.model import IdText
+from tests.system.lives import come_to_rest, segments, unacknowledged
 
 TARGETS = [f"+1415555{i:04}" for i in range(40)]
 RULES = f"""
@@ -31,15 +32,9 @@ ROUNDS, RATE = 6, 300
 SEED = 20267
 
 
-def _at_rest(path: Path) -> bool:
+def _at_rest(con: sqlite3.Connection) -> bool:
     """Nothing is queued or unanswered, and every event is done."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as con:
-        segments = con.execute("SELECT count(*) FROM segment WHERE state IN (0, 1, 2)").fetchone()[0]
-        events = con.execute(
-            "SELECT coalesce(sum((SELECT coalesce(max(seq), 0) FROM event WHERE stream = stream.id)"
-            " - coalesce((SELECT acked FROM cursor WHERE stream = stream.id), 0)), 0) FROM stream"
-        ).fetchone()[0]
-    return segments == 0 and events == 0
+    return not segments(con, 0, 1, 2) and not unacknowledged(con)
 
 
 def test_kills_neither_lose_nor_repeat_forwards_and_replies(tmp_path: Path) -> None:
@@ -55,10 +50,7 @@ def test_kills_neither_lose_nor_repeat_forwards_and_replies(tmp_path: Path) -> N
                 daemon.kill()
             daemon.start()
             sink.command("inbound", count=0)
-            end = time.monotonic() + 60
-            while sink.stats()["owed"] or not _at_rest(tmp_path / "smsgw.db"):
-                assert time.monotonic() < end, daemon.log_end()
-                time.sleep(0.1)
+            come_to_rest(daemon, sink, _at_rest)
             daemon.stop()
         finally:
             if daemon.running:
