@@ -2,6 +2,7 @@
 #   make demo     a message from the socket to a simulated carrier and back, shown
 #   make test     everything that has to hold: style, types, floors, tests
 #   make bench    rates, latencies and CPU a message of the real daemon, by stage beside its budget
+#   make memory   the daemon's memory with a million queued, parked receipts and open threads, and how fast it starts
 #   make kills    the long runs: 200 kills under load, and 200 under inbound load (ROUNDS=n: other numbers)
 #   make hostile  a carrier that does everything wrong beside an honest one, for a quarter of an hour
 #   make sim      thousands of simulated runs, each from a seed: SEEDS=n, FROM=k
@@ -19,7 +20,7 @@ PEERS := tests/foreign/node
 PEERS_STAMP := $(PEERS)/node_modules/.smsgw-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench kills hostile sim rate flood fuzz foreign docs clean
+.PHONY: help demo test lint format bench memory kills hostile sim rate flood fuzz foreign docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -58,6 +59,10 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(RUN) bench.run
+
+memory: $(STAMP)
+	$(RUN) bench.memory --svg memory.svg
+	$(RUN) bench.start
 
 kills: $(STAMP)
 	$(RUN) tests.system.kills --rounds $(ROUNDS)

@@ -132,3 +132,11 @@ def receipt_body(
     if behaviour.receipt_form != "text":
         tlvs = b"\x00\x1e\x00%c%b\x00\x04\x27\x00\x01%c" % (len(smsc_id) + 1, smsc_id, 2 if delivered else 5)
     return b"".join((b"\0", data[destination:fixed], data[source:destination], _FIXED, bytes((len(text),)), text, tlvs))
+
+
+def orphan_body(number: int, behaviour: Behaviour) -> bytes:
+    """The deliver_sm body of a receipt (Appendix B) for an id that no submit_sm was given: letters, and `number`."""
+    text = b"id:orphan%d" % number + behaviour.dates() + b" stat:DELIVRD err:000 text:"
+    return wire.short_message_body(
+        wire.address("+12125550100"), wire.address("+15551230001"), text, esm_class=wire.TYPE_RECEIPT
+    )

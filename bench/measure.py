@@ -32,6 +32,8 @@ class Settings:
     backlog: int
     profile: bool
     synchronous: str
+    store: Path | None = None
+    """A database that all of them go on with, in place of an empty one for each."""
 
 
 def cost(before: Usage, after: Usage, messages: int) -> dict[str, float]:
@@ -71,11 +73,14 @@ def started(
     number: Mapping[str, Any] | None = None,
     more: str = "",
 ) -> DaemonProcess:
-    """A daemon that is to be started, with an empty store. number: further keys of each of the numbers.
+    """A daemon that is to be started, with an empty store unless one is chosen. number: further keys of each number.
 
     more: TOML behind the rest of its configuration.
     """
     directory.mkdir()
+    store = {"synchronous": settings.synchronous}
+    if settings.store is not None:
+        store["url"] = f"sqlite:///{settings.store.resolve()}"
     metrics = f"127.0.0.1:{free_port()}" if settings.profile else ""
     text = config(
         directory,
@@ -84,6 +89,6 @@ def started(
         window=settings.window,
         numbers=numbers,
         number=number,
-        sections={"store": {"synchronous": settings.synchronous}, "metrics": {"bind": metrics}},
+        sections={"store": store, "metrics": {"bind": metrics}},
     )
     return DaemonProcess(directory, text + more, metrics=metrics)

@@ -192,6 +192,7 @@ def parser() -> argparse.ArgumentParser:
     add("--backlog", type=int, default=1_000_000, help="messages of the backlog and away runs")
     add("--synchronous", choices=("full", "normal"), default="full", help="of the store")
     add("--profile", action="store_true", help="each run once more, sampled by py-spy: by stage and function")
+    add("--store", type=Path, help="a database that they all go on with, as of bench.grow; default: an empty one each")
     add("--directory", type=Path, help="where stores and logs go, and stay; default: a temporary one")
     add("--json", action="store_true", help="print one JSON object instead of tables")
     return out
@@ -207,6 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in runs if name not in RUNS]
     if unknown:
         print(f"bench.run: no run {unknown[0]!r}; there are {', '.join(RUNS)}", file=sys.stderr)
+        return 2
+    if chosen["store"] is not None and not chosen["store"].is_file():
+        print(f"bench.run: --store: there is no file {chosen['store']}", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="smsgw-bench-") as temporary:
         directory = chosen.pop("directory") or Path(temporary)
@@ -236,7 +240,7 @@ def _flows(settings: Settings) -> dict[str, Callable[[], dict[str, Any]]]:
 
 def _main(settings: Settings, runs: Sequence[str], as_json: bool, functions: bool) -> int:
     flows = _flows(settings)
-    about = machine(settings.directory)
+    about = machine(settings.store.parent if settings.store is not None else settings.directory)
     results: dict[str, Any] = {"machine": about}
     if not as_json:
         print("machine: " + ", ".join(f"{name} {value}" for name, value in about.items()))

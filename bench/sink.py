@@ -17,7 +17,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from bench import sinklog, wire
-from bench.behaviour import Behaviour, receipt_body
+from bench.behaviour import Behaviour, orphan_body, receipt_body
 from bench.inbound import Inbound
 from bench.sinkaccounts import Account, Peer
 from bench.wire import HEADER, ROK, SUBMIT_SM, SUBMIT_SM_RESP, TEMPORARY
@@ -68,6 +68,7 @@ class Sink:
         self._connections = 0
         # Ids rise over restarts too, as a carrier's do: the second of the start leads.
         self._next_id = int(time.time()) * 1_000_000 if first_id is None else first_id
+        self._orphans = 0
         self._receipt_share = 0.0
         self._running = True
         self.counts: dict[str, int] = dict.fromkeys(
@@ -393,12 +394,27 @@ class Sink:
 
         Raises LookupError when no such account ever bound.
         """
-        chosen = self.accounts.get(account) if account is not None else next(iter(self.accounts.values()), None)
-        if chosen is None:
-            raise LookupError("no such account has bound")
+        chosen = self._chosen(account)
         bodies = self.inbound.bodies(source, destination, text)
         chosen.inbound.extend(bodies)
         return len(bodies)
+
+    def send_orphans(self, account: str | None, count: int) -> int:
+        """Owe an account (None: the first that bound) receipts for ids that no submit was ever given.
+
+        Raises LookupError when no such account ever bound.
+        """
+        chosen = self._chosen(account)
+        for _ in range(count):
+            self._orphans += 1
+            chosen.receipts.append(orphan_body(self._orphans, self.behaviour))
+        return count
+
+    def _chosen(self, account: str | None) -> Account:
+        found = self.accounts.get(account) if account is not None else next(iter(self.accounts.values()), None)
+        if found is None:
+            raise LookupError("no such account has bound")
+        return found
 
 
 if __name__ == "__main__":

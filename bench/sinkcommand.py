@@ -68,6 +68,7 @@ class Control:
             "flush": self._flush,
             "mo": self._mo,
             "inbound": self._inbound,
+            "orphans": self._orphans,
             "drop": self._drop,
             "behave": self._behave,
             "quit": self._quit,
@@ -99,6 +100,9 @@ class Control:
         first = self._sink.inbound.messages
         self._sink.inbound.start(trace.load(trace_name), count, rate, time.monotonic())
         return {"first": first, "count": count}
+
+    def _orphans(self, count: int, account: str | None = None) -> dict[str, Any]:
+        return {"count": self._sink.send_orphans(account, count)}
 
     def _drop(self, account: str | None = None) -> dict[str, Any]:
         return {"dropped": self._sink.drop(account)}

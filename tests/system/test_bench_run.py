@@ -104,6 +104,17 @@ def test_without_a_sampler_the_figures_stay(fake, capsys, monkeypatch):
 def test_a_run_that_is_not_there_is_a_usage_error(capsys):
     assert run.main(["--runs", "fast"]) == 2
     assert "no run 'fast'" in capsys.readouterr().err
+    assert run.main(["--store", "nowhere.db"]) == 2
+    assert "there is no file nowhere.db" in capsys.readouterr().err
+
+
+def test_a_store_that_is_there_is_gone_on_with(tmp_path):
+    store = tmp_path / "large.db"
+    chosen = vars(run.parser().parse_args(["--store", str(store), "--directory", str(tmp_path)]))
+    for name in ("runs", "json", "profile"):
+        del chosen[name]
+    measure.started(measure.Settings(profile=False, **chosen), tmp_path / "run", 2775)
+    assert f'url = "sqlite:///{store}"' in (tmp_path / "run" / "smsgw.toml").read_text()
 
 
 def test_a_daemon_that_never_listens_is_told_apart_from_one_that_ends(tmp_path):
