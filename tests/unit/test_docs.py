@@ -76,6 +76,11 @@ def test_every_command_is_documented() -> None:
     assert not missing
 
 
+def test_the_readme_names_every_document() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert not [p.name for p in (ROOT / "docs").glob("*.md") if f"(docs/{p.name})" not in text]
+
+
 @pytest.mark.parametrize("name", ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
 def test_links_lead_somewhere(name: str) -> None:
     text = (ROOT / name).read_text()
