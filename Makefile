@@ -10,6 +10,9 @@
 #   make flood    100,000 first parts of long messages that never end, four ways
 #   make fuzz     ten million hostile inputs, and a million mutated PDUs each way against real processes
 #   make foreign  10,000 PDUs read by Wireshark, and texts counted by two other calculators, in full
+#   make lint     style, types and floors alone; make format mends the style
+#   make docs     what is generated in docs/: configuration, conformance, schemas of events
+#   make clean    removes what the others made, the environment too
 VENV ?= .venv
 PYTHON ?=
 BIN := $(VENV)/bin
@@ -95,6 +98,7 @@ docs: $(STAMP)
 	mv docs/config.md.new docs/config.md
 	$(RUN) tests.conformance.document > docs/smpp-conformance.md.new
 	mv docs/smpp-conformance.md.new docs/smpp-conformance.md
+	$(RUN) gateway.outbox.schema docs
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

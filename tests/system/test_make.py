@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -120,5 +121,9 @@ def test_a_broken_environment_is_made_anew(tmp_path: Path) -> None:
 
 def test_make_says_what_there_is() -> None:
     result = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, timeout=60)
-    for target in ("demo", "test", "bench", "kills", "hostile", "sim", "fuzz", "foreign"):
+    phony = re.search(r"^\.PHONY: help (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert phony is not None
+    targets = phony[1].split()
+    assert {"demo", "test", "bench", "kills", "hostile", "sim", "fuzz", "foreign"} <= set(targets)
+    for target in targets:
         assert f"make {target}" in result.stdout
