@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from gateway.model import State
-from gateway.store.ends import End, end_segments
+from gateway.store.ends import End, Facts, announce, end_segments
 from gateway.store.hot import Row, Values
 from gateway.store.queries import queued_oldest_id
 from gateway.store.tx import Ended, Tx
@@ -22,7 +22,10 @@ FEW: Final = 2000
 NEAR: Final = 20_000
 """Segments that wait, for whomever, that are looked through one by one: some 30 ms."""
 
-_COLUMNS: Final = "m.id, m.app, m.number, m.peer, m.class, m.door, s.carrier, s.state"
+_COLUMNS: Final = (
+    "m.id, m.app, m.number, m.peer, m.class, m.door, m.ref, m.parts, m.receipt, m.meta, s.carrier, s.part, s.state,"
+    " s.in_doubt"
+)
 _STATES: Final = (State.SCHEDULED, State.QUEUED)
 
 COUNT_STORED: Final = Values(
@@ -61,6 +64,11 @@ SELECT_WAITING: Final = {
     )
     for state in _STATES
 }
+END_WHOLE: Final = Values(
+    f"WITH v(mid, at, reason) AS (VALUES {{values}}) UPDATE segment SET state = {int(State.REJECTED)}, done_at = v.at,"
+    " reason = v.reason, error = NULL, due_at = NULL FROM v WHERE message_id = v.mid",
+    3,
+)
 
 
 class Unsent(NamedTuple):
@@ -72,8 +80,14 @@ class Unsent(NamedTuple):
     peer: str
     klass: int
     door: str | None
+    ref: str | None
+    parts: int
+    receipt: int
+    meta: str | None
     carrier: str
+    part: int
     state: int
+    in_doubt: int
 
 
 def unsent(con: sqlite3.Connection, peers: Collection[str]) -> list[Unsent]:
@@ -84,7 +98,7 @@ def unsent(con: sqlite3.Connection, peers: Collection[str]) -> list[Unsent]:
     found = SELECT_UNSENT.fetch(con, few)
     for state in _STATES if many else ():
         found += _of_many(con, many, state)
-    return [Unsent(*row) for row in found]
+    return list(map(Unsent._make, found))
 
 
 def _of_many(con: sqlite3.Connection, peers: list[Row], state: State) -> list[Row]:
@@ -99,11 +113,32 @@ def _of_many(con: sqlite3.Connection, peers: list[Row], state: State) -> list[Ro
 
 def end_unsent(tx: Tx, found: Iterable[Unsent], reason: str) -> int:
     """Ends the messages of these segments for ``reason``; returns how many. The queues let go of them after that."""
-    waiting: dict[int, tuple[str, str]] = {}
-    queued: dict[int, int] = {}
+    waiting: dict[int, list[Unsent]] = {}
     for one in found:
-        waiting[one.id] = (one.app, one.carrier)
-        queued[one.id] = queued.get(one.id, 0) + (one.state == State.QUEUED)
-    end_segments(tx, [End(mid, 0, State.REJECTED, reason, low=State.SCHEDULED, high=State.QUEUED) for mid in waiting])
-    tx.ended += [Ended(mid, app, carrier, queued[mid]) for mid, (app, carrier) in waiting.items()]
+        waiting.setdefault(one.id, []).append(one)
+    # Of most of them nothing was ever sent. A phone may have ten thousand, and the writer has to be quick about it.
+    whole = {mid: of for mid, of in waiting.items() if len(of) == of[0].parts and not any(one.in_doubt for one in of)}
+    _end_whole(tx, whole, reason)
+    others = [mid for mid in waiting if mid not in whole]
+    end_segments(tx, [End(mid, 0, State.REJECTED, reason, low=State.SCHEDULED, high=State.QUEUED) for mid in others])
+    tx.ended += [
+        Ended(mid, of[0].app, of[0].carrier, sum([one.state == State.QUEUED for one in of]))
+        for mid, of in waiting.items()
+    ]
     return len(waiting)
+
+
+def _end_whole(tx: Tx, messages: dict[int, list[Unsent]], reason: str) -> None:
+    """Ends messages of which all segments wait for their first attempt: `end_segments` without a look at each."""
+    END_WHOLE.run(tx.con, [(mid, tx.now, reason) for mid in messages])
+    for mid, of in messages.items():
+        one = of[0]
+        announce(
+            tx,
+            Facts(mid, one.app, one.number, one.peer, one.ref, one.parts, one.receipt, one.meta),
+            State.REJECTED,
+            reason,
+            None,
+        )
+        if tx.charges:
+            tx.unused += [(mid, each.part) for each in of]

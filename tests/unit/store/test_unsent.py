@@ -1,15 +1,20 @@
-"""What waits for a person: the same whichever way it is found, and found without a look at all that was ever sent."""
+"""What waits for a person: the same whichever way it is found and ended, without a look at all that was ever sent."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 import trio
 
 from gateway.model import State
 from gateway.store import unsent as ways
-from gateway.store.sends import ClaimOp
+from gateway.store.ends import End, end_segments
+from gateway.store.events import OpenStreamOp
+from gateway.store.sends import ClaimOp, ResponseOp
 from gateway.store.submits import SubmitOp
-from gateway.store.unsent import unsent
+from gateway.store.tx import Tx
+from gateway.store.unsent import Unsent, end_unsent, unsent
 from tests.support.stores import DAY, PEER, Desk
 
 OTHERS = ("+12125550102", "+12125550103")
@@ -51,6 +56,50 @@ async def test_all_that_waits_is_found(monkeypatch: pytest.MonkeyPatch, desk: De
         ("acme", State.SCHEDULED),
         ("other", State.QUEUED),
     }
+
+
+@pytest.mark.parametrize("reason", ["opted_out", "no_consent"])
+async def test_what_was_never_sent_ends_as_everything_else_does(
+    monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery, reason: str
+) -> None:
+    """Ended together, or each looked at by itself: the same is stored, told, counted and given back."""
+
+    def one_by_one(tx: Tx, messages: dict[int, list[Unsent]], reason: str) -> None:
+        ends = [End(mid, 0, State.REJECTED, reason, low=State.SCHEDULED, high=State.QUEUED) for mid in messages]
+        assert len(end_segments(tx, ends)) == len(messages) > 0
+
+    async def stopped() -> tuple[object, ...]:
+        desk = Desk(nursery)
+        await desk.do(OpenStreamOp("subscription", "app", "default"))
+        tx = Tx(desk.con, desk.now, desk.writer.base)
+        tx.charges = True
+        later = {"state": State.SCHEDULED, "due_at": desk.now + DAY}
+        for given in ({}, {"parts": 3, "ref": "a", "meta": '{"a":1}'}, later, {"parts": 2, "receipt": 0, **later}):
+            await desk.submit(**given)
+        again = await desk.submit(parts=2, state=State.SUBMITTING)
+        retries = [(again, part, 0x14, desk.now + 5) for part in (1, 2)]
+        await desk.do(ResponseOp("acme", [], [], retries, None))
+        places = {mid: place for place, (mid,) in enumerate(desk.con.execute("SELECT id FROM message ORDER BY id"))}
+        assert end_unsent(tx, unsent(desk.con, [PEER]), reason) == len(places)
+        tx.write_events()
+        stored = desk.con.execute(
+            "SELECT message_id, part, state, status, reason, error, receipt_state, due_at, attempts, done_at >= ?"
+            " FROM segment ORDER BY message_id, part",
+            (desk.now,),
+        ).fetchall()
+        told = [json.loads(event.payload) | {"id": places[event.subject]} for event in tx.events]
+        return (
+            [(places[row[0]], *row[1:]) for row in stored],
+            sorted(told, key=lambda event: event["id"]),
+            sorted((places[mid], part) for mid, part in tx.unused),
+            sorted((places[one.id], one.queued) for one in tx.ended),
+            tx.counts,
+        )
+
+    together = await stopped()
+    monkeypatch.setattr(ways, "_end_whole", one_by_one)
+    assert together == await stopped()
+    assert len(together[1]) == 5  # type: ignore[arg-type]
 
 
 async def test_who_got_many_messages_is_not_looked_through(desk: Desk) -> None:
