@@ -23,6 +23,7 @@ class Outgoing:
     __slots__ = (
         "app",
         "attempts",
+        "begun",
         "bodies",
         "carrier",
         "due_at",
@@ -85,6 +86,7 @@ class Outgoing:
         self.bodies = bodies
         self.waiting = waiting
         self.open = 0
+        self.begun = False  # whether one of its parts was written
         self.holds = False  # whether others between its number and peer wait for it
         self.placed = False  # whether its waiting parts are in a queue in memory
         self.settled: set[int] | None = None  # parts whose copy need not be sent: a late answer said they are taken

@@ -112,6 +112,7 @@ class Traffic(ABC):
         assert self.session is not None
         segment.bind = self._me
         segment.written_at = now
+        segment.message.begun = True
         self.session.send_request(pdu, now, segment)
         self.in_use += 1
 

@@ -48,7 +48,8 @@ class Resting:
         if standing.action is None:
             item.until = min(item.rest.goes_until(now_ms), item.expires_at)
             return False
-        begun = item.open or len(parts) + len(item.waiting) < item.parts
+        # What is claimed and not written is not out yet: it is put off as well.
+        begun = (item.begun and item.open) or len(parts) + len(item.waiting) + item.open < item.parts
         if begun and now_ms < standing.since + FINISH_MS:
             item.until = min(item.expires_at, standing.since + FINISH_MS)
             return False

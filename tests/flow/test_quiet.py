@@ -185,6 +185,23 @@ async def test_what_is_claimed_and_waits_for_its_pace_is_put_off_as_well(autojum
         assert len(await history(app, ids[5], "quiet")) == 1
 
 
+async def test_a_message_of_which_segments_are_claimed_and_none_is_out_is_put_off(autojump_clock: MockClock) -> None:
+    async with gateway(carrier="window = 2\nresponse_timeout = 600", extra=BREAK, answer=withhold) as g:
+        app = await g.connect()
+        await app.submits([{"to": p, "text": labelled(i), **MARKETING} for i, p in enumerate(peers(2))])
+        await app.submit("x" * 400, to=peers(3)[2], **MARKETING)
+        await g.settled()
+        assert (len(g.smsc.submits), sorted(g.segments())) == (2, [1, 1, 2, 2, 2])
+        await at(BEGIN + 1)
+        g.smsc.answer = lambda _: 0
+        for submit in g.smsc.unanswered:
+            g.smsc.respond(submit)
+        await at(END - 1)
+        assert g.segments() == [3, 3, 0, 0, 0]
+        await at(END + 1.5)
+        assert len(g.smsc.submits) == 5
+
+
 async def test_a_message_of_which_a_segment_is_out_is_finished_within_a_minute(autojump_clock: MockClock) -> None:
     async with gateway(carrier="window = 1\nresponse_timeout = 600", extra=BREAK, answer=withhold) as g:
         app = await g.connect()
