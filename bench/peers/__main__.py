@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add("--connections", type=int, default=64, help="of the HTTP feeds, one request unanswered on each (%(default)s)")
     add("--synchronous", choices=("full", "normal"), default="full", help="of smsgw's store (%(default)s)")
     add("--kannel-store", choices=STORES, default="file", help="store-type of Kannel (%(default)s)")
+    add("--kannel-by", choices=("box", "http"), default="box", help="how messages get into Kannel (%(default)s)")
     add("--jasmin", type=Path, default=JASMIN, metavar="DIRECTORY", help="its virtual environment (%(default)s)")
     add("--jasmin-by", choices=("smpp", "http"), default="smpp", help="how messages get into Jasmin (%(default)s)")
     add("--directory", type=Path, help="where stores and logs go, and stay; default: a temporary one")
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         synchronous=chosen.synchronous,
         connections=chosen.connections,
         kannel_store=chosen.kannel_store,
+        kannel_by=chosen.kannel_by,
         jasmin=chosen.jasmin,
         jasmin_by=chosen.jasmin_by,
     )

@@ -46,6 +46,7 @@ class Setup:
     outstanding: int = 2000
     connections: int = 64
     kannel_store: str = "file"
+    kannel_by: str = "box"
     jasmin: Path = Path()
     jasmin_by: str = "smpp"
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from urllib.parse import quote_plus
 
 from bench.load import LoadOptions
+from bench.peers.boxfeed import BoxFeed
 from bench.peers.cases import Case, Setup
 from bench.peers.children import Children, free_ports
+from bench.peers.feed import Feed
 from bench.peers.httpfeed import HttpFeed, text_of
 from bench.trace import Line
 
@@ -29,7 +31,11 @@ class Kannel:
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self.feeds = f"HTTP sendsms over {setup.connections} connections that stay; receipts by dlr-url"
+        self.feeds = (
+            "the protocol of its boxes, one in the place of smsbox; receipts the same way back"
+            if setup.kannel_by == "box"
+            else f"HTTP sendsms over {setup.connections} connections that stay; receipts by dlr-url"
+        )
         self.stores = f"store-type {setup.kannel_store}, dlr-storage internal (memory); nothing is synced"
 
     def missing(self) -> list[str]:
@@ -44,25 +50,28 @@ class Kannel:
         with Children(directory) as children:
             children.start("bearerbox", [find("bearerbox") or "bearerbox", "kannel.conf"])
             children.wait_port("bearerbox", box)
-            if not case.inbound:
-                # Without smsbox what comes in stays in bearerbox's store, as with smsgw when nobody subscribes.
+            if self._setup.kannel_by == "http" and not case.inbound:
+                # Without a box what comes in stays in bearerbox's store, as with smsgw when nobody subscribes.
                 children.start("smsbox", [find("smsbox") or "smsbox", "kannel.conf"])
                 children.wait_port("smsbox", sendsms)
-            yield _Running(children, sendsms, self._setup.connections)
+            yield _Running(children, box, sendsms, self._setup)
 
 
 class _Running:
-    def __init__(self, children: Children, port: int, connections: int) -> None:
+    def __init__(self, children: Children, box: int, sendsms: int, setup: Setup) -> None:
         self.cpu = children.cpu
         self.resident = children.resident
-        self._port = port
-        self._connections = connections
+        self._box, self._sendsms = box, sendsms
+        self._setup = setup
 
-    def feed(self, options: LoadOptions) -> HttpFeed:
+    def feed(self, options: LoadOptions) -> Feed:
+        if self._setup.kannel_by == "box":
+            return BoxFeed(options, self._box, self._setup.outstanding)
+
         def target(line: Line, receipts_port: int) -> str:
             return sendsms_target(line, receipts_port if options.receipts else None)
 
-        return HttpFeed(options, self._port, self._connections, target, read_reply, read_receipt)
+        return HttpFeed(options, self._sendsms, self._setup.connections, target, read_reply, read_receipt)
 
 
 def find(program: str) -> str | None:

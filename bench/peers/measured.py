@@ -22,7 +22,8 @@ class Run:
     """Figures of one run. Rates are a second; None where the case has no such thing.
 
     rate is what is compared: ends told with receipts, segments at the sink without, segments acknowledged inbound.
-    cpu: µs of user and system time a message, by process. resident: MiB of all processes at the end.
+    cpu: µs of user and system time a message, by process; feed: the same of what hands the messages over and takes
+    receipts, which is not the gateway's. resident: MiB of all processes at the end.
     wrong: how many messages, by what is wrong with them (lost, doubled, garbled ...), by the sink's log.
     """
 
@@ -33,6 +34,7 @@ class Run:
     accepted: float | None
     sent: float | None
     cpu: dict[str, float]
+    feed: float | None
     resident: float
     refused: int = 0
     wrong: dict[str, int] = field(default_factory=dict)
@@ -67,10 +69,11 @@ def _out(gateway: str, name: str, case: Case, messages: int, source: str, sink: 
         subscribe="bench" if case.receipts else None,
     )
     with running.feed(options) as feed:
-        before = running.cpu()
+        before, own = running.cpu(), time.process_time()
         feed.submit_all()
         if case.receipts:
             feed.wait_ended()
+        own = time.process_time() - own
         stats = settled(sink, feed.accepted)
         used = spent(before, running.cpu(), messages)
         resident = running.resident()
@@ -82,7 +85,7 @@ def _out(gateway: str, name: str, case: Case, messages: int, source: str, sink: 
         gateway, name, messages,
         per_second(len(feed.ended), began, feed.last_end) if case.receipts else sent,
         per_second(feed.accepted, began, accepted), sent,
-        used, resident, len(feed.refused), counts(found),
+        used, own * 1e6 / messages, resident, len(feed.refused), counts(found),
     )  # fmt: skip
 
 
@@ -98,7 +101,7 @@ def _in(gateway: str, name: str, case: Case, messages: int, source: str, sink: S
     return Run(
         gateway, name, messages,
         per_second(len(acknowledged), began, max(acknowledged, default=began)),
-        None, None, used, resident, 0, counts(inbound(lines, messages, log, None)),
+        None, None, used, None, resident, 0, counts(inbound(lines, messages, log, None)),
     )  # fmt: skip
 
 

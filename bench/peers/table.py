@@ -12,7 +12,7 @@ FIRST = "smsgw"
 """The gateway that the others are compared with."""
 HEAD = (
     "gateway", "runs", "messages", "a second: least", "median", "most", "smsgw has", "accepted a second",
-    "cpu us: least", "median", "smsgw uses", "by process", "MiB", "wrong",
+    "cpu us: least", "median", "smsgw uses", "by process", "feed us", "MiB", "wrong",
 )  # fmt: skip
 
 
@@ -27,6 +27,7 @@ class Summary:
     accepted: float | None
     cpu: tuple[float, float]
     parts: dict[str, float]
+    feed: float | None
     resident: float
     wrong: dict[str, int]
 
@@ -36,6 +37,7 @@ class Summary:
         rates = [run.rate for run in runs]
         used = [run.cpu_total for run in runs]
         accepted = [run.accepted for run in runs if run.accepted is not None]
+        feeds = [run.feed for run in runs if run.feed is not None]
         wrong: dict[str, int] = {}
         for run in runs:
             for kind, count in {**run.wrong, "refused": run.refused}.items():
@@ -48,6 +50,7 @@ class Summary:
             median(accepted) if accepted else None,
             (min(used), median(used)),
             {name: median(run.cpu.get(name, 0.0) for run in runs) for name in names},
+            median(feeds) if feeds else None,
             max(run.resident for run in runs),
             wrong,
         )  # fmt: skip
@@ -73,6 +76,7 @@ def rows(summaries: Sequence[Summary]) -> list[tuple[str, ...]]:
                 *(figure(value) for value in found.cpu),
                 ratio(against.cpu[1], found.cpu[1]) if against else "",
                 ", ".join(f"{name} {figure(value)}" for name, value in found.parts.items()),
+                figure(found.feed) if found.feed is not None else "",
                 f"{found.resident:.0f}",
                 ", ".join(f"{kind} {count:,}" for kind, count in found.wrong.items()) or "none",
             )

@@ -21,6 +21,7 @@ from bench import trace, wire
 from bench.load import LoadOptions
 from bench.peers import jasmin, jcli, kannel
 from bench.peers.__main__ import main, present
+from bench.peers.boxfeed import ACK, ADMIN, SMS, BoxFeed, pack, unpack
 from bench.peers.cases import CASES, Setup
 from bench.peers.children import Children, PeerError, free_ports
 from bench.peers.feed import single_segments
@@ -36,7 +37,7 @@ OTP = Line("mt", "+12125550100", "+15551230001", "Café & more? 100% {key} @x #1
 
 
 def run(gateway: str, rate: float, cpu: dict[str, float], **more: object) -> Run:
-    return Run(gateway, "receipts", 1000, rate, 2 * rate, rate, cpu, 50.0, **more)  # type: ignore[arg-type]
+    return Run(gateway, "receipts", 1000, rate, 2 * rate, rate, cpu, 20.0, 50.0, **more)  # type: ignore[arg-type]
 
 
 # -- the table
@@ -238,6 +239,40 @@ def test_what_goes_in_by_http_is_answered_and_its_receipts_come_back() -> None:
     assert feed.contradicted == ["7"]
 
 
+def test_a_box_message_has_its_fields_in_kannels_order() -> None:
+    assert pack(ADMIN, {"command": 3, "boxc_id": b"bench"}).hex(" ", -4) == (
+        "00000011 00000001 00000003 00000005 62656e63 68"
+    )
+    fields = {"sender": b"1", "msgdata": b"x", "time": 7, "id": b"u" * 36, "dlr_url": b"9", "dlr_mask": 1}
+    kind, found = unpack(pack(SMS, fields)[4:])
+    assert kind == SMS
+    assert {name: value for name, value in found.items() if value not in (None, -1)} == fields
+    # Of another version of Kannel: told, not guessed.
+    with pytest.raises(PeerError, match="another Kannel"):
+        unpack(pack(SMS, fields)[4:] + b"more")
+    with pytest.raises(PeerError, match="kind 9"):
+        unpack(b"\0\0\0\x09")
+    with pytest.raises(PeerError, match="kind 3"):
+        unpack(pack(ACK, {"nack": 0})[4:8])
+
+
+def test_what_goes_in_by_the_box_is_answered_and_its_receipts_come_back() -> None:
+    options = LoadOptions("", [OTP, *trace.load("otp")], 100)
+    with bearerbox(refuse=13) as (port, taken), BoxFeed(options, port, window=30) as feed:
+        feed.submit_all(stall=5.0)
+        feed.wait_ended(stall=5.0)
+    assert feed.accepted == len(feed.ended) == 99
+    assert feed.refused == {13: "nack 1"}
+    assert set(feed.ended.values()) == {"delivered"}
+    kinds = [kind for kind, _ in taken]
+    assert kinds[0] == ADMIN
+    assert kinds.count(ACK) == 99
+    first = next(fields for kind, fields in taken if kind == SMS)
+    assert first["msgdata"] == "Café & more? 100% #T000000 @x #1".encode()
+    assert first["receiver"] == b"+12121234567"
+    assert first["dlr_url"] == b"000000000"
+
+
 # -- processes
 
 
@@ -306,6 +341,33 @@ def console(answers: dict[bytes, bytes]) -> Iterator[tuple[int, list[bytes]]]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
+
+
+@contextmanager
+def bearerbox(refuse: int) -> Iterator[tuple[int, list[tuple[int, dict[str, object]]]]]:
+    """A bearerbox that refuses one number and tells of every other; and the messages that it was sent."""
+    taken: list[tuple[int, dict[str, object]]] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        sock, _ = listener.accept()
+        with sock, sock.makefile("rb") as octets:
+            while head := octets.read(4):
+                kind, fields = unpack(octets.read(int.from_bytes(head, "big")))
+                taken.append((kind, dict(fields)))
+                if kind == SMS:
+                    refused = int(fields["dlr_url"] or b"0") == refuse
+                    sock.sendall(pack(ACK, {"nack": int(refused), "time": 0, "id": fields["id"]}))
+                    if not refused:
+                        sock.sendall(pack(SMS, fields | {"sms_type": 3, "dlr_mask": 1, "msgdata": b"id:1"}))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1], taken
+    finally:
+        thread.join(5.0)
+        listener.close()
 
 
 @contextmanager
