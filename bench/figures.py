@@ -48,10 +48,18 @@ def cpu_seconds(pid: int) -> float:
 
 def thread_seconds(pid: int) -> dict[int, float]:
     """As cpu_seconds, for each thread by its id; the first thread's id is the process's."""
+    return {thread: user + system for thread, (user, system) in thread_times(pid).items()}
+
+
+def thread_times(pid: int) -> dict[int, tuple[float, float]]:
+    """User and system time of each thread, in seconds. Raises OSError when the process is gone."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        fields = (task / "stat").read_text().rpartition(")")[2].split()
-        found[int(task.name)] = (int(fields[11]) + int(fields[12])) / _TICK
+        try:
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):  # it ended just now
+            continue
+        found[int(task.name)] = (int(fields[11]) / _TICK, int(fields[12]) / _TICK)
     return found
 
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.figures import cpu_seconds, thread_seconds
-from bench.stacks import Stack, read, weigh
+from bench.figures import cpu_seconds, thread_times
+from bench.stacks import Samples, Stack, Used, read, weigh
 
 MISSING: Final = "no profile: py-spy is not installed (pip install py-spy)"
 RATE: Final = 250
 """Samples a second of each thread."""
-_COUNTS = re.compile(r"Samples: (\d+) Errors: (\d+)")
+_ERRORS = re.compile(r"Errors: (\d+)")
 
 
 class ProfileError(RuntimeError):
@@ -33,22 +33,66 @@ def find() -> str | None:
 
 @dataclass(frozen=True)
 class Profile:
-    """Stacks with the CPU they stand for, the CPU seconds of the process meanwhile, and how it was come by.
+    """Stacks with the CPU they stand for, and the CPU seconds of the process meanwhile.
 
-    errors: samples that could not be read, for the process is not stopped for them.
+    kernel: seconds of those in the kernel, of the first thread and of the others. errors: samples that could not be
+    read, for the process is not stopped for them.
     """
 
     stacks: list[Stack]
     cpu: float
+    kernel: tuple[float, float]
     samples: int
     errors: int
 
 
-class Profiler:
-    """Samples a process from its making to stop(), its threads that run or wait for a core.
+class _Sampler:
+    """A py-spy at work until end(). Raises ProfileError when it cannot read the process."""
 
-    The process is not stopped for it: threads that sleep would wake up each time, and be seen running. Raises
-    FileNotFoundError when there is no py-spy, ProfileError when it cannot read the process.
+    def __init__(self, command: str, pid: int, output: Path, *more: str) -> None:
+        self.output = output
+        self.process = subprocess.Popen(
+            [command, "record", "--pid", str(pid), "--rate", str(RATE), "--format", "raw", "--threads",
+             "--nonblocking", "--duration", "100000", "--output", str(output), *more],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {"RUST_BACKTRACE": "0"},
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        said = ""
+        for line in self.process.stdout:
+            said += line
+            if "Sampling process" in line:
+                return
+        self.process.wait()
+        raise ProfileError(" ".join(said.split()) or "py-spy ended, and said nothing")
+
+    def end(self) -> str:
+        """End it; what it said."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            said, _ = self.process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            said, _ = self.process.communicate()
+        return said
+
+    def samples(self, waits: frozenset[str]) -> tuple[Samples, int]:
+        """What it saw, without who waits, and how many it could not read. Raises ProfileError for nothing written."""
+        said = self.end()
+        if not self.output.exists():
+            raise ProfileError(" ".join(said.split()) or "py-spy wrote nothing")
+        errors = _ERRORS.search(said)
+        found = [one for one in read(self.output.read_text()) if one[1]]
+        found = [one for one in found if f"{one[1][-1].path}:{one[1][-1].function}" not in waits]
+        return found, int(errors[1]) if errors else 0
+
+
+class Profiler:
+    """Samples a process from its making to stop(): twice at once, see bench.stacks.weigh.
+
+    The process is not stopped for it: threads that sleep would wake up each time, and be seen running. waits:
+    functions (`file.py:name`) in which a thread sleeps or gives up its core. Raises FileNotFoundError when there is no
+    py-spy, ProfileError when it cannot read the process.
     """
 
     def __init__(self, pid: int, output: Path, waits: frozenset[str] = frozenset()) -> None:
@@ -56,51 +100,30 @@ class Profiler:
         if command is None:
             raise FileNotFoundError(MISSING)
         self._pid = pid
-        self._output = output
         self._waits = waits
-        self._process = subprocess.Popen(
-            [command, "record", "--pid", str(pid), "--rate", str(RATE), "--format", "raw", "--threads",
-             "--nonblocking", "--duration", "100000", "--output", str(output)],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {"RUST_BACKTRACE": "0"},
-        )  # fmt: skip
-        assert self._process.stdout is not None
-        said = ""
-        for line in self._process.stdout:
-            said += line
-            if "Sampling process" in line:
-                break
-        else:
-            self._process.wait()
-            raise ProfileError(" ".join(said.split()) or "py-spy ended, and said nothing")
-        self._cpu, self._seconds = cpu_seconds(pid), thread_seconds(pid)
+        self._seen = _Sampler(command, pid, output.with_suffix(".seen"))
+        try:
+            self._held = _Sampler(command, pid, output.with_suffix(".held"), "--gil")
+        except ProfileError:
+            self._seen.end()
+            raise
+        self._cpu, self._times = cpu_seconds(pid), thread_times(pid)
 
     def stop(self) -> Profile:
         """End the sampling. Raises ProfileError when nothing came of it."""
         cpu = cpu_seconds(self._pid) - self._cpu
-        seconds = {thread: used - self._seconds.get(thread, 0.0) for thread, used in thread_seconds(self._pid).items()}
-        said = self.end()
-        if not self._output.exists():
-            raise ProfileError(" ".join(said.split()) or "py-spy wrote nothing")
-        samples = [
-            sample
-            for sample in read(self._output.read_text())
-            if not sample[1] or f"{sample[1][-1].path}:{sample[1][-1].function}" not in self._waits
-        ]
-        counts = _COUNTS.search(said)
-        return Profile(
-            weigh(samples, self._pid, seconds),
-            cpu,
-            sum(count for _, _, count in samples),
-            int(counts[2]) if counts else 0,
-        )
+        used = {}
+        for thread, (user, system) in thread_times(self._pid).items():
+            before = self._times.get(thread, (0.0, 0.0))
+            used[thread] = Used(user + system - sum(before), system - before[1])
+        held, no_held = self._held.samples(self._waits)
+        seen, no_seen = self._seen.samples(self._waits)
+        count = sum(count for _, _, count in (*held, *seen))
+        first = used[self._pid].system
+        kernel = (first, sum(one.system for one in used.values()) - first)
+        return Profile(weigh(held, seen, self._pid, used), cpu, kernel, count, no_held + no_seen)
 
-    def end(self) -> str:
-        """End it whatever it has; what py-spy said."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-        try:
-            said, _ = self._process.communicate(timeout=30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            said, _ = self._process.communicate()
-        return said
+    def end(self) -> None:
+        """End the sampling whatever it has."""
+        self._seen.end()
+        self._held.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
+from math import sqrt
 from typing import Final, NamedTuple
 
 LOOP: Final = "loop"
@@ -35,11 +36,19 @@ class Stack(NamedTuple):
     seconds: float
 
 
-def read(folded: str) -> list[tuple[int, tuple[Frame, ...], int]]:
-    """Folded stacks, `thread (TID): name;outer;...;inner count` a line, as thread id, frames and samples.
+class Used(NamedTuple):
+    """CPU seconds that a thread used, and those of them in the kernel."""
 
-    Raises ValueError for a line that is none.
-    """
+    cpu: float
+    system: float
+
+
+Samples = list[tuple[int, tuple[Frame, ...], int]]
+"""Thread id, frames from the outside in, and how often they were seen."""
+
+
+def read(folded: str) -> Samples:
+    """Folded stacks, `thread (TID): name;outer;...;inner count` a line. Raises ValueError for a line that is none."""
     out = []
     for number, line in enumerate(folded.splitlines(), 1):
         stack, _, count = line.rpartition(" ")
@@ -47,35 +56,61 @@ def read(folded: str) -> list[tuple[int, tuple[Frame, ...], int]]:
         thread = _THREAD.match(first)
         if thread is None or not count.isdigit():
             raise ValueError(f"line {number} is no stack of a thread: {line[:80]!r}")
-        frames = []
-        for text in rest:
-            found = _FRAME.fullmatch(text)
-            frames.append(
-                Frame(found["function"], found["path"], int(found["line"] or 0)) if found else Frame(text, "", 0)
-            )
-        out.append((int(thread[1], 0), tuple(frames), int(count)))
+        out.append((int(thread[1], 0), tuple(map(_frame, rest)), int(count)))
     return out
 
 
-def weigh(
-    samples: list[tuple[int, tuple[Frame, ...], int]], first_thread: int, seconds: Mapping[int, float]
-) -> list[Stack]:
-    """The stacks of each thread share the CPU seconds of that thread by their samples.
+def _frame(text: str) -> Frame:
+    found = _FRAME.fullmatch(text)
+    return Frame(found["function"], found["path"], int(found["line"] or 0)) if found else Frame(text, "", 0)
 
-    A sampler sees a thread that waits for a core as one that runs, and so sees more of them the busier the machine
-    is: only their shares within a thread are used. seconds: by thread id; a thread that is not in it used none.
+
+def weigh(held: Samples, seen: Samples, first_thread: int, used: Mapping[int, Used]) -> list[Stack]:
+    """Both kinds of samples share the CPU of their threads, so that together they stand for all of it.
+
+    A thread that waits for a core is `seen` as one that runs, above all where it has just slept, and more often the
+    busier the machine is. One that was `held` had the interpreter lock: it may have waited as well, but at any place
+    alike. So Python's share is taken from these. What one of them stands for is told by the first thread, Trio's,
+    which but for its system calls has the lock whenever it runs. What is left of a thread's CPU it used without the
+    lock, in SQLite say: that is shared by the lines that were seen more often than held.
     """
-    total: Counter[int] = Counter()
-    for thread, _, count in samples:
-        total[thread] += count
-    return [
-        Stack(
-            LOOP if thread == first_thread else _at_work(frames),
-            frames,
-            seconds.get(thread, 0.0) * count / total[thread],
-        )
-        for thread, frames, count in samples
-    ]
+    held_by, seen_by = _by_thread(held), _by_thread(seen)
+    of_first = sum(held_by.get(first_thread, {}).values())
+    first = used.get(first_thread, Used(0.0, 0.0))
+    each = max(first.cpu - first.system, 0.0) / of_first if of_first else 0.0
+    out = []
+    for thread, (cpu, _) in used.items():
+        python, all_of_it = held_by.get(thread, {}), seen_by.get(thread, {})
+        with_lock = min(each * sum(python.values()), cpu)
+        without = _without_lock(python, all_of_it) or python or all_of_it
+        for stacks, seconds in ((python, with_lock), (without, cpu - with_lock)):
+            total = sum(stacks.values())
+            out += [
+                Stack(LOOP if thread == first_thread else _at_work(frames), frames, seconds * count / total)
+                for frames, count in stacks.items()
+            ]
+    return out
+
+
+def _by_thread(samples: Samples) -> dict[int, Counter[tuple[Frame, ...]]]:
+    out: dict[int, Counter[tuple[Frame, ...]]] = {}
+    for thread, frames, count in samples:
+        out.setdefault(thread, Counter())[frames] += count
+    return out
+
+
+def _without_lock(
+    held: Mapping[tuple[Frame, ...], int], seen: Mapping[tuple[Frame, ...], int]
+) -> dict[tuple[Frame, ...], float]:
+    """Of what was seen, that beyond what was held, by the innermost line, where it is more than chance (2 sigma)."""
+    lines: dict[tuple[Frame, ...], list[int]] = {}
+    for which, stacks in enumerate((held, seen)):
+        for frames, count in stacks.items():
+            lines.setdefault(frames[-1:], [0, 0])[which] += count
+    beyond = {
+        line: (often - lock) / often for line, (lock, often) in lines.items() if often - lock > 2 * sqrt(often + lock)
+    }
+    return {frames: count * beyond[frames[-1:]] for frames, count in seen.items() if frames[-1:] in beyond}
 
 
 def _at_work(frames: tuple[Frame, ...]) -> str:

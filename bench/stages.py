@@ -57,7 +57,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Stages:
-    """All flows; absent: code of the gateway that no daemon runs; waits: functions in which a thread only waits."""
+    """All flows. absent: code of the gateway that no daemon runs. waits: functions in which threads wait."""
 
     flows: tuple[Flow, ...]
     absent: tuple[str, ...]

@@ -41,7 +41,9 @@ class Seen:
 
     def __str__(self) -> str:
         missed = f", {self.profile.errors:,} more could not be read" if self.profile.errors else ""
-        return f"{self.profile.samples:,} samples{missed}"
+        first, others = (seconds * 1e6 / self.messages for seconds in self.profile.kernel)
+        kernel = f"in the kernel {first:.1f} µs of the loop, {others:.1f} of other threads"
+        return f"{self.profile.samples:,} samples{missed}; {kernel}"
 
 
 class Watch:

@@ -8,7 +8,7 @@ import pytest
 
 from bench import functions, stacks, stages
 from bench.bursts import report, summed
-from bench.stacks import LOOP, OTHERS, READERS, WRITER, Frame, Stack
+from bench.stacks import LOOP, OTHERS, READERS, WRITER, Frame, Stack, Used
 from bench.stages import REST, ROOT, Sorter
 
 LOADED = stages.load()
@@ -107,18 +107,46 @@ def test_stacks_are_read_with_their_thread_and_count():
             stacks.read(text)
 
 
-def test_each_thread_is_weighed_by_its_own_cpu():
-    samples = [
-        (1, frames("a.py:f"), 30),
-        (1, frames("a.py:g"), 10),
-        (2, frames("t.py:run", "gateway/store/writer.py:Writer._transaction", "gateway/store/hot.py:run"), 100),
-        (2, frames("t.py:run", "gateway/store/reader.py:Reader._with_connection"), 100),
-        (3, frames("a.py:f"), 5),
+WORK = frames("t.py:run", "gateway/store/writer.py:Writer._transaction", "gateway/store/hot.py:run:7")
+COMMIT = frames("t.py:run", "gateway/store/writer.py:Writer._transaction", "gateway/store/writer.py:commit:9")
+READ = frames("t.py:run", "gateway/store/reader.py:Reader._with_connection")
+
+
+def weighed(*arguments):
+    found = {}
+    for thread, where, seconds in stacks.weigh(*arguments):
+        key = (thread, where[-1].function)
+        found[key] = found.get(key, 0.0) + seconds
+    return found
+
+
+def test_cpu_is_shared_by_who_had_the_interpreter_lock_and_the_rest_by_who_went_without():
+    held = [(1, frames("a.py:f:1"), 30), (1, frames("a.py:g:2"), 10), (2, WORK, 10)]
+    seen = [
+        (1, frames("a.py:f:1"), 32),
+        (1, frames("a.py:g:2"), 8),
+        (1, frames("a.py:poll:3"), 400),  # it waits for a core, having slept
+        (2, WORK, 40),
+        (2, COMMIT, 90),
     ]
-    found = stacks.weigh(samples, 1, {1: 4.0, 2: 1.0})
-    assert [(stack.thread, stack.seconds) for stack in found] == [
-        (LOOP, 3.0), (LOOP, 1.0), (WRITER, 0.5), (READERS, 0.5), (OTHERS, 0.0),
-    ]  # fmt: skip
+    found = weighed(held, seen, 1, {1: Used(4.1, 0.1), 2: Used(5.0, 0.2)})
+    # A sample of the lock is 0.1 s: so 1 s of the writer's five, and the rest is 30 to 90.
+    assert found == pytest.approx(
+        {(LOOP, "f"): 3.0, (LOOP, "g"): 1.0, (LOOP, "poll"): 0.1, (WRITER, "run"): 2.0, (WRITER, "commit"): 3.0}
+    )
+
+
+def test_a_thread_has_no_more_than_its_cpu():
+    held = [(1, frames("a.py:f"), 10), (2, WORK, 90)]
+    assert weighed(held, held, 1, {1: Used(1.0, 0.0), 2: Used(2.0, 0.0)}) == {(LOOP, "f"): 1.0, (WRITER, "run"): 2.0}
+
+
+def test_without_samples_of_the_lock_what_was_seen_has_to_do():
+    seen = [(1, frames("a.py:f"), 1), (2, READ, 100), (2, frames("x.py:y"), 100), (3, frames("a.py:f"), 5)]
+    assert weighed([], seen, 1, {1: Used(4.0, 0.0), 2: Used(1.0, 0.0), 4: Used(1.0, 0.0)}) == {
+        (LOOP, "f"): 4.0, (READERS, "Reader._with_connection"): 0.5, (OTHERS, "y"): 0.5,
+    }  # fmt: skip
+    assert weighed([], [], 1, {}) == {}
 
 
 def test_the_table_sums_to_the_cpu_that_was_measured(sorter):
