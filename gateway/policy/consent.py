@@ -69,16 +69,15 @@ def wording(text: str, version: str | None) -> bytes:
 class Consents:
     """The rules about consent of a configuration. ``optouts`` are those of the same one.
 
-    ``required`` and ``recorded`` are the classes, by number, of which that is so, ``asked``
-    both; ``opt_ins`` by their names.
+    ``asked`` are the classes, by number, for which consent is looked for, ``required`` those that are not sent without
+    it; ``opt_ins`` by their names.
     """
 
     def __init__(self, settings: Settings, optouts: OptOuts) -> None:
         self.optouts = optouts
         modes = [getattr(settings.consent, word) for word in get_args(MessageClass)]
         self.required = frozenset(i for i, mode in enumerate(modes) if mode == "required")
-        self.recorded = frozenset(i for i, mode in enumerate(modes) if mode == "recorded")
-        self.asked = self.required | self.recorded
+        self.asked = frozenset(i for i, mode in enumerate(modes) if mode != "off")
         self.opt_ins = {one.name: one for one in settings.opt_ins}
         self._own = {one.name: {key_of(word): word for word in one.yes_words} for one in settings.opt_ins}
         self._package: dict[str, tuple[str, Language]] = {}
