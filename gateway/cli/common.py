@@ -63,6 +63,7 @@ RecordSince = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="From this time on, such as 2h or a date.")
 ]
 RecordUntil = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")]
+RecordBefore = Annotated[str | None, typer.Option("--before", metavar="ID", help="Before this one: page on.")]
 
 
 def read_option(reader: Callable[[str], _T], text: str) -> _T:

@@ -12,6 +12,7 @@ from gateway.cli.common import (
     ConfigOption,
     JsonOption,
     PeerArgument,
+    RecordBefore,
     RecordOf,
     RecordSince,
     RecordUntil,
@@ -22,9 +23,9 @@ from gateway.cli.common import (
 )
 from gateway.cli.csvfile import Rows, opened
 from gateway.cli.errors import FAILED
-from gateway.cli.exchange import exported, imported
+from gateway.cli.exchange import FileArgument, OutputOption, exported, imported
 from gateway.cli.output import cell, console, emit, inert, note, printed, table
-from gateway.cli.paging import LIMIT, LimitOption, Pages
+from gateway.cli.paging import LIMIT, AfterOption, LimitOption, Pages
 from gateway.cli.times import local
 
 _COLUMNS: Final = ("peer", "class", "scope", "at", "how", "text", "version", "note")
@@ -184,7 +185,7 @@ def ask(
 @consent.command("list")
 def listed(
     limit: LimitOption = LIMIT,
-    after: Annotated[str | None, typer.Option(metavar="PEER", help="After this one: page on.")] = None,
+    after: AfterOption = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
     app: AppOption = None,
@@ -206,7 +207,7 @@ def changes(
     since: RecordSince = None,
     until: RecordUntil = None,
     limit: LimitOption = LIMIT,
-    before: Annotated[str | None, typer.Option(metavar="ID", help="Before this one: page on.")] = None,
+    before: RecordBefore = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
     app: AppOption = None,
@@ -232,7 +233,7 @@ def changes(
 
 @consent.command("export")
 def write_file(
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="File to write; -: here.")] = "-",
+    output: OutputOption = "-",
     record: Annotated[bool, typer.Option("--record", help="Every change, for an audit, the newest first.")] = False,
     peer: Annotated[str | None, typer.Option(metavar="PEER", help="With --record: of this phone alone.")] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="With --record: from this time on.")] = None,
@@ -255,7 +256,7 @@ def write_file(
 
 @consent.command("import")
 def read_file(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV in UTF-8 with a header line; -: standard input.")],
+    file: FileArgument,
     class_: Annotated[
         str | None, typer.Option("--class", metavar="CLASS", help="Where the file has no class. [default: marketing]")
     ] = None,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
 
 from gateway.cli.csvfile import Rows, writing
 from gateway.cli.errors import FAILED
@@ -14,6 +16,11 @@ from gateway.cli.paging import PAGE
 
 if TYPE_CHECKING:
     from gateway.client import Client
+
+OutputOption = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="File to write; -: here.")]
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="CSV in UTF-8 with a header line; -: standard input.")
+]
 
 _OCTETS: Final = 200_000
 """Of values in a request: a line of the socket has its bound, and names and quotes come to it."""

@@ -12,6 +12,7 @@ from gateway.cli.common import (
     ConfigOption,
     JsonOption,
     PeerArgument,
+    RecordBefore,
     RecordOf,
     RecordSince,
     RecordUntil,
@@ -23,9 +24,9 @@ from gateway.cli.common import (
 )
 from gateway.cli.csvfile import Rows, opened
 from gateway.cli.errors import FAILED, USAGE
-from gateway.cli.exchange import exported, imported
+from gateway.cli.exchange import FileArgument, OutputOption, exported, imported
 from gateway.cli.output import cell, console, emit, inert, note, printed, table
-from gateway.cli.paging import LIMIT, LimitOption, Pages
+from gateway.cli.paging import LIMIT, AfterOption, LimitOption, Pages
 from gateway.cli.times import local
 
 _COLUMNS: Final = ("peer", "scope", "at", "how", "keyword", "note")
@@ -43,7 +44,7 @@ NoteOption = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="
 @optout.command("list")
 def listed(
     limit: LimitOption = LIMIT,
-    after: Annotated[str | None, typer.Option(metavar="PEER", help="After this one: page on.")] = None,
+    after: AfterOption = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
     app: AppOption = None,
@@ -149,7 +150,7 @@ def changes(
     since: RecordSince = None,
     until: RecordUntil = None,
     limit: LimitOption = LIMIT,
-    before: Annotated[str | None, typer.Option(metavar="ID", help="Before this one: page on.")] = None,
+    before: RecordBefore = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
     app: AppOption = None,
@@ -176,7 +177,7 @@ def changes(
 
 @optout.command("export")
 def write_file(
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="File to write; -: here.")] = "-",
+    output: OutputOption = "-",
     socket: SocketOption = None,
     config: ConfigOption = None,
     app: AppOption = None,
@@ -191,7 +192,7 @@ def write_file(
 
 @optout.command("import")
 def read_file(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV in UTF-8 with a header line; -: standard input.")],
+    file: FileArgument,
     scope: ScopeOption = None,
     socket: SocketOption = None,
     config: ConfigOption = None,

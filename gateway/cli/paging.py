@@ -19,6 +19,7 @@ PAGE: Final = 500
 LIMIT: Final = 50
 """What is listed where no other limit is given."""
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000_000, help="At most so many.")]
+AfterOption = Annotated[str | None, typer.Option("--after", metavar="PEER", help="After this one: page on.")]
 EMPTY_PAGES: Final = 1000
 """Pages that found nothing, of 20,000 messages each, after which a search gives up."""
 

@@ -12,9 +12,9 @@ import typer
 from gateway.cli.common import AppOption, ConfigOption, JsonOption, PeerArgument, SocketOption, connect
 from gateway.cli.csvfile import Rows, opened, writing
 from gateway.cli.errors import FAILED, Failure
-from gateway.cli.exchange import imported, say_exported
+from gateway.cli.exchange import FileArgument, OutputOption, imported, say_exported
 from gateway.cli.output import cell, emit, inert, printed, sheet, table
-from gateway.cli.paging import LIMIT, LimitOption, Pages, of_the_list
+from gateway.cli.paging import LIMIT, AfterOption, LimitOption, Pages, of_the_list
 from gateway.cli.times import local
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def listed(
     context: typer.Context,
     on: ListOption = None,
     limit: LimitOption = LIMIT,
-    after: Annotated[str | None, typer.Option(metavar="PEER", help="After this one: page on.")] = None,
+    after: AfterOption = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
     app: AppOption = None,
@@ -158,7 +158,7 @@ def _told(peer: dict[str, Any], as_json: bool) -> int:
 @peers.command("export")
 def write_file(
     on: ListOption = None,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="File to write; -: here.")] = "-",
+    output: OutputOption = "-",
     socket: SocketOption = None,
     config: ConfigOption = None,
     app: AppOption = None,
@@ -189,7 +189,7 @@ def write_file(
 
 @peers.command("import")
 def read_file(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV in UTF-8 with a header line; -: standard input.")],
+    file: FileArgument,
     join: Annotated[str | None, typer.Option("--list", metavar="LIST", help="A list that all of them join.")] = None,
     socket: SocketOption = None,
     config: ConfigOption = None,
