@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
@@ -22,6 +23,7 @@ from gateway.store.consented import ASKS
 from gateway.store.consents import Asked, How, Source, Wording
 from gateway.store.ends import rfc3339
 from gateway.store.optins import AskConsentOp
+from gateway.store.optouts import Held as OptedOut
 from gateway.store.optouts import held_by as opted_out_of
 from gateway.store.recorded import ConsentChange, ConsentOp
 from gateway.store.store import Store
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT: Final = 4000
 LONGEST_VERSION: Final = 64
+_SINCE: Final[dict[str, str]] = {
+    "opted_out": "the person opted out after that",
+    "withdrawn": "the person withdrew it after that",
+}
+"""Why a consent that was given earlier does not count."""
 
 Given = Literal["web", "paper", "verbal"]
 """How a person gave it, where whoever records it says so."""
@@ -123,12 +130,10 @@ class Consents:
 
     async def consent(self, connection: Connection, params: ConsentParams) -> object:
         """What a phone agreed to, and what it was asked; an app sees what concerns its own numbers."""
-        app = connection.app
-        peer = self._lookup.address(params.peer) or params.peer
-        held = await self._store.reader.read(partial(held_by, peer=peer))
-        now = self._store.clock.now_ms()
-        asked = await self._store.reader.read(partial(asked_of, peer=peer, now=now))
-        out = await self._store.reader.read(partial(opted_out_of, peer=peer))
+        return await self._standing(connection.app, self._lookup.address(params.peer) or params.peer)
+
+    async def _standing(self, app: App, peer: str) -> dict[str, Any]:
+        held, asked, out = await self._store.reader.read(partial(_looked_up, peer=peer, now=self._store.clock.now_ms()))
         if not app.admin:
             mine = self._store.writer.base.optouts.scopes_of(app.name)
             held = [one for one in held if one.scope in mine]
@@ -159,11 +164,9 @@ class Consents:
         classes = tuple(dict.fromkeys(CLASSES.index(word) for word in params.classes))
         op = ConsentOp([ConsentChange(peer, classes, scope, params.granted, source)])
         await self._store.writer.do(op)
-        if op.outcomes[0] == "opted_out":
-            raise Refusal("opted_out", OUT_SINCE, field="at")
-        shown = await self.consent(connection, ConsentParams(peer))
-        assert isinstance(shown, dict)
-        return {"changed": op.outcomes[0] == "new", **shown}
+        if (since := _SINCE.get(op.outcomes[0])) is not None:
+            raise Refusal("opted_out" if op.outcomes[0] == "opted_out" else "invalid_params", since, field="at")
+        return {"changed": op.outcomes[0] == "new", **await self._standing(app, peer)}
 
     async def consents_import(self, connection: Connection, params: ConsentsImportParams) -> object:
         """Many at once, of which no events are told; what cannot be taken is named by its place, and the others are."""
@@ -175,8 +178,8 @@ class Consents:
             op = await self._store.writer.do(ConsentOp(changes, tell=False))
             new = op.outcomes.count("new")
             for at, outcome in enumerate(op.outcomes):
-                if outcome == "opted_out":
-                    entries.refuse(at, "at", OUT_SINCE)
+                if (since := _SINCE.get(outcome)) is not None:
+                    entries.refuse(at, "at", since)
         return entries.answer(new=new)
 
     async def consent_changes(self, connection: Connection, params: ConsentChangesParams) -> object:
@@ -322,4 +325,5 @@ class Consents:
         }
 
 
-OUT_SINCE: Final = "the person opted out after that"
+def _looked_up(con: sqlite3.Connection, peer: str, now: int) -> tuple[list[Held], list[Asked], list[OptedOut]]:
+    return held_by(con, peer), asked_of(con, peer, now), opted_out_of(con, peer)
