@@ -50,7 +50,6 @@ class Outgoing:
 
     def __init__(
         self,
-        *,
         id: int,
         app: str,
         number: str,

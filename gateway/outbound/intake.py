@@ -63,6 +63,9 @@ class Intake:
         self._limit = settings.limits.queued
         self._warned: dict[str, int] = {}  # what caps said, and when it was logged (ms)
         self.repeats = Repeats(outbound.store, self._settle, self._tell)
+        self._direct: dict[str, list[SegmentOut]] = {}  # by carrier, what was claimed as it was stored in a burst
+        self._behind: set[str] = set()  # carriers of which a burst stored something else
+        outbound.writer.on_first = self._all_submitted
 
     def configure(self, settings: Settings) -> None:
         """Takes over new settings."""
@@ -216,19 +219,21 @@ class Intake:
         batch, planned = op.context
         batch.open -= 1
         text = self._store.id_text.format
-        direct: dict[str, list[SegmentOut]] = {}
+        direct, behind = self._direct, self._behind
         for i, p in planned:
             row, outgoing = p.row, p.outgoing
             queue = self._outbound.queues[row.carrier]
             if row.state == State.QUEUED:
                 queue.coming[row.lane] -= 1
             if row.refused is not None:
+                behind.add(row.carrier)
                 self._taken_back(p)
                 if row.refused.reason == PREFIX_CAP:
                     self._alarm(row.app, row.refused.detail or "")
                 batch.outcomes[i] = _refused(p, row.refused)
                 continue
             if row.duplicate_of is not None:
+                behind.add(row.carrier)
                 self._taken_back(p)
                 if row.conflict:
                     batch.outcomes[i] = Refusal("ref_conflict", field="ref")
@@ -239,7 +244,6 @@ class Intake:
                 p.warnings.append(row.noted)
             if row.state == State.SUBMITTING:
                 parts = outgoing.waiting
-                queue.reserved -= len(parts)
                 outgoing.waiting = []
                 outgoing.open = len(parts)
                 outs = [SegmentOut(outgoing, part) for part in parts]
@@ -249,6 +253,7 @@ class Intake:
                 else:
                     known += outs
             elif row.state == State.QUEUED:
+                behind.add(row.carrier)
                 queue.add(outgoing)
             if p.held:
                 self._outbound.metrics.quiet_held.labels("door").inc()
@@ -264,16 +269,20 @@ class Intake:
                 False,
                 p.warnings,
             )
-        for name, segments in direct.items():
-            self._outbound.claims.push(name, segments)
-        for name in {
-            p.row.carrier
-            for _, p in planned
-            if p.row.state == State.QUEUED or p.row.duplicate_of or p.row.refused is not None
-        }:
-            self._outbound.claims.refill(name)
-        self._outbound.loader.nudge()
         self._settle(batch)
+
+    def _all_submitted(self) -> None:
+        """What a burst stored goes on to its carriers together: however many connections it came by."""
+        if self._direct:
+            direct, self._direct = self._direct, {}
+            for name, segments in direct.items():
+                self._outbound.queues[name].reserved -= len(segments)
+                self._outbound.claims.push(name, segments)
+        if self._behind:
+            behind, self._behind = self._behind, set()
+            for name in behind:
+                self._outbound.claims.refill(name)
+            self._outbound.loader.nudge()
 
     def _not_submitted(self, op: SubmitOp, error: Exception) -> None:
         batch: Batch

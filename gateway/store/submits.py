@@ -57,7 +57,6 @@ class NewMessage:
 
     def __init__(
         self,
-        *,
         id: int,
         app: str,
         number: str,

@@ -99,6 +99,7 @@ class Writer:
         self.on_receipt_times: Callable[[dict[str, list[float]]], None] = _nobody
         self.on_moved: Callable[[list[Moved]], None] = _nobody
         self.on_stopped: Callable[[list[Stopped], list[Ended]], None] = _nobody_at_all
+        self.on_first: Callable[[], None] = _nothing  # after the callbacks of those that come first
 
     @property
     def base(self) -> Base:
@@ -320,6 +321,7 @@ class Writer:
                 op.on_commit(op)
             else:
                 (late if op.after else rest).append(op)
+        self.on_first()
         for op in (*rest, *late):
             assert op.on_commit is not None
             op.on_commit(op)
@@ -390,4 +392,8 @@ def _nobody(_: object) -> None:
 
 
 def _nobody_at_all(_: object, __: object) -> None:
+    return None
+
+
+def _nothing() -> None:
     return None
