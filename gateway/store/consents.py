@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 How = Literal["keyword", "near", "web", "paper", "verbal", "api", "operator", "import"]
 """By what it came: a word of theirs, or what somebody recorded: as it says, or by who that was."""
-Outcome = Literal["new", "same", "opted_out"]
-"""Whether a change was one; ``opted_out``: the person wanted no messages any more after that consent."""
+Outcome = Literal["new", "same", "opted_out", "withdrawn"]
+"""Whether a change was one; ``opted_out``: the person wanted no messages any more after that consent; ``withdrawn``:
+it agreed no more."""
 
 SELECT_HELD: Final = Values(
     "WITH v(peer) AS (VALUES {values}) SELECT c.peer, c.class, c.scope, c.at FROM v"

@@ -234,6 +234,28 @@ async def test_consent_given_before_an_optout_does_not_count(desk: Desk) -> None
     assert await agree(desk, PEER, source=after) == ["new"]
 
 
+async def test_consent_given_before_it_was_withdrawn_does_not_count(desk: Desk) -> None:
+    """By hand, or by a second STOP, of which there is no opt-out to record: an old list brings nothing back."""
+    rule(desk, sets=True, marketing="required")
+    given = Source("import", "ops", at=desk.now - 5000)
+    assert await agree(desk, PEER, OTHER, source=given) == ["new", "new"]
+    await desk.do(ConsentOp([ConsentChange(PEER, (MARKETING,), None, False, CLERK)]))
+    assert await agree(desk, PEER, OTHER, source=given) == ["withdrawn", "same"]
+    assert await agree(desk, PEER, scope=f"number:{NUMBER}", source=given) == ["withdrawn"]
+    assert await agree(desk, PEER, scope="app:shop", source=given) == ["withdrawn"]
+    assert await agree(desk, PEER, klass=DIRECT, source=given) == ["new"]
+    assert await agree(desk, PEER, source=Source("paper", "ops")) == ["new"]
+    # A second STOP ends what was agreed to since the first.
+    await desk.do(stop(peer=OTHER))
+    desk.now += 1000
+    meanwhile = Source("web", "ops", at=desk.now)
+    assert await agree(desk, OTHER, source=meanwhile) == ["new"]
+    desk.now += 1000
+    await desk.do(stop(peer=OTHER))
+    await desk.do(stop(peer=OTHER, text="START"))
+    assert await agree(desk, OTHER, source=meanwhile) == ["withdrawn"]
+
+
 # --- the record -------------------------------------------------------------------------------------------------------
 
 
