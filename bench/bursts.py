@@ -40,6 +40,10 @@ def summed(text: str) -> dict[str, float]:
 
 _PER = {
     "transaction": "smsgw_store_transaction_seconds_count",
+    "read of the socket": "smsgw_socket_reads_total",
+    "write on it": "smsgw_socket_writes_total",
+    "read of a bind": "smsgw_bind_reads_total",
+    "write on one": "smsgw_bind_writes_total",
 }
 """What is counted beside the messages: the name of one, and its metric."""
 

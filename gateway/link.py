@@ -44,6 +44,16 @@ class Tap(Protocol):
         """The connection is closed."""
 
 
+class Turns:
+    """How often connections were read and written: what went over them, by these, is how much is done at once."""
+
+    __slots__ = ("reads", "writes")
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.writes = 0
+
+
 class Outlet:
     """Hands the output of a connection to its stream, and knows how far it has come with it.
 
@@ -143,7 +153,8 @@ def _ends(octets: bytes, start: int) -> Iterator[int]:
 class Link:
     """One connection. ``on_events`` is called with each turn's events and must not block.
 
-    ``on_free`` is called when the connection takes octets after it had not; it must not block either.
+    ``on_free`` is called when the connection takes octets after it had not; it must not block either. ``turns`` counts
+    what this connection does beside what others did.
     """
 
     def __init__(
@@ -153,7 +164,9 @@ class Link:
         on_events: Callable[[list[Event]], None],
         *,
         on_free: Callable[[], None] | None = None,
+        turns: Turns | None = None,
     ) -> None:
+        self.turns = Turns() if turns is None else turns
         self.stream = stream
         self.session = session
         self._on_events = on_events
@@ -289,6 +302,7 @@ class Link:
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 self.broken = error
                 data = b""
+            self.turns.reads += 1
             if self.tap is not None:
                 self.tap.received(data)
             now = trio.current_time()
@@ -305,6 +319,7 @@ class Link:
                 self._wake = trio.Event()
                 await self._wake.wait()
                 continue
+            self.turns.writes += 1
             try:
                 await outlet.send(data)
             except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:

@@ -239,6 +239,14 @@ class Status:
         m.bind_reading_stopped.read = lambda: [
             ((c.name,), float(sum(b.holds for b in c.binds))) for c in outbound.carriers.values()
         ]
+        m.bind_reads.read = lambda: [
+            ((c.name,), float(sum(b.turns.reads for b in c.binds))) for c in outbound.carriers.values()
+        ]
+        m.bind_writes.read = lambda: [
+            ((c.name,), float(sum(b.turns.writes for b in c.binds))) for c in outbound.carriers.values()
+        ]
+        m.socket_reads.read = lambda: [((), float(self.server.turns.reads if self.server is not None else 0))]
+        m.socket_writes.read = lambda: [((), float(self.server.turns.writes if self.server is not None else 0))]
         m.build.read = lambda: [((version("smsgw"),), 1.0)]
         m.log_lines.read = lambda: [
             (("suppressed",), log_counters().suppressed),

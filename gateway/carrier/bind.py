@@ -194,7 +194,7 @@ class Bind(Traffic):
         settings = self.carrier.settings
         self.session = session
         self.unanswered = 0
-        link = Link(stream, session, self._on_events, on_free=self._free)
+        link = Link(stream, session, self._on_events, on_free=self._free, turns=self.turns)
         self.link = link
         self._set("binding")
         session.send_request(

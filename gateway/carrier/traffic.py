@@ -11,7 +11,7 @@ import trio
 
 from gateway.carrier.answer import Answer, Ask
 from gateway.carrier.outgoing import Outgoing, SegmentOut
-from gateway.link import Link
+from gateway.link import Link, Turns
 from gateway.log import logger
 from gateway.smpp.pdu import DataSm, DeliverSm, Pdu, SubmitSm
 from gateway.smpp.session import (
@@ -57,6 +57,7 @@ class Traffic(ABC):
         self.in_use = 0
         self.unanswered = 0  # inbound PDUs that wait for their commit
         self.holds = 0  # times that reading was stopped by too much unanswered
+        self.turns = Turns()  # reads and writes, of all its connections
         self.last_error: str | None = None
         self.leaving = False  # the session ends soon by our will: what comes in now is for the next one
         self.session: Session | None = None

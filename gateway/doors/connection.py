@@ -105,6 +105,7 @@ class Connection:
                 continue
             data = b"".join(self._out)
             self._out.clear()
+            self.server.turns.writes += 1
             await self.stream.send_all(data)
             self._out_octets -= len(data)
             self._make_room()
@@ -168,6 +169,7 @@ class Connection:
                 return
             if not data:
                 return
+            self.server.turns.reads += 1
             start = len(buffer)
             buffer += data
             end = buffer.rfind(b"\n", start)

@@ -17,6 +17,7 @@ import trio
 from gateway.doors.connection import FAREWELL, Connection
 from gateway.doors.methods import Methods
 from gateway.doors.subscriptions import Subscriptions
+from gateway.link import Turns
 from gateway.log import logger
 from gateway.outbound.request import App
 from gateway.settings import Settings
@@ -34,6 +35,7 @@ class SocketServer:
         self.subscriptions = Subscriptions()
         self.connections: set[Connection] = set()
         self.reading_stopped = {"connection": 0, "store": 0}
+        self.turns = Turns()  # reads and writes, of all connections
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:

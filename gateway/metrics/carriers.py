@@ -119,6 +119,15 @@ class OfCarriers:
             ("carrier",),
             counter=True,
         )
+        self.bind_reads = Live(
+            "smsgw_bind_reads", "Reads of a carrier's connections; each is handled at once.", ("carrier",), counter=True
+        )
+        self.bind_writes = Live(
+            "smsgw_bind_writes",
+            "Writes on a carrier's connections; each has all that waited.",
+            ("carrier",),
+            counter=True,
+        )
         self.bind_up = Live("smsgw_bind_up", "1 where the bind is bound.", ("carrier", "bind"))
         self.alarm = Live(
             "smsgw_bind_refused",

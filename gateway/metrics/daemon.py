@@ -43,6 +43,15 @@ class OfDaemon:
             ("cause",),
             counter=True,
         )
+        self.socket_reads = Live(
+            "smsgw_socket_reads", "Reads of the local socket's connections; each is handled at once.", (), counter=True
+        )
+        self.socket_writes = Live(
+            "smsgw_socket_writes",
+            "Writes on the local socket's connections; each has all that waited.",
+            (),
+            counter=True,
+        )
         self.log_lines = Live(
             "smsgw_log_lines_dropped",
             "Log lines not written: held back by the limit of an event (suppressed), or not taken in time by who "

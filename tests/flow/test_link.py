@@ -93,6 +93,7 @@ async def test_all_output_of_a_turn_leaves_in_one_write() -> None:
         assert counted.writes[1].count(b"x\x00") == 200
         assert smsc.turns == 2
         assert smsc.freed == 2
+        assert (smsc.link.turns.reads, smsc.link.turns.writes) == (2, 2)
         nursery.cancel_scope.cancel()
 
 

@@ -197,6 +197,24 @@ async def test_what_is_queued_for_a_carrier_that_is_gone(autojump_clock: MockClo
         assert (await status(g))["not_configured"] == {"acme": 1}
 
 
+async def test_reads_and_writes_are_on_the_metrics_page(autojump_clock: MockClock) -> None:
+    async with gateway() as g:
+        read = g.daemon.metrics.registry.get_sample_value
+        app = await g.connect()
+        names = ("smsgw_socket_reads_total", "smsgw_socket_writes_total")
+        before = [read(name) for name in names]
+        await app.call("submit", to=TO[0], text="x")
+        await app.call("submit", to=TO[1], text="x")
+        assert [read(name) for name in names] == [2 + (count or 0) for count in before]
+        reads = read("smsgw_bind_reads_total", {"carrier": "acme"})
+        writes = read("smsgw_bind_writes_total", {"carrier": "acme"})
+        # The bind, and the submits: each went out as it was stored.
+        assert reads is not None
+        assert writes is not None
+        assert reads >= 1
+        assert writes >= 2
+
+
 async def test_what_the_database_refuses_is_on_the_metrics_page(autojump_clock: MockClock) -> None:
     commits = Commits()
     async with gateway(run_sync=commits) as g:
