@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 import msgspec
 
+from gateway.policy.words import NOTHING
 from gateway.settings.optout import Language
 
 Meaning = Literal["stop", "start", "help", "near"]
@@ -87,6 +88,7 @@ _SHOWN: Final = _Shown(
     {ord("\N{LATIN SMALL LETTER DOTLESS I}"): "i"}
     # White letters on black, which have no compatibility form.
     | {first + i: chr(ord("a") + i) for first in (0x1F150, 0x1F170) for i in range(26)}
+    | NOTHING
 )
 
 

@@ -17,12 +17,12 @@ _QUOTES: Final = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032\u00b4"),
     map(ord, "\u201c\u201d\u201e\u201f\u2033"), '"'
 )
 # Code points that show nothing (Unicode, Default_Ignorable_Code_Point) and are of no format category.
-_NOTHING: Final = dict.fromkeys(
+NOTHING: Final = dict.fromkeys(
     (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10),
      *range(0xE0100, 0xE01F0)),
 )  # fmt: skip
 _DOTS: Final = (("\N{LATIN SMALL LETTER DOTLESS I}", "i"), ("i\N{COMBINING DOT ABOVE}", "i"))
-_SHOWN: Final = {**_QUOTES, **_NOTHING}
+_SHOWN: Final = {**_QUOTES, **NOTHING}
 
 
 def fold(text: str) -> str:

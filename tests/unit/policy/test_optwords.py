@@ -33,6 +33,8 @@ def meaning(text: str) -> str | None:
         ),
         *(
             "S\u200bTOP",
+            "\u3164STOP\uffa0",
+            "ST\u2800OP",
             "\u2060STOP\ufeff",
             "STO\u00adP",
             "\uff33\uff34\uff2f\uff30",
