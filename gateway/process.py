@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import time
@@ -24,12 +25,16 @@ _log = log.logger(component="daemon")
 
 SWITCH_INTERVAL: Final = 1e-4
 """Seconds after which a thread gives way: the writer's thread and Trio's would else wait 5 ms for one another."""
+COLLECTED: Final = (10_000, 20, 20)
+"""After how many new objects the garbage collector looks at them (`gc.set_threshold`). What a message is made of is
+gone before: at Python's 700 the collector took 8 us a message to find that out, and at 20,000 a look takes 4 ms."""
 
 
 def run(settings: Settings, path: Path | None) -> int:
     """`smsgw run`: the daemon as a process. Returns the exit code."""
     log.configure(settings.log)
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(*COLLECTED)
     started = time.monotonic()
     for warning in (
         *settings.warnings(),
