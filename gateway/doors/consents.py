@@ -22,7 +22,7 @@ from gateway.store.agreed import Change, Held, asked_of, held_by, listed, record
 from gateway.store.consented import ASKS
 from gateway.store.consents import Asked, How, Source, Wording
 from gateway.store.ends import rfc3339
-from gateway.store.optins import AskConsentOp
+from gateway.store.optins import META, AskConsentOp
 from gateway.store.optouts import Held as OptedOut
 from gateway.store.optouts import held_by as opted_out_of
 from gateway.store.recorded import ConsentChange, ConsentOp
@@ -220,20 +220,24 @@ class Consents:
             raise Refusal("too_many", "the same person is being asked just now", field="peer")
         self._asking.add(key)
         try:
-            op, sent = await self._ask(app, *key, opt_in.ask)
+            outcome, until, sent = await self._ask(app, *key, opt_in.ask)
         finally:
             self._asking.discard(key)
-        if op.outcome in ("opted_out", "not_found"):
-            raise Refusal(op.outcome, field="peer" if op.outcome == "opted_out" else "opt_in")
-        until = rfc3339(op.until) if op.until is not None else None
-        return {"peer": peer, "number": number, "outcome": op.outcome, "until": until, "id": sent}
+        shown = rfc3339(until) if until is not None else None
+        return {"peer": peer, "number": number, "outcome": outcome, "until": shown, "id": sent}
 
-    async def _ask(self, app: App, peer: str, number: str, opt_in: str, text: str) -> tuple[AskConsentOp, str | None]:
-        """Asks where that may be: by a message of the app, which all bounds for its messages hold for."""
-        writer = self._store.writer
-        looked = await writer.do(AskConsentOp(peer, number, opt_in, app.name))
+    async def _ask(
+        self, app: App, peer: str, number: str, opt_in: str, text: str
+    ) -> tuple[str, int | None, str | None]:
+        """Asks where that may be: by a message of the app, which all bounds for its messages hold for.
+
+        Returns what came of it, until when (ms) a YES counts, and the message. Raises Refusal.
+        """
+        looked = await self._store.writer.do(AskConsentOp(peer, number, opt_in))
+        if looked.outcome in ("opted_out", "not_found"):
+            raise Refusal(looked.outcome, field="peer" if looked.outcome == "opted_out" else "opt_in")
         if looked.outcome != "free":
-            return looked, None
+            return looked.outcome, looked.until, None
         taken: list[Outcome] = []
         done = trio.Event()
 
@@ -241,13 +245,14 @@ class Consents:
             taken.extend(outcomes)
             done.set()
 
-        request = Submit(to=peer, text=text, from_=number, meta={"opt_in": opt_in})
+        request = Submit(to=peer, text=text, from_=number, meta={META: opt_in})
         self._intake.submit(app, [request], told, ASKS)
         await done.wait()
         if isinstance(taken[0], Refusal):
             raise taken[0]
-        sent = taken[0].id
-        return await writer.do(AskConsentOp(peer, number, opt_in, app.name, self._lookup.stored(sent))), sent
+        found = await self._store.reader.read(partial(asked_of, peer=peer, now=self._store.clock.now_ms()))
+        mine = [one.until for one in found if (one.number, one.opt_in) == (number, opt_in)]
+        return "asked", mine[0] if mine else None, taken[0].id  # they may have answered by now
 
     # --- reading of parameters ----------------------------------------------------------------------------------------
 

@@ -238,8 +238,9 @@ class ConsentChanges:
         new = []
         for klass in classes:
             before = held.get((klass, scope))
-            if before is not None and (at <= before or (source.how == "import" and source.at is None)):
-                continue
+            known = source.how == "import" if source.at is None else before is not None and at <= before
+            if before is not None and known:
+                continue  # said at an earlier time, or in a list
             if before is None:
                 new.append(klass)
             held[klass, scope] = at

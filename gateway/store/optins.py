@@ -6,12 +6,16 @@ lifts the block as START does. A block that somebody entered in the person's pla
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+
+import msgspec
 
 from gateway.policy.consent import Word
 from gateway.policy.optout import Terms
 from gateway.settings.consent import OptIn
 from gateway.settings.own import OWN_APP
+from gateway.store.consented import ASKS
 from gateway.store.consents import ConsentChanges, Source
 from gateway.store.optedout import opted_out
 from gateway.store.optouts import Cause, Changes
@@ -19,7 +23,11 @@ from gateway.store.tx import Op
 
 if TYPE_CHECKING:
     from gateway.store.arrivals import Message
+    from gateway.store.submits import NewMessage
     from gateway.store.tx import Tx
+
+META: Final = "opt_in"
+"""Member of the `meta` of a message that asks: by which opt-in."""
 
 
 class Step(NamedTuple):
@@ -69,30 +77,44 @@ def _join(tx: Tx, consents: ConsentChanges, terms: Terms, m: Message, opt_in: Op
     return Step("asked", opt_in.ask, passes=out)
 
 
+def asked(tx: Tx, messages: Iterable[NewMessage]) -> None:
+    """Records who is asked by these messages of apps, with which they are stored: no kill, nor a STOP, is between."""
+    asking = [(m, opt_in) for m in messages if m.door == ASKS and (opt_in := _of(tx, m)) is not None]
+    if not asking:
+        return
+    changes = ConsentChanges(tx, [m.peer for m, _ in asking])
+    for m, opt_in in asking:
+        changes.ask(m.peer, m.number, opt_in, Source("api", m.app, message_id=m.id))
+    changes.write()
+
+
+def _of(tx: Tx, m: NewMessage) -> OptIn | None:
+    """The opt-in by which a message asks; None: a reload took it away."""
+    name: str = msgspec.json.decode(m.meta or "{}").get(META)
+    return tx.consents.opt_ins.get(name)
+
+
 class AskConsentOp(Op):
     """An app wants a phone asked from a number. ``outcome`` says whether it may be, ``until`` (ms) when a YES counts.
 
-    ``pending``: it was asked before, and may still answer; ``agreed``: it agreed to all of this before. With ``sent``,
-    the id of the message that asks, it is recorded as asked.
+    ``pending``: it was asked before, and may still answer; ``agreed``: it agreed to all of this before.
     """
 
-    __slots__ = ("from_number", "opt_in", "outcome", "peer", "sent", "until", "who")
+    __slots__ = ("from_number", "opt_in", "outcome", "peer", "until")
     order: ClassVar[int] = 69
     name: ClassVar[str] = "ask_consent"
 
-    def __init__(self, peer: str, number: str, opt_in: str, who: str, sent: int | None = None) -> None:
+    def __init__(self, peer: str, number: str, opt_in: str) -> None:
         super().__init__()
         self.peer = peer
         self.from_number = number
         self.opt_in = opt_in
-        self.who = who
-        self.sent = sent
-        self.outcome: Literal["free", "asked", "pending", "agreed", "opted_out", "not_found"] = "free"
+        self.outcome: Literal["free", "pending", "agreed", "opted_out", "not_found"] = "free"
         self.until: int | None = None
 
     @property
     def weight(self) -> tuple[int, int]:
-        return 4, 2000
+        return 1, 500
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
@@ -103,13 +125,9 @@ class AskConsentOp(Op):
             op.outcome, op.until = "free", None
             if opt_in is None:  # a reload took it away
                 op.outcome = "not_found"
-            elif op.sent is not None:
-                source = Source("api", op.who, message_id=op.sent)
-                op.outcome, op.until = "asked", changes.ask(op.peer, op.from_number, opt_in, source).until
             elif (op.from_number, op.peer) in out:
                 op.outcome = "opted_out"
             elif changes.agreed(op.peer, changes.classes_of(opt_in), tx.consents.scope_of(opt_in, op.from_number)):
                 op.outcome = "agreed"
             elif before := [one for one in changes.pending(op.peer, op.from_number) if one.opt_in == op.opt_in]:
                 op.outcome, op.until = "pending", before[0].until
-        changes.write()

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 from gateway.model import State
 from gateway.store.hot import INSERT_COUNTED, INSERT_MESSAGE, INSERT_REF, INSERT_SEGMENT, INSERT_TOLD, SELECT_REF, Row
+from gateway.store.optins import asked
 from gateway.store.tx import Base, Op, Tx
 from gateway.store.verdicts import Check, Verdict, judge
 
@@ -184,6 +185,8 @@ class SubmitOp(Op):
         told: list[Row] = [(m.peer, m.number, m.id) for m in messages if m.tells]
         if told:
             INSERT_TOLD.run(con, told)
+        if tx.consents.opt_ins:
+            asked(tx, messages)
 
     @staticmethod
     def _known_refs(tx: Tx, messages: list[NewMessage]) -> dict[int, NewMessage]:

@@ -13,6 +13,7 @@ from gateway.settings import Settings
 from gateway.store import consented, consents, recorded
 from gateway.store.agreed import asked_of, held_by, listed, record
 from gateway.store.checks import checks
+from gateway.store.consented import ASKS
 from gateway.store.consents import FORGOTTEN, Source, Wording
 from gateway.store.inbound import InboundOp
 from gateway.store.optins import AskConsentOp
@@ -281,6 +282,13 @@ async def test_the_record_keeps_every_change_and_the_words(desk: Desk) -> None:
     assert [one.peer for one in record(desk.con, low=id_floor(desk.now), limit=10)] == [PEER, PEER]
 
 
+async def asked(desk: Desk, *peers: str) -> list[NewMessage]:
+    """An app has them asked."""
+    messages = [desk.new(peer=peer, door=ASKS, meta='{"opt_in":"offers"}') for peer in peers]
+    await desk.do(SubmitOp(messages))
+    return messages
+
+
 async def test_who_never_answers_is_forgotten(desk: Desk) -> None:
     """A bounded number with each that is asked, so that the list of those who may answer does not grow."""
     settings = Settings.model_validate(
@@ -288,17 +296,47 @@ async def test_who_never_answers_is_forgotten(desk: Desk) -> None:
     )
     desk.writer.base.consents = Consents(settings, OptOuts(settings))
     phones = [f"+1212556{i:04}" for i in range(2 * FORGOTTEN)]
-    await desk.do(*[AskConsentOp(peer, NUMBER, "offers", "ops", 7) for peer in phones])
+    await asked(desk, *phones)
     desk.now += 61_000
     left = []
     for peer in (PEER, OTHER, phones[0]):
-        op = AskConsentOp(peer, NUMBER, "offers", "ops", 7)
-        await desk.do(op)
-        assert op.outcome == "asked"
+        await asked(desk, peer)
         left.append(desk.con.execute("SELECT count(*) FROM consent_asked").fetchone()[0])
     assert left == [FORGOTTEN + 1, 2, 3]
     assert asked_of(desk.con, PEER, desk.now)[0].until == desk.now + 60_000
     assert asked_of(desk.con, PEER, desk.now + 60_000) == []
+
+
+async def test_whom_an_app_asks_is_on_record_with_the_question(desk: Desk) -> None:
+    """In its transaction: neither a kill nor a STOP can come between the two."""
+    settings = Settings.model_validate({"numbers": [{"number": NUMBER}], "opt_ins": [{"name": "offers", "ask": "?"}]})
+    desk.writer.base.consents = Consents(settings, OptOuts(settings))
+    (question,) = await asked(desk, PEER)
+    assert [(one.change, one.how, one.message_id) for one in record(desk.con, limit=9)] == [
+        ("asked", "api", question.id)
+    ]
+    op = AskConsentOp(PEER, NUMBER, "offers")
+    await desk.do(op)
+    assert (op.outcome, op.until) == ("pending", asked_of(desk.con, PEER, desk.now)[0].until)
+    # A STOP of the same burst ends the question, and what was asked.
+    message = desk.new(peer=OTHER, door=ASKS, meta='{"opt_in":"offers"}')
+    await desk.do(SubmitOp([message]), stop(OTHER))
+    assert states(desk, message.id) == [(State.REJECTED, "opted_out")]
+    assert asked_of(desk.con, OTHER, desk.now) == []
+
+
+async def test_a_yes_to_two_opt_ins_is_recorded_for_each(desk: Desk) -> None:
+    """In one burst, or while the clock is behind: also of what was agreed to before the words are kept."""
+    names = ("offers", "news")
+    opt_ins = [{"name": name, "ask": f"{name}?", "keywords": [name]} for name in names]
+    settings = Settings.model_validate({"numbers": [{"number": NUMBER}], "opt_ins": opt_ins})
+    desk.writer.base.consents = Consents(settings, OptOuts(settings))
+    await desk.do(*[stop(text=text) for text in (*names, "yes", "yes")])
+    desk.now -= 1000
+    await desk.do(ConsentOp([ConsentChange(PEER, (MARKETING,), "set:default", True, CLERK)]))
+    found = [(one.change, one.wording) for one in record(desk.con, peer=PEER, limit=9)]
+    assert set(found[:3]) == {("granted", None), ("granted", "news?"), ("granted", "offers?")}
+    assert len(found) == 5
 
 
 async def test_pages_of_the_list(desk: Desk) -> None:
