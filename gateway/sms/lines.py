@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 import phonenumbers
@@ -99,42 +99,56 @@ _BEFORE: Final = (
 
 
 class _Plan:
-    """The patterns of one region, of national significant numbers. ``known``: whether one is in any range.
-    ``same``: mobiles and fixed lines have the same ranges.
+    """The patterns of one region, of national significant numbers. ``same``: mobiles and fixed lines have the same
+    ranges. ``suspects`` are patterns of those that may be of one of the kinds that are named.
 
-    ``suspects`` are patterns of those that may be of one of the kinds that are named.
+    The others are compiled when they are first asked for: those of +1 take 50 ms, and most texts need none of them.
     """
-
-    __slots__ = ("_before", "_fixed", "_general", "_mobile", "known", "leading", "same", "suspects")
 
     def __init__(self, metadata: PhoneMetadata) -> None:
         self.leading: str | None = metadata.leading_digits
         self.same = metadata.same_mobile_and_fixed_line_pattern
+        self._metadata = metadata
+        before = _pattern(metadata.premium_rate)
+        self.suspects = [p for p in (before, None if self.same else _pattern(metadata.fixed_line)) if p is not None]
+
+    @cached_property
+    def known(self) -> _Match:
+        """Whether a number is in any range."""
+        metadata = self._metadata
         general = _pattern(metadata.general_desc)
         assert general is not None, "every region has numbers"
-        fixed, mobile = _pattern(metadata.fixed_line), _pattern(metadata.mobile)
-        before = [(kind, _pattern(getattr(metadata, name))) for kind, name in _BEFORE]
-        patterns = [pattern for _, pattern in before] + [fixed] + [None if self.same else mobile]
+        patterns = [_pattern(getattr(metadata, name)) for _, name in _BEFORE] + [_pattern(metadata.fixed_line)]
+        if not self.same:
+            patterns.append(_pattern(metadata.mobile))
         ranges = "|".join("".join(pattern) for pattern in patterns if pattern is not None)
-        self.known = re.compile(f"(?=(?:{''.join(general)})$)(?:{ranges})").fullmatch
-        self.suspects = [p for p in (before[0][1], None if self.same else fixed) if p is not None]
-        self._general = _match(general)
-        self._before = tuple([(kind, _match(pattern)) for kind, pattern in before if pattern is not None])
-        self._fixed = _match(fixed)
-        self._mobile = _match(mobile)
+        return re.compile(f"(?=(?:{''.join(general)})$)(?:{ranges})").fullmatch
+
+    @cached_property
+    def _kinds(self) -> tuple[_Match, tuple[tuple[int, _Match], ...], _Match, _Match]:
+        """What is asked of a number: all of the plan, the kinds before, fixed lines, mobiles."""
+        metadata = self._metadata
+        before = [(kind, _pattern(getattr(metadata, name))) for kind, name in _BEFORE]
+        return (
+            _match(_pattern(metadata.general_desc)),
+            tuple([(kind, _match(pattern)) for kind, pattern in before if pattern is not None]),
+            _match(_pattern(metadata.fixed_line)),
+            _match(_pattern(metadata.mobile)),
+        )
 
     def kind(self, digits: str) -> int | None:
         """The type of a number (`PhoneNumberType`), None where it is in no range."""
-        if self._general(digits) is None:
+        general, before, fixed, mobile = self._kinds
+        if general(digits) is None:
             return None
-        for kind, match in self._before:
+        for kind, match in before:
             if match(digits) is not None:
                 return kind
-        if self._fixed(digits) is not None:
-            if self.same or self._mobile(digits) is not None:
+        if fixed(digits) is not None:
+            if self.same or mobile(digits) is not None:
                 return PhoneNumberType.FIXED_LINE_OR_MOBILE
             return PhoneNumberType.FIXED_LINE
-        if not self.same and self._mobile(digits) is not None:
+        if not self.same and mobile(digits) is not None:
             return PhoneNumberType.MOBILE
         return None
 
@@ -142,10 +156,9 @@ class _Plan:
 class _Code:
     """A calling code, of one region or several. ``suspect`` is asked of the whole number: it may be of a named kind."""
 
-    __slots__ = ("_steps", "digits_at", "main", "suspect")
-
     def __init__(self, code: str, regions: tuple[str, ...]) -> None:
         self.main = regions[0]
+        self._regions = regions
         self.digits_at = 1 + len(code)
         # Those of the same lengths together: the regions of +1 have one look ahead in place of twenty.
         by_length: dict[str, dict[str, None]] = {}
@@ -154,7 +167,10 @@ class _Code:
                 by_length.setdefault(ahead, {})[pattern] = None
         suspects = "|".join(f"{ahead}(?:{'|'.join(patterns)})" for ahead, patterns in by_length.items())
         self.suspect: _Match = re.compile(rf"\+{code}(?:{suspects})").fullmatch if suspects else _never
-        self._steps = _steps(regions) if len(regions) > 1 else ()
+
+    @cached_property
+    def _steps(self) -> tuple[tuple[str | None, _Match], ...]:
+        return _steps(self._regions) if len(self._regions) > 1 else ()
 
     def region(self, digits: str) -> str | None:
         """The region of a number, as phonenumbers finds it in the order of the regions; None: no plan knows it."""
