@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import trace
 from bench.daemon import DaemonError
 from bench.figures import machine
-from bench.peers.cases import CASES, Gateway, Setup
+from bench.peers.cases import CASES, Case, Gateway, Setup
 from bench.peers.children import PeerError
 from bench.peers.jasmin import Jasmin
 from bench.peers.kannel import STORES, Kannel
@@ -85,10 +85,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         by_gateway = [[run for run in runs if run.case == case and run.gateway == name] for name in names]
         summaries = [Summary.of(found) for found in by_gateway if found]
         if summaries:
-            print(f"\n{case}: {CASES[case].about}\n{markdown(HEAD, rows(summaries))}")
+            print(f"\n{case}: {CASES[case].about}{most(CASES[case], setup)}\n{markdown(HEAD, rows(summaries))}")
     if chosen.json is not None:
         chosen.json.write_text(json.dumps({"machine": about, "runs": [asdict(run) for run in runs]}, indent=1) + "\n")
     return int(failed)
+
+
+def most(case: Case, setup: Setup) -> str:
+    """What the windows allow for where answers take their time, to be put behind what the case is about."""
+    if not case.latency_ms:
+        return ""
+    return f"; at most {(case.window or setup.window) * setup.binds * 1000 / case.latency_ms:,.0f} a second"
 
 
 def present(gateways: Sequence[Gateway]) -> list[Gateway]:

@@ -23,7 +23,7 @@ _TAKEN = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Type: text/plain\r\n
 """The body is what Jasmin waits for; Kannel looks at the status alone."""
 
 Target = Callable[[Line, int], str]
-"""(line, port where receipts are taken) -> path and query with `{to}`, `{key}` and `{number}` in it."""
+"""(line, port where receipts are taken) -> path and query with `{to}` or `{digits}`, `{key}` and `{number}`."""
 ReadReply = Callable[[int, int, str], str | None]
 """(number, HTTP status, body) -> message_id, or None for a refusal."""
 ReadReceipt = Callable[[dict[str, str]], tuple[str, str]]
@@ -87,7 +87,10 @@ class HttpFeed(Feed):
             client.number = number
             place = number % len(self._templates)
             request = self._templates[place].format(
-                to=quote_plus(peer), key=quote_plus(keys.key(keys.MT, number)), number=number
+                to=quote_plus(peer),
+                digits=peer.removeprefix("+"),
+                key=quote_plus(keys.key(keys.MT, number)),
+                number=number,
             )
             # One request of a few hundred octets on an idle connection fits the kernel's buffer.
             client.sock.send(request.encode("ascii"))

@@ -167,10 +167,13 @@ def config(found: Sections) -> str:
 
 
 def send_target(line: Line, receipts_port: int | None) -> str:
-    """Path and query of the HTTP API; dlr-level 2 asks for the terminal's receipt alone, as smsgw's app gets it."""
+    """Path and query of the HTTP API; dlr-level 2 asks for the terminal's receipt alone, as smsgw's app gets it.
+
+    Addresses without +, which would go on the air.
+    """
     query = (
-        f"/send?username=bench&password=bench&coding=0&from={quote_plus(line.sender or '')}"
-        f"&to={{to}}&content={text_of(line)}"
+        f"/send?username=bench&password=bench&coding=0&from={quote_plus((line.sender or '').removeprefix('+'))}"
+        f"&to={{digits}}&content={text_of(line)}"
     )
     if receipts_port is not None:
         query += f"&dlr=yes&dlr-level=2&dlr-method=GET&dlr-url={quote_plus(f'http://127.0.0.1:{receipts_port}/')}"

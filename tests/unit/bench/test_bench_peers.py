@@ -20,7 +20,7 @@ import pytest
 from bench import trace, wire
 from bench.load import LoadOptions
 from bench.peers import jasmin, jcli, kannel
-from bench.peers.__main__ import main, present
+from bench.peers.__main__ import main, most, present
 from bench.peers.boxfeed import ACK, ADMIN, SMS, BoxFeed, pack, unpack
 from bench.peers.cases import CASES, Setup
 from bench.peers.children import Children, PeerError, free_ports
@@ -78,6 +78,11 @@ def test_the_table_is_markdown_in_columns() -> None:
 
 def test_a_process_that_came_meanwhile_counts_from_nothing() -> None:
     assert spent({"a": 1.0}, {"a": 1.5, "b": 0.1}, 1000) == {"a": 500.0, "b": 100.0}
+
+
+def test_what_the_windows_allow_for_is_said_where_answers_take_their_time() -> None:
+    assert most(CASES["far"], Setup(binds=3)) == "; at most 6,000 a second"
+    assert most(CASES["receipts"], Setup()) == ""
 
 
 # -- Kannel
@@ -140,8 +145,9 @@ def test_several_binds_are_a_route_over_all_of_them() -> None:
 def test_what_jasmin_answers_and_tells() -> None:
     assert jasmin.read_reply(1, 200, 'Success "ab-12"') == "ab-12"
     assert jasmin.read_reply(1, 412, 'Error "No route found"') is None
-    query = parse_qs(urlsplit(jasmin.send_target(OTP, 8080).format(to="1", key="k", number=1)).query)
+    query = parse_qs(urlsplit(jasmin.send_target(OTP, 8080).format(digits="1212", key="k")).query)
     assert query["content"] == ["Café & more? 100% k @x #1"]
+    assert (query["from"], query["to"]) == (["15551230001"], ["1212"])
     assert (query["dlr-url"], query["dlr-level"]) == (["http://127.0.0.1:8080/"], ["2"])
 
 
