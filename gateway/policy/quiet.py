@@ -62,9 +62,11 @@ class Rest:
         return standing
 
     def goes_until(self, at_ms: int) -> int:
-        """Until when a message may go from a moment on; the moment itself where it may not."""
+        """Until when a message may go from a moment on; where it may not: since when, also if a clock is put back."""
         standing = self.at(at_ms)
-        return at_ms if standing.action is not None or standing.until is None else standing.until
+        if standing.action is not None:
+            return standing.since
+        return at_ms if standing.until is None else standing.until
 
     def _look(self, at_ms: int) -> tuple[Standing, int]:
         """How it is at a moment, and from when on another may hold."""

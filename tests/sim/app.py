@@ -17,6 +17,8 @@ from tests.sim.streams import SimStream
 if TYPE_CHECKING:
     from tests.sim.world import World
 
+UNDECIDED = frozenset({"stopping", "store_unavailable", "disk_full"})
+"""Refusals that say nothing of the message: it is not known whether it was accepted before."""
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -199,6 +201,11 @@ class SimApp:
                 ledger.broken("clean", f"{method} was answered {error}")
 
     def _refused(self, wish: Wish, error: dict[str, Any]) -> None:
+        reason = error["data"].get("reason")
+        if wish.ids and reason not in UNDECIDED:
+            self.world.ledger.broken("idempotent", f"<{wish.label}> was accepted, and is refused: {reason}")
+        if reason == "quiet_hours":
+            self.world.quiet.refused(wish.params)
         self.world.ledger.note("reply", f"<{wish.label}> refused: {error['data'].get('reason')}")
         wish.refused += 1
         if error["code"] == -32001 and wish.tries < 6:

@@ -37,7 +37,7 @@ def at_rest(world: World) -> None:
         for segment in message.segments.values():
             _receipts(world, segment)
     _inbound(world)
-    _threads(world.ledger, con)
+    _threads(world, con)
     own.laws(world, daemon, con)
     for said in balances.wrong(con):
         world.ledger.broken("balances", said)
@@ -183,14 +183,16 @@ def _inbound(world: World) -> None:
                     world.ledger.broken("inbound", f"{name} was told of <i{label}>, which is not for it")
 
 
-def _threads(ledger: Ledger, con: sqlite3.Connection) -> None:
-    """Each pair that wrote has one thread; each sender is one peer."""
+def _threads(world: World, con: sqlite3.Connection) -> None:
+    """Each pair that wrote has one thread; each sender is one peer, as are those whose zone was noted before."""
+    ledger = world.ledger
     came = con.execute("SELECT DISTINCT number, peer FROM inbound").fetchall()
     kept = con.execute("SELECT number, peer FROM thread").fetchall()
     if sorted(came) != sorted(kept):
         ledger.broken("threads", f"{sorted(set(kept) ^ set(came))[:4]}")
     peers = {row[0] for row in con.execute("SELECT address FROM peer")}
-    if peers != {peer for _, peer in came if peer}:
+    noted = set(world.plan.quiet.noted) if world.plan.quiet is not None else set()
+    if peers != {peer for _, peer in came if peer} | noted:
         ledger.broken("threads", f"{len(peers)} peers")
 
 

@@ -13,6 +13,7 @@ import trio
 from gateway.model import STATE_WORDS, TRANSITIONS, State
 from gateway.settings import Carrier as CarrierSettings
 from tests.sim.ledger import Change, Ledger, Segment
+from tests.sim.quiet import Quiet
 
 WITHDRAWN = frozenset({State.CANCELLED, State.REJECTED, State.EXPIRED, State.FAILED})
 """What the gateway itself ended: nothing of it is written after that commit."""
@@ -26,9 +27,15 @@ class Laws:
     """The laws of the moment."""
 
     def __init__(
-        self, ledger: Ledger, carriers: dict[str, CarrierSettings], now_ms: Callable[[], int], steady: frozenset[str]
+        self,
+        ledger: Ledger,
+        carriers: dict[str, CarrierSettings],
+        now_ms: Callable[[], int],
+        steady: frozenset[str],
+        quiet: Quiet,
     ) -> None:
         self._ledger = ledger
+        self._quiet = quiet
         self._now_ms = now_ms
         self.steady = steady  # carriers whose connections never stand still
         self.carriers = carriers
@@ -123,6 +130,7 @@ class Laws:
         if self._now_ms() > segment.message.expires_at + LATE_MS:
             self._ledger.broken("validity", f"{segment.place} is written after its validity")
         self._doubtful(carrier, bind, segment)
+        self._quiet.written(segment)
         self._pace(carrier, now)
         self._pace_of_number(segment.message.number, now)
 
@@ -221,8 +229,10 @@ class Laws:
             # Several of its pair were on their way there together: what of them came back unwritten, while one before
             # it was refused and went elsewhere with its pair, comes after the others.
             return
-        first_of_all = next(iter(message.gone), segment)
-        if first_of_all.history[0][2] == State.SCHEDULED or settings.order != "peer":
+        if settings.order != "peer":
+            return
+        if any(new == State.SCHEDULED for s in (*message.gone, segment) for _, _, new, _ in s.history):
+            self._quiet.arrived(carrier, segment)
             return
         key = (carrier, message.number, message.peer, message.app, segment.lane, segment.rank)
         first = self._first.get(key, 0)

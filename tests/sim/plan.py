@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
 
+from tests.sim import quiet
 from tests.sim.mood import Mood
 from tests.sim.optouts import planned
 from tests.sim.streams import Weather
 
 START: Final = 1_760_000_000_000
-"""The wall clock at the begin of a run, ms: 2025-10-09 08:53:20 UTC."""
+"""The wall clock at the begin of a run without quiet hours, ms: 2025-10-09 08:53:20 UTC."""
 NAMES: Final = ("alpha", "beta", "gamma")
 VALIDITY: Final = 90
 """Seconds, where an application asks for none."""
@@ -123,11 +124,15 @@ class Plan:
         for _ in range(rng.choice((0, 0, 1, 2))):
             what = rng.choice(("pause", "drain", "rebind"))
             self.holds.append((rng.uniform(1, self.seconds), rng.choice(self.carriers).name, what, rng.uniform(1, 8)))
+        self.quiet = quiet.planned(seed, self.seconds, self.peers)
+        self.start = self.quiet.start if self.quiet is not None else START
         self.sticky = True  # whether all messages of a pair stay together
         self.rates = [rng.choice((0, 0, 1, 4)) for _ in self.numbers]
         self.routes = self._routes(rng)
         self.look_ahead = rng.choice((1, 5, 50, 2000))
         self.wishes = self._wishes(rng)
+        if self.quiet is not None:
+            self.quiet.dress(self)
         self.inbound = self._inbound(rng)
         self.variant = 0
         self.rules = RulePlan(Random(f"{seed}/rules")) if Random(f"{seed}/ruled").random() < RULED else None
@@ -192,7 +197,7 @@ class Plan:
         if rng.random() < 0.1:
             params["receipt"] = False
         if rng.random() < 0.08:
-            when = datetime.fromtimestamp((START + (at + rng.uniform(1, 15)) * 1000) / 1000, UTC)
+            when = datetime.fromtimestamp((self.start + (at + rng.uniform(1, 15)) * 1000) / 1000, UTC)
             params["send_at"] = when.isoformat()
             params.pop("validity", None)
         return params
@@ -226,6 +231,8 @@ class Plan:
             f"[limits]\nlook_ahead = {self.look_ahead}\ndefault_validity = {VALIDITY}"
             + (self.rules.limits if self.rules is not None else ""),
         ]
+        if self.quiet is not None:
+            sections += self.quiet.toml()
         for i, carrier in enumerate(self.carriers):
             settings = dict(carrier.settings)
             if self.variant and i == 0:

@@ -13,6 +13,7 @@ from unittest import mock
 import msgspec
 import trio
 
+import gateway.store.quiet as putting
 from gateway.carrier.bind import Bind
 from gateway.carrier.carrier import Carrier
 from gateway.carrier.outgoing import Outgoing
@@ -22,7 +23,10 @@ from gateway.link import Link
 from gateway.outbound.answers import Answers
 from gateway.outbound.carriers import Carriers
 from gateway.outbound.claims import Claims
+from gateway.outbound.prepare import Preparer
 from gateway.outbound.queue import CarrierQueue
+from gateway.outbound.repeats import Repeats
+from gateway.outbound.resting import Resting
 from gateway.store import ends, matching, optouts, peers, ruled, sends, submits
 from gateway.store.guards import Change
 from gateway.store.hot import Values
@@ -139,6 +143,31 @@ def _without_ref(submit: Any) -> Any:
     return anew
 
 
+def _goes_on(_: Any) -> Any:
+    def rests(self: Resting, queue: CarrierQueue, item: Outgoing, *args: Any) -> bool:
+        item.until = item.expires_at
+        return False
+
+    return rests
+
+
+def _refused_at_once(_: Any) -> Any:
+    def refuse(self: Repeats, batch: Any, refused: Any) -> None:
+        for place, _, refusal in refused:
+            batch.outcomes[place] = refusal
+
+    return refuse
+
+
+def _begun_when_claimed(rests: Any) -> Any:
+    def all_begun(self: Resting, queue: CarrierQueue, item: Outgoing, *args: Any) -> bool:
+        item.begun = True
+        told: bool = rests(self, queue, item, *args)
+        return told
+
+    return all_begun
+
+
 def _both(*plants: Plant) -> Plant:
     def plant(stack: ExitStack) -> None:
         for one in plants:
@@ -160,6 +189,27 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
     "an inbound message is acknowledged before its commit": (
         _told_before_the_commit(InboundOp),
         frozenset({"durable"}),
+    ),
+    "what waits goes on in quiet hours": (_method(Resting, "rests", _goes_on), frozenset({"quiet"})),
+    "what is claimed is taken for begun in quiet hours": (
+        _method(Resting, "rests", _begun_when_claimed),
+        frozenset({"quiet"}),
+    ),
+    "quiet hours go by the number alone": (
+        _method(
+            Preparer,
+            "rest",
+            lambda rest: lambda self, klass, peer, zone, known, app="": rest(self, klass, peer, None, None, app),
+        ),
+        frozenset({"quiet"}),
+    ),
+    "what quiet hours put off waits a minute more": (
+        _statement(putting, "PUT_OFF", "due_at = v.due", "due_at = v.due + 60000"),
+        frozenset({"quiet", "validity"}),
+    ),
+    "what was accepted is refused in quiet hours": (
+        _method(Repeats, "refuse", _refused_at_once),
+        frozenset({"idempotent"}),
     ),
     "a pair is not held": (
         _method(CarrierQueue, "set_ordered", lambda f: lambda self, ordered: f(self, ordered=False)),
@@ -234,6 +284,11 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
 
 FIRST: Final = {
     "a message passes one that is being stored": 2,
+    "what waits goes on in quiet hours": 3,
+    "what is claimed is taken for begun in quiet hours": 3,
+    "quiet hours go by the number alone": 2,
+    "what quiet hours put off waits a minute more": 3,
+    "what was accepted is refused in quiet hours": 14,
     "the pacer gives one more": 2,
     "a slot of the window is not taken": 3,
     "a slot is free when the answer is read": 3,

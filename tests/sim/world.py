@@ -26,7 +26,8 @@ from tests.sim.door import Door
 from tests.sim.laws import Laws
 from tests.sim.ledger import Ledger
 from tests.sim.line import Delivery, Line
-from tests.sim.plan import APPS, START, Plan
+from tests.sim.plan import APPS, Plan
+from tests.sim.quiet import Quiet
 from tests.sim.streams import SimStream
 
 REST: float = 420.0
@@ -50,7 +51,8 @@ class World:
         path.write_text(plan.toml())
         self.settings: Settings = load(path, {})
         steady = frozenset(c.name for c in plan.carriers if c.weather.steady)
-        self.laws = Laws(ledger, self.settings.carriers_by_name, self._now_ms, steady)
+        self.quiet = Quiet(plan.quiet, ledger, self._now_ms)
+        self.laws = Laws(ledger, self.settings.carriers_by_name, self._now_ms, steady, self.quiet)
         # What waits for a carrier that is left does not go to one that is held; new messages do, and so come before it.
         self.laws.sticky = plan.sticky and all(action == "rebind" for _, _, action, _ in plan.holds)
         self._rng = Random(f"{seed}/world")
@@ -80,7 +82,7 @@ class World:
         return self.ledger.life
 
     def _now_ms(self) -> int:
-        return START + int((trio.current_time() - self._began) * 1000) + self._stepped
+        return self.plan.start + int((trio.current_time() - self._began) * 1000) + self._stepped
 
     def parse(self, id: str) -> int:
         return self._id_text.parse(id) or -1
@@ -159,6 +161,7 @@ class World:
 
     def _step(self, ms: int) -> None:
         self.ledger.note("clock", f"{ms} ms")
+        self.quiet.seen()
         self._stepped += ms
 
     def _hold(self, name: str, action: str) -> None:
@@ -226,6 +229,8 @@ class World:
         store = Store("sqlite://", clock=self.clock, run_sync=self.disk.run, database=database)
         store.reader = SimReader(self.disk)
         store.read_now(ends.fill_balance)
+        if self.plan.quiet is not None:
+            store.read_now(self.plan.quiet.note)
         self.settings = load(self.path, {})
         self.laws.carriers = self.settings.carriers_by_name
         self.laws.numbers = {value: number.throughput for value, number in self.settings.numbers_by_value.items()}
@@ -308,6 +313,7 @@ class World:
             await trio.sleep(1)
             why = self._unrest()
             self._waits_for_ever()
+            self.quiet.look()
             still = 0 if why else still + 1
             if why and trio.current_time() >= deadline:
                 self.ledger.broken("rest", f"no rest in {REST:g} s: {why}")

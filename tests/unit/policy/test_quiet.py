@@ -63,6 +63,15 @@ def test_nights_end_by_the_clock_of_the_phone(peer: str, at: str, does: str, unt
     assert stands(hours(NIGHT).of("marketing", peer, None), at) == (does, until)
 
 
+def test_until_when_a_message_may_go() -> None:
+    """Where it may not by now, it may not either when the clock is put back a little."""
+    rest = hours(NIGHT).of("marketing", NEW_YORK, None)
+    assert rest is not None
+    assert utc(rest.goes_until(ms("2026-01-15T13:00:00Z"))) == "2026-01-16 02:00:00"
+    assert utc(rest.goes_until(ms("2026-01-16T02:00:08Z"))) == "2026-01-16 02:00:00"
+    assert utc(rest.goes_until(ms("2026-01-16T12:59:59Z"))) == "2026-01-16 02:00:00"
+
+
 def test_a_span_that_ends_in_the_hour_that_is_skipped_or_comes_twice() -> None:
     rest = hours({"times": ["22:00-02:30"]}).of("marketing", NEW_YORK, None)
     assert stands(rest, "2026-03-08T04:00:00Z") == ("hold", "2026-03-08 07:00:00")
