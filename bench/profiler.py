@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.figures import cpu_seconds, thread_times
-from bench.stacks import Samples, Stack, Used, read, weigh
+from bench.stacks import Samples, Stack, Used, at_work, read, weigh
 
 MISSING: Final = "no profile: py-spy is not installed (pip install py-spy)"
 RATE: Final = 250
@@ -82,9 +82,7 @@ class _Sampler:
         if not self.output.exists():
             raise ProfileError(" ".join(said.split()) or "py-spy wrote nothing")
         errors = _ERRORS.search(said)
-        found = [one for one in read(self.output.read_text()) if one[1]]
-        found = [one for one in found if f"{one[1][-1].path}:{one[1][-1].function}" not in waits]
-        return found, int(errors[1]) if errors else 0
+        return at_work(read(self.output.read_text()), waits), int(errors[1]) if errors else 0
 
 
 class Profiler:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import sqrt
 from typing import Final, NamedTuple
 
@@ -63,6 +63,11 @@ def read(folded: str) -> Samples:
 def _frame(text: str) -> Frame:
     found = _FRAME.fullmatch(text)
     return Frame(found["function"], found["path"], int(found["line"] or 0)) if found else Frame(text, "", 0)
+
+
+def at_work(samples: Samples, waits: Collection[str]) -> Samples:
+    """Those whose innermost function is none of `waits` (`file.py:name`); without a stack they say nothing."""
+    return [one for one in samples if one[1] and f"{one[1][-1].path}:{one[1][-1].function}" not in waits]
 
 
 def weigh(held: Samples, seen: Samples, first_thread: int, used: Mapping[int, Used]) -> list[Stack]:

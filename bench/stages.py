@@ -189,4 +189,5 @@ def table(flow: Flow, measured: list[Row], *, budget: bool) -> str:
 
 def _line(name: str, total: float, us: float, loop: float, writer: float) -> str:
     share = 100 * us / total if total else 0.0
-    return f"  {name:27} {share:5.1f}% {us:7.2f} {loop:7.2f} {writer:7.2f} {us - loop - writer:6.2f}"
+    rest = max(us - loop - writer, 0.0)  # of floats: never less, but for the last digits
+    return f"  {name:27} {share:5.1f}% {us:7.2f} {loop:7.2f} {writer:7.2f} {rest:6.2f}"

@@ -107,6 +107,11 @@ def test_stacks_are_read_with_their_thread_and_count():
             stacks.read(text)
 
 
+def test_who_waits_is_not_counted():
+    samples = [(1, frames("a.py:f", "t.py:poll"), 9), (1, frames("t.py:poll", "a.py:f"), 1), (1, (), 4)]
+    assert stacks.at_work(samples, {"t.py:poll"}) == samples[1:2]
+
+
 WORK = frames("t.py:run", "gateway/store/writer.py:Writer._transaction", "gateway/store/hot.py:run:7")
 COMMIT = frames("t.py:run", "gateway/store/writer.py:Writer._transaction", "gateway/store/writer.py:commit:9")
 READ = frames("t.py:run", "gateway/store/reader.py:Reader._with_connection")
