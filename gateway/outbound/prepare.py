@@ -240,6 +240,9 @@ class Preparer:
             prepared.warnings.append(f"{said(held)}: it goes then")
         if known is not None and self.content.tells(request.class_, number) and request.text:
             row.tells = number not in known.told
+            if isinstance(content, str):
+                clause = worded.clause if worded is not None else ""
+                row.alike = self.content.alike(app.name, number, content, clause, known.language, known.told)
             if not self._weighed:
                 known.told.add(number)  # of the next in the same burst it is true already
         if request.replace is not None and planned.parts > 1:

@@ -58,6 +58,7 @@ class Content:
         self.adds: Final = content.clause != "off"
         self.once: Final = content.clause == "first"
         self._own = own
+        self._compared = frozenset(app.name for app in settings.apps if app.same_text_within)
         self._links = Links((*public_shorteners(), *content.shorteners), content.allowed_links)
         most = settings.limits.max_segments
         self._usual = self._terms(content.allow_shorteners, None, most, normalises=content.normalise)
@@ -132,6 +133,22 @@ class Content:
     def tells(self, klass: MessageClass, number: str) -> bool:
         """Whether texts of this class from a number say how to stop them, once to each peer."""
         return self.once and klass == "marketing" and number not in self.silent
+
+    def alike(
+        self, app: str, number: str, text: str, clause: str, language: str | None, told: Collection[str]
+    ) -> str | None:
+        """The other form of a text that says the same, where clauses come once and the app may not repeat itself.
+
+        Without the ``clause`` that it was given, or with the one that it had to have while the peer was not told yet.
+        """
+        if not self.once or app not in self._compared:
+            return None
+        if clause:
+            return text.removesuffix(clause).removesuffix(" ")
+        if number not in told or self.clauses.found(text):
+            return None
+        missing, _ = self._clause(number, language)
+        return appended(text, missing) if missing else None
 
     def _clause(self, number: str, language: str | None) -> tuple[str, str]:
         """The clause for texts from a number, which may be none, and what is said of it."""

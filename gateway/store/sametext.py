@@ -1,7 +1,7 @@
 """The same text to the same phone a short while after: refused where its app says so (`same_text_within`).
 
-What is compared is what is stored, after content policy, since that is what the person reads. A message that came to a
-bad end was not read, and may be sent again.
+What is compared is what is stored, after content policy, since that is what the person reads; a clause that only the
+first message had makes no other text. A message that came to a bad end was not read, and may be sent again.
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ Key = tuple[str, str, bytes]
 """app, peer, body"""
 
 
+def _keys(m: NewMessage) -> tuple[Key, ...]:
+    own = (m.app, m.peer, m.body)
+    return (own,) if m.alike is None else (own, (m.app, m.peer, m.alike.encode()))
+
+
 class SameText:
     """A meter (`gateway.store.meters`) by the spans of a configuration, of which there are some. It writes nothing."""
 
@@ -50,7 +55,7 @@ class SameText:
     def begin(self, tx: Tx, messages: list[NewMessage]) -> bool:
         """Reads which of these texts went to the same phones a short while ago."""
         spans = self._spans
-        keys: list[Key] = list(dict.fromkeys([(m.app, m.peer, m.body) for m in messages if m.app in spans]))
+        keys = list(dict.fromkeys([key for m in messages if m.app in spans for key in _keys(m)]))
         if not keys:
             return False
         self._now = tx.now
@@ -62,8 +67,8 @@ class SameText:
 
     def over(self, m: NewMessage) -> Verdict | None:
         """Whether it was sent before, or comes twice in this burst."""
-        before = self._before.get((m.app, m.peer, m.body))
-        if before is None:
+        before = max([self._before.get(key, 0) for key in _keys(m)])
+        if not before:
             return None
         span = self._spans[m.app]
         wait = max(1, id_ms(before) + span - self._now) / 1000

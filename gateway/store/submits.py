@@ -24,6 +24,7 @@ class NewMessage:
 
     __slots__ = (
         "air",
+        "alike",
         "app",
         "body",
         "carrier",
@@ -113,6 +114,7 @@ class NewMessage:
         self.conflict = False
         self.refused: Verdict | None = None
         self.noted: str | None = None  # what a check has to say of one that it lets pass
+        self.alike: str | None = None  # another text that says the same, for who may not repeat it
         self.tells = False  # it is the first from its number that tells the peer how to stop its marketing
 
 

@@ -68,6 +68,33 @@ async def test_a_quota_says_when_to_come_back(autojump_clock: MockClock) -> None
         assert (await app.refused("submit", to=PEER, text="7")).reason == "quota_exceeded"
 
 
+async def test_a_clause_that_comes_once_makes_no_other_text(autojump_clock: MockClock) -> None:
+    """A campaign that is run twice: the first time each text had the clause, and would have none the second time."""
+    extra = '[content]\nclause = "first"\n'
+    async with gateway(apps=APPS + "same_text_within = 30\n", extra=extra) as g:
+        app = await g.connect()
+        await app.call("auth", app="shop", token=TOKEN)
+        sale = {"to": PEER, "text": "Sale", "class": "marketing"}
+        await app.call("submit", **sale)
+        refused = await app.refused("submit", **sale)
+        assert (refused.reason, refused.data["field"]) == ("duplicate_text", "text")
+        await app.call("submit", **sale | {"text": "Sale! Reply STOP to end"})
+        await app.call("submit", **sale | {"text": "Sold"})
+        assert (await app.refused("submit", **sale | {"text": "Sold"})).reason == "duplicate_text"
+        # Of two that come at once each would have it: the second one repeats the first.
+        outcomes = await app.calls([("submit", sale | {"to": OTHER_PEER})] * 2)
+        assert [isinstance(one, RpcError) for one in outcomes] == [False, True]
+        await trio.sleep(31)
+        await app.call("submit", **sale)
+        await g.settled()
+        assert [s.text for s in g.smsc.submits if s.peer == PEER] == [
+            "Sale Reply STOP to opt out.",
+            "Sale! Reply STOP to end",
+            "Sold",
+            "Sale",
+        ]
+
+
 async def test_a_balance_is_filled_used_and_given_back(autojump_clock: MockClock) -> None:
     answer = lambda s: int(CommandStatus.ESME_RINVDSTADR) if s.text == "bad" else 0  # noqa: E731
     async with gateway(answer=answer, apps=APPS + "prepaid = true\n") as g:
