@@ -62,7 +62,7 @@ class _Sampler:
             said += line
             if "Sampling process" in line:
                 return
-        self.process.wait()
+        self.process.communicate()
         raise ProfileError(" ".join(said.split()) or "py-spy ended, and said nothing")
 
     def end(self) -> str:

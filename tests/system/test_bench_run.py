@@ -91,14 +91,17 @@ def test_a_run_by_stage_is_one_of_its_own_and_sums_to_the_cpu_of_the_daemon(fake
     assert sum(sampled["profile"].values()) == pytest.approx(sampled["cpu_us_per_message"], abs=2 * 10)
 
 
-def test_without_a_sampler_the_figures_stay(fake, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("command", "said"), [(None, profiler.MISSING), ("/bin/false", "no profile: py-spy ended, and said nothing")]
+)
+def test_without_a_sampler_the_figures_stay(fake, capsys, monkeypatch, command, said):
     fake()
-    monkeypatch.setattr(profiler, "find", lambda: None)
+    monkeypatch.setattr(profiler, "find", lambda: command)
     status = run.main(["--runs", "outbound,outbound-stages", "--messages", "200"])
     printed = capsys.readouterr().out
     assert status == 0
     assert "cpu us per message" in printed
-    assert profiler.MISSING in printed
+    assert said in printed
 
 
 def test_a_run_that_is_not_there_is_a_usage_error(capsys):
