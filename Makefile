@@ -3,7 +3,8 @@
 #   make test     everything that has to hold: style, types, floors, tests
 #   make bench    rates, latencies and CPU a message of the real daemon, by stage beside its budget
 #   make memory   the daemon's memory with a million queued, parked receipts and open threads, and how fast it starts
-#   make kills    the long runs: 200 kills under load, and 200 under inbound load (ROUNDS=n: other numbers)
+#   make soak     an hour under load with reconnects, restarts, slow handlers and retention: nothing may grow (MINUTES=n)
+#   make kills    the long runs: 200 kills under load, under inbound load, and while people opt in (ROUNDS=n)
 #   make hostile  a carrier that does everything wrong beside an honest one, for a quarter of an hour
 #   make sim      thousands of simulated runs, each from a seed: SEEDS=n, FROM=k
 #   make rate     what is reached against a carrier that takes 200 segments a second
@@ -23,7 +24,7 @@ PEERS := tests/foreign/node
 PEERS_STAMP := $(PEERS)/node_modules/.smsgw-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench memory kills hostile sim rate flood fuzz foreign docs clean
+.PHONY: help demo test lint format bench memory soak kills hostile sim rate flood fuzz foreign docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -67,9 +68,14 @@ memory: $(STAMP)
 	$(RUN) bench.memory --svg memory.svg
 	$(RUN) bench.start
 
+MINUTES ?= 60
+soak: $(STAMP)
+	$(RUN) bench.soak --minutes $(MINUTES) --svg soak.svg --json soak.json
+
 kills: $(STAMP)
 	$(RUN) tests.system.kills --rounds $(ROUNDS)
 	$(RUN) tests.system.kills_inbound --rounds $(ROUNDS)
+	$(RUN) tests.system.kills_consent --rounds $(ROUNDS)
 
 hostile: $(STAMP)
 	$(RUN) tests.system.hostile

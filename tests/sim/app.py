@@ -33,6 +33,7 @@ class Wish:
         self.tries = 0
         self.unknown = 0  # tries whose reply was lost with the connection
         self.cancelled = False  # and the gateway said so
+        self.asked_at = 0.0  # when it was tried last
 
     @property
     def repeatable(self) -> bool:
@@ -153,6 +154,7 @@ class SimApp:
                 self.world.later(self._rng.uniform(0.3, 2), lambda wish=wish: self.submit([wish]))  # type: ignore[misc]
                 continue
             wish.tries += 1
+            wish.asked_at = trio.current_time()
             self.world.ledger.note("ask", f"<{wish.label}> by {self.name}")
 
     def cancel(self, wish: Wish) -> None:
@@ -195,6 +197,8 @@ class SimApp:
         elif method == "cancel" and error is None:
             about.cancelled = True
             ledger.note("reply", f"<{about.label}> cancelled")
+        elif error is None and method in ("consent_set", "optout_set"):
+            ledger.permits.replied(*about)
         elif error is not None:
             ledger.note("reply", f"{method} {error['data'].get('reason')}")
             if error["code"] not in (-32000, -32001) and method != "carrier":  # a drained one has no binds to renew
@@ -208,6 +212,8 @@ class SimApp:
             self.world.quiet.refused(wish.params)
         self.world.ledger.note("reply", f"<{wish.label}> refused: {error['data'].get('reason')}")
         wish.refused += 1
+        if error["data"].get("reason") == "no_consent":
+            self.world.ledger.permits.refused(wish.params, self.name, wish.asked_at)
         if error["code"] == -32001 and wish.tries < 6:
             self.world.later(self._rng.uniform(0.3, 3), lambda: self.submit([wish]))
 

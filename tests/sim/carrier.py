@@ -170,6 +170,8 @@ class SimCarrier:
 
     def submitted(self, line: Line, sequence: int, pdu: p.SubmitSm) -> None:
         label, part = label_of(pdu)
+        if label < 0:
+            label = line.named[sequence]
         segment = self.world.ledger.find(label, part, self.name)
         if segment is None:
             return  # a law is broken, and told of: it was written without being stored
@@ -319,7 +321,17 @@ def error_of(segment: Segment) -> str:
 
 
 def label_of(pdu: p.SubmitSm) -> tuple[int, int]:
-    """The label in a segment's text, and its part."""
+    """The label in a segment's text (-1: it has none), and its part."""
+    text, part = _read(pdu)
+    return label_in(text), part
+
+
+def text_of(pdu: p.SubmitSm) -> str:
+    """The text of a segment."""
+    return _read(pdu)[0]
+
+
+def _read(pdu: p.SubmitSm) -> tuple[str, int]:
     octets = pdu.short_message
     part = 1
     for tlv in pdu.tlvs:
@@ -331,6 +343,4 @@ def label_of(pdu: p.SubmitSm) -> tuple[int, int]:
         header, octets = octets[1 : 1 + octets[0]], octets[1 + octets[0] :]
         part = header[-1]
     text = octets.decode("utf-16-be", "replace") if pdu.data_coding & 0x0C == 8 else octets.decode("latin-1")
-    label = label_in(text)
-    assert label >= 0, text
-    return label, part
+    return text, part

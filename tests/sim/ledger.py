@@ -7,6 +7,7 @@ Triggers tell of every row that changes; what they tell counts once the transact
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
 from collections import Counter
@@ -15,19 +16,24 @@ from typing import Any, Final
 
 import trio
 
-from gateway.model import STATE_WORDS
-from tests.sim import optouts
+from gateway.model import STATE_WORDS, State
+from gateway.settings.own import OWN_APP
+from tests.sim import permits
 
 LABEL: Final = re.compile(r"<(\d+)>")
 INBOUND_LABEL: Final = re.compile(r"<i(\d+)\.(\d+)(?:\+\d+)?>")
 _OWN: Final = re.compile(r"(?:auto|duty(\d)): (?:<i)?(\d+)\.\d+\+(\d+)")
 """What rules send of an inbound message: to whom, its label, and which of its copies it was."""
+UNLABELLED: Final = 2_000_000
+"""Beyond this are the labels of messages whose texts have none: answers to STOP and the like, forwards of those."""
 
 _TRIGGERS: Final = """
 CREATE TEMP TRIGGER sim_m AFTER INSERT ON main.message BEGIN
- SELECT sim_message(new.id, new.app, new.number, new.peer, new.body, new.receipt, new.expires_at); END;
+ SELECT sim_message(new.id, new.app, new.number, new.peer, new.body, new.receipt, new.expires_at, new.class, new.door,
+  new.meta); END;
 CREATE TEMP TRIGGER sim_n AFTER UPDATE ON main.message BEGIN
- SELECT sim_message(new.id, new.app, new.number, new.peer, new.body, new.receipt, new.expires_at); END;
+ SELECT sim_message(new.id, new.app, new.number, new.peer, new.body, new.receipt, new.expires_at, new.class, new.door,
+  new.meta); END;
 CREATE TEMP TRIGGER sim_s AFTER INSERT ON main.segment BEGIN
  SELECT sim_segment(new.message_id, new.part, new.carrier, new.lane, new.rank, -1, new.state, new.in_doubt); END;
 CREATE TEMP TRIGGER sim_u AFTER UPDATE ON main.segment BEGIN
@@ -52,9 +58,36 @@ def label_in(text: str) -> int:
 class Message:
     """A message that was stored."""
 
-    __slots__ = ("app", "expires_at", "gone", "id", "label", "number", "peer", "receipt", "segments")
+    __slots__ = (
+        "app",
+        "cause",
+        "door",
+        "expires_at",
+        "gone",
+        "id",
+        "klass",
+        "label",
+        "number",
+        "peer",
+        "receipt",
+        "rule",
+        "segments",
+        "text",
+    )
 
-    def __init__(self, id: int, app: str, number: str, peer: str, label: int, receipt: bool, expires_at: int) -> None:
+    def __init__(
+        self,
+        id: int,
+        app: str,
+        number: str,
+        peer: str,
+        label: int,
+        receipt: bool,
+        expires_at: int,
+        klass: int,
+        door: str | None,
+        text: str,
+    ) -> None:
         self.id = id
         self.app = app
         self.number = number
@@ -62,8 +95,18 @@ class Message:
         self.label = label
         self.receipt = receipt
         self.expires_at = expires_at
+        self.klass = klass
+        self.door = door
+        self.text = text
+        self.rule = ""  # of ours: the rule that it goes back to
+        self.cause = 0  # and the inbound message
         self.segments: dict[int, Segment] = {}
         self.gone: list[Segment] = []  # as they were on carriers that it was taken from
+
+    @property
+    def waiting(self) -> list[str]:
+        """Its segments that are queued or scheduled."""
+        return [s.place for s in self.segments.values() if s.state in (State.SCHEDULED, State.QUEUED)]
 
 
 class Segment:
@@ -127,7 +170,9 @@ class Ledger:
         self._pending: list[tuple[Any, ...]] = []
         self._ghost: list[tuple[Any, ...]] = []
         self._saved: dict[str, int] = {}
-        self.optouts = optouts.OptOuts(self)
+        self.permits = permits.Permits(self)
+        self.parse: Callable[[str], int] = lambda _: -1  # a message id as applications know it
+        self._unlabelled = 0
 
     # --- notes --------------------------------------------------------------------------------------------------------
 
@@ -155,15 +200,15 @@ class Ledger:
 
     def watch(self, con: sqlite3.Connection) -> None:
         """Has a connection tell of its changes."""
-        con.create_function("sim_message", 7, lambda *row: self._pending.append(("m", *row)))
+        con.create_function("sim_message", 10, lambda *row: self._pending.append(("m", *row)))
         con.create_function("sim_segment", 8, lambda *row: self._pending.append(("s", *row)))
         con.create_function("sim_inbound", 1, lambda *row: self._pending.append(("i", *row)))
-        self.optouts.watch(con, lambda row: self._pending.append(row))
-        con.executescript(_TRIGGERS + optouts.TRIGGERS)
+        self.permits.watch(con, lambda row: self._pending.append(row))
+        con.executescript(_TRIGGERS + permits.TRIGGERS)
 
     def unwatch(self, con: sqlite3.Connection) -> None:
         """Takes the triggers away: they do not outlive the database under them."""
-        for name in ("sim_m", "sim_n", "sim_s", "sim_u", "sim_d", "sim_i", "sim_p", "sim_q", *optouts.NAMES):
+        for name in ("sim_m", "sim_n", "sim_s", "sim_u", "sim_d", "sim_i", "sim_p", "sim_q", *permits.NAMES):
             con.execute(f"DROP TRIGGER temp.{name}")
 
     def saved(self, name: str) -> None:
@@ -200,23 +245,48 @@ class Ledger:
             if kind == "s":
                 changes.append(self._segment(now, *row))
             elif kind == "m":
-                id, app, number, peer, body, receipt, expires_at = row
-                if id in self.messages:
-                    self.messages[id].receipt = bool(receipt)  # made anew for another carrier
-                    continue
-                label = label_in(body.decode())
-                message = Message(id, app, number, peer, label, bool(receipt), expires_at)
-                self.messages[id] = self.by_label[message.label] = message
-            elif kind == "o":
-                self.optouts.committed(*row)
+                self._message(*row)
+            elif kind in permits.KINDS:
+                self.permits.row(kind, *row)
             else:
                 text = row[0].decode("latin-1") if isinstance(row[0], bytes) else row[0]
                 self.inbound |= {(int(a), int(b)) for a, b in INBOUND_LABEL.findall(text or "")}
+        self.permits.committed()
         for segment, old, new in changes:
             if old != new:
+                if new in (State.SCHEDULED, State.QUEUED):
+                    self.permits.waits(segment.message)
                 before, after = (STATE_WORDS[s] if s >= 0 else "-" for s in (old, new))
                 self.note("commit", f"{segment.place} {before} -> {after} on {segment.carrier}")
         self.on_commit(changes)
+
+    def _message(
+        self,
+        id: int,
+        app: str,
+        number: str,
+        peer: str,
+        body: bytes,
+        receipt: int,
+        expires_at: int,
+        klass: int,
+        door: str | None,
+        meta: str | None,
+    ) -> None:
+        if id in self.messages:
+            self.messages[id].receipt = bool(receipt)  # made anew for another carrier
+            return
+        text = body.decode()
+        label = label_in(text)
+        if label < 0:
+            self._unlabelled += 1
+            label = UNLABELLED + self._unlabelled
+        message = Message(id, app, number, peer, label, bool(receipt), expires_at, klass, door, text)
+        if app == OWN_APP:
+            said = json.loads(meta or "{}")
+            message.rule, message.cause = said["rule"], self.parse(said["inbound"])
+        self.messages[id] = self.by_label[label] = message
+        self.permits.stored(message)
 
     def _segment(
         self, now: float, mid: int, part: int, carrier: str, lane: int, rank: int, old: int, new: int, in_doubt: int

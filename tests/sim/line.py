@@ -56,6 +56,7 @@ class Line:
         self.kind: type | None = None
         self.open = True
         self.written: dict[int, float] = {}  # when the gateway wrote a submit, by sequence number
+        self.named: dict[int, int] = {}  # the labels of those whose texts have none
         self.unanswered: dict[int, float] = {}  # the same, of those that came and have no answer
         self._sequence = itertools.count(1)
         self._asked: dict[int, Delivery] = {}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tests.sim import quiet
 from tests.sim.mood import Mood
-from tests.sim.optouts import planned
+from tests.sim.permission import Permission
 from tests.sim.streams import Weather
 
 START: Final = 1_760_000_000_000
@@ -136,7 +136,7 @@ class Plan:
         self.inbound = self._inbound(rng)
         self.variant = 0
         self.rules = RulePlan(Random(f"{seed}/rules")) if Random(f"{seed}/ruled").random() < RULED else None
-        self.said = planned(self)
+        self.permission = Permission(self)
 
     # --- traffic ------------------------------------------------------------------------------------------------------
 
@@ -240,10 +240,10 @@ class Plan:
             sections.append("[[carriers]]\n" + "\n".join(f"{key} = {_toml(value)}" for key, value in settings.items()))
         for (number, name), rate in zip(self.numbers.items(), self.rates, strict=True):
             own = f"\nthroughput = {rate}" if rate else ""
+            own += self.permission.of_number(number)
             sections.append(f'[[numbers]]\nnumber = "{number}"\ncarrier = "{name}"{own}')
         sections += self.routes
-        # Answers to STOP and START carry no label by which the ledger would know them.
-        sections.append('[optout]\nconfirmation = "carrier"')
+        sections += self.permission.toml()
         if self.rules is not None:
             sections += self.rules.toml()
         first = next(iter(self.numbers))

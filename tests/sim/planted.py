@@ -27,7 +27,8 @@ from gateway.outbound.prepare import Preparer
 from gateway.outbound.queue import CarrierQueue
 from gateway.outbound.repeats import Repeats
 from gateway.outbound.resting import Resting
-from gateway.store import ends, matching, optouts, peers, ruled, sends, submits
+from gateway.store import checks, ends, matching, optouts, peers, ruled, sends, submits
+from gateway.store.consents import ConsentChanges
 from gateway.store.guards import Change
 from gateway.store.hot import Values
 from gateway.store.inbound import InboundOp
@@ -176,6 +177,13 @@ def _both(*plants: Plant) -> Plant:
     return plant
 
 
+def _only(*changes: str) -> Any:
+    def make(record: Any) -> Any:
+        return lambda self, change, *rest: record(self, change, *rest) if change in changes else self._tx.ids.next()
+
+    return make
+
+
 def _all_unwritten(_: Any) -> Any:
     return lambda self: {sequence for sequence, _ in self.session.outstanding_requests()}
 
@@ -277,6 +285,11 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         _function(ends, "covered", lambda tx, ids: set()),
         frozenset({"optout"}),
     ),
+    "who agreed is not asked for": (_function(checks, "agreed_to", lambda tx, messages: False), frozenset({"consent"})),
+    "a withdrawal is not recorded": (
+        _method(ConsentChanges, "_record", _only("asked", "granted")),
+        frozenset({"record"}),
+    ),
     "a task is left behind": (_method(Carriers, "_start", _tasks_left), frozenset({"tasks"})),
     "a slot of the window leaks": (_method(Carrier, "settled", _slot_leaks), frozenset({"counters"})),
 }
@@ -302,8 +315,10 @@ FIRST: Final = {
     "a forward is not counted": 3,
     "who opted out is not asked for": 2,
     "what waits goes on after a STOP": 2,
-    "what is claimed is not taken back by a STOP": 8,
-    "what comes back to the queue goes on after a STOP": 8,
+    "what is claimed is not taken back by a STOP": 2,
+    "what comes back to the queue goes on after a STOP": 2,
+    "who agreed is not asked for": 2,
+    "a withdrawal is not recorded": 2,
 }
 """The seed to begin with, where the first one did not find it."""
 

@@ -19,6 +19,7 @@ import trio
 import trio._core._run as scheduler
 from trio.testing import MockClock
 
+from gateway.carrier.bind import Bind
 from gateway.log import Logger
 from tests.sim import ends
 from tests.sim.ledger import Ledger
@@ -89,6 +90,15 @@ def play(seed: int, *, trace: bool = False) -> Outcome:
             where = "".join(traceback.format_exception(error)[-2:]) if error is not None else ""
             ledger.broken("defect", f"{event} {_plain(values)} {where}")
 
+    send = Bind.send
+
+    def noted(self: Bind, segment: Any, *rest: Any) -> None:
+        send(self, segment, *rest)
+        assert self.link is not None
+        assert self.session is not None
+        stream: Any = self.link._outlet._stream
+        stream.written[self.session.outstanding_requests()[-1][0]] = segment.message.id
+
     async def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             world = World(Plan(seed), Path(directory) / "smsgw.toml", ledger)
@@ -98,7 +108,8 @@ def play(seed: int, *, trace: bool = False) -> Outcome:
             outcome.counts["lives"] = ledger.life
         outcome.virtual = trio.current_time() - ledger.start
 
-    with deterministic(seed), mock.patch.object(Logger, "_log", logged):
+    patched = mock.patch.object(Logger, "_log", logged), mock.patch.object(Bind, "send", noted)
+    with deterministic(seed), patched[0], patched[1]:
         try:
             trio.run(main, clock=MockClock(autojump_threshold=0))
         except Exception as error:

@@ -184,6 +184,7 @@ class SimStream(trio.abc.Stream):
         self._sending = False
         self.socket = _Credentials(uid)
         self.on_write: Callable[[bytes], None] = lambda _: None
+        self.written: dict[int, int] = {}  # of submits put into it by number: of which message each is
 
     @property
     def deaf(self) -> bool:

@@ -20,7 +20,7 @@ from gateway.smpp.codec import decode
 from gateway.store.store import Store
 from tests.sim import ends, own
 from tests.sim.app import SimApp, Wish
-from tests.sim.carrier import SimCarrier, label_of
+from tests.sim.carrier import SimCarrier, label_of, text_of
 from tests.sim.disk import INSTALL, Disk, DiskMood, Killed, SimReader
 from tests.sim.door import Door
 from tests.sim.laws import Laws
@@ -59,6 +59,9 @@ class World:
         rng = Random(f"{seed}/disk")
         self.disk = Disk(rng, ledger, DiskMood(rng), plan.seconds)
         self.door = Door()
+        ledger.parse = self.parse
+        ledger.permits.now_ms = self.clock.now_ms
+        ledger.permits.book = plan.permission.book()
         self.streams: list[SimStream] = []
         self.carriers = {
             c.name: SimCarrier(self, c.name, c.mood, c.weather, Random(f"{seed}/carrier/{c.name}"))
@@ -143,8 +146,11 @@ class World:
                     self.later(at + rng.uniform(0, 8), lambda app=app, wish=wish: app.submit([wish]))  # type: ignore[misc]
         for at, name, number, peer, label, parts in plan.inbound:
             self.later(at, lambda *_, row=(name, number, peer, label, parts): self._inbound(*row))
-        for said in plan.said:
-            self.later(said.at, lambda said=said: self.ledger.optouts.give(self, said))  # type: ignore[misc]
+        permits = self.ledger.permits
+        for said in plan.permission.said:
+            self.later(said.at, lambda said=said: permits.give(self, said))  # type: ignore[misc]
+        for one in plan.permission.entered:
+            self.later(one.at, lambda one=one: permits.enter(self, one))  # type: ignore[misc]
         ops = self.apps["ops"]
         for at in plan.resolves:
             params = {"action": rng.choice(("resend", "resend", "fail")), "carrier": rng.choice(plan.carriers).name}
@@ -366,16 +372,26 @@ class World:
             if data[4:8] == b"\0\0\0\4":
                 sequence, _, pdu = decode(data[:length])
                 assert isinstance(pdu, p.SubmitSm)
-                label, part = label_of(pdu)
-                line.written[sequence] = now
                 name = line.carrier.name
+                label, part = label_of(pdu)
+                if label < 0:
+                    label = line.named[sequence] = self._unlabelled(stream.written[sequence], pdu)
+                line.written[sequence] = now
                 segment = self.ledger.find(label, part, name)
                 self.laws.written(name, f"{name}/{line.number}", segment, label, part)
                 if segment is not None:
-                    self.ledger.optouts.written(segment.message.peer, segment.place)
+                    self.ledger.permits.written(segment.message, segment.place)
             elif data[4:8] == b"\x80\0\0\5" and not any(data[8:12]):
-                self.ledger.optouts.answered(line.asked(int.from_bytes(data[12:16])))
+                self.ledger.permits.answered(line.asked(int.from_bytes(data[12:16])))
             data = data[length:]
+
+    def _unlabelled(self, id: int, pdu: p.SubmitSm) -> int:
+        """The label of a message that has none in its text: the session says which it is; what it says has to fit."""
+        message = self.ledger.messages.get(id)
+        said = (f"+{pdu.source.addr}", f"+{pdu.destination.addr}", text_of(pdu))
+        if message is None or said != (message.number, message.peer, message.text):
+            self.ledger.broken("durable", f"{said} is written, and not what is stored")
+        return message.label if message is not None else -1
 
 
 def _tasks_below(task: trio.lowlevel.Task) -> list[trio.lowlevel.Task]:
