@@ -23,24 +23,36 @@ def carried(store: Store, sets: Sets) -> None:
     _said(store.read_now(partial(carry_all, sets=sets)))
 
 
-async def carry(store: Store, sets: Sets, *, since: int = 0) -> None:
-    """The same before new settings are taken over, a page at a time; no more than came ``since`` (ms).
+async def carry(store: Store, sets: Sets) -> None:
+    """The same before new settings are taken over: page by page, and then what people wrote meanwhile.
 
     Raises StoreUnavailableError.
     """
     wanted = moves(await store.reader.read(known_sets), sets)
-    copied, after = 0, "" if wanted else None
-    while after is not None:
-        op = CarryOp(wanted, after, since)
-        await store.writer.do(op)
-        copied, after = copied + op.copied, op.next
-    _said(copied)
+    if not wanted:
+        return
+    since = store.clock.now_ms()
+    copied, after = 0, ""
+    while True:
+        page = CarryOp(wanted, behind=after)
+        await store.writer.do(page)
+        copied += page.copied
+        if page.next is None:
+            break
+        after = page.next
+    rest = CarryOp(wanted, since=since)
+    await store.writer.do(rest)
+    _said(copied + rest.copied)
 
 
 async def remember(store: Store, sets: Sets, since: int) -> None:
-    """After they were: what people wrote while the pages were copied goes along too, and the sets are remembered."""
-    await carry(store, sets, since=since)
-    await store.writer.do(CarryOp((), None, sets=sets))
+    """After they were: what people wrote at that very moment goes along too, and the sets are remembered.
+
+    Raises StoreUnavailableError.
+    """
+    op = CarryOp(moves(await store.reader.read(known_sets), sets), since=since, sets=sets)
+    await store.writer.do(op)
+    _said(op.copied)
 
 
 def _said(copied: int) -> None:

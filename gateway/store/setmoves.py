@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
+from gateway.model import id_floor
 from gateway.store.database import transaction
 from gateway.store.info import note, noted
 from gateway.store.tx import Op, Tx
@@ -22,6 +23,8 @@ SETS: Final = "number_sets"
 """Key in ``store_info``: the scope of its set by each number that there ever was, as JSON."""
 PAGE: Final = 5000
 """Rows of the list that are looked at in one transaction."""
+MARGIN: Final = 60_000
+"""Milliseconds before a moment that count as after it, for a clock that stepped back since."""
 
 Sets = Mapping[str, str]
 """The scope of its set by number."""
@@ -42,8 +45,8 @@ def moves(before: Sets, now: Sets) -> Moves:
     return tuple(sorted({(before[n], scope) for n, scope in now.items() if before.get(n, scope) != scope}))
 
 
-def carry(con: sqlite3.Connection, wanted: Moves, after: str, since: int = 0) -> tuple[int, str | None]:
-    """Copies what a page of the list holds from ``since`` (ms) on, behind the peer ``after``.
+def carry(con: sqlite3.Connection, wanted: Moves, after: str) -> tuple[int, str | None]:
+    """Copies what a page of the list holds, behind the peer ``after``.
 
     Returns how many rows came to be, and the peer to go on behind (None: that was the last page).
     """
@@ -57,10 +60,23 @@ def carry(con: sqlite3.Connection, wanted: Moves, after: str, since: int = 0) ->
     for old, new in wanted:
         con.execute(
             "INSERT INTO optout (peer, scope, at, how, message_id, keyword) SELECT peer, ?, at, how, message_id,"
-            " keyword FROM optout WHERE peer > ? AND peer <= ? AND scope = ? AND at >= ? ON CONFLICT DO NOTHING",
-            (new, after, last, old, since),
+            " keyword FROM optout WHERE peer > ? AND peer <= ? AND scope = ? ON CONFLICT DO NOTHING",
+            (new, after, last, old),
         )
     return con.total_changes - before, last if rows == PAGE else None
+
+
+def carry_since(con: sqlite3.Connection, wanted: Moves, since: int) -> int:
+    """Copies what was recorded from ``since`` (ms) on, whenever it was; returns how many rows came to be."""
+    before = con.total_changes
+    for old, new in wanted:
+        con.execute(
+            "INSERT INTO optout (peer, scope, at, how, message_id, keyword) SELECT o.peer, ?, o.at, o.how,"
+            " o.message_id, o.keyword FROM (SELECT DISTINCT peer FROM optout_change WHERE id >= ?) c"
+            " CROSS JOIN optout o ON o.peer = c.peer WHERE o.scope = ? ON CONFLICT DO NOTHING",
+            (new, id_floor(since - MARGIN), old),
+        )
+    return con.total_changes - before
 
 
 def keep(con: sqlite3.Connection, sets: Sets) -> None:
@@ -85,16 +101,18 @@ def carry_all(con: sqlite3.Connection, sets: Sets) -> int:
 
 
 class CarryOp(Op):
-    """A page of it, behind the peer ``behind``, while all goes on; None: none, only ``sets`` are remembered.
+    """A page of it, behind the peer ``behind``, while all goes on; or all that was recorded from ``since`` (ms) on.
 
-    ``copied`` rows came to be, and it goes on behind ``next``, unless that is None.
+    ``copied`` rows came to be, and of pages it goes on behind ``next``, unless that is None. ``sets`` are remembered.
     """
 
     __slots__ = ("behind", "copied", "next", "sets", "since", "wanted")
     order: ClassVar[int] = 71
     name: ClassVar[str] = "carry"
 
-    def __init__(self, wanted: Moves, behind: str | None, since: int = 0, sets: Sets | None = None) -> None:
+    def __init__(
+        self, wanted: Moves, *, behind: str | None = None, since: int | None = None, sets: Sets | None = None
+    ) -> None:
         super().__init__()
         self.wanted = wanted
         self.behind = behind
@@ -111,6 +129,8 @@ class CarryOp(Op):
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         for op in ops:
             if op.behind is not None:
-                op.copied, op.next = carry(tx.con, op.wanted, op.behind, op.since)
+                op.copied, op.next = carry(tx.con, op.wanted, op.behind)
+            if op.since is not None:
+                op.copied += carry_since(tx.con, op.wanted, op.since)
             if op.sets is not None:
                 keep(tx.con, op.sets)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.model import id_floor
 from gateway.store import setmoves
 from gateway.store.database import Database
-from gateway.store.setmoves import carry, carry_all, keep, known_sets, moves
+from gateway.store.setmoves import carry, carry_all, carry_since, keep, known_sets, moves
 
 A, B = "+15550000001", "+15550000002"
 
@@ -42,8 +43,17 @@ def test_pages(con: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None
     assert (rows, count(con, "set:new"), count(con, "set:old"), pages > 5) == (25, 25, 25, True)
 
 
-def test_only_what_came_since(con: sqlite3.Connection) -> None:
-    assert carry(con, (("set:old", "set:new"),), "", 20) == (5, None)
+def test_only_what_was_recorded_since(con: sqlite3.Connection) -> None:
+    """Also where it was long before: an import says when people opted out, not when it is recorded."""
+    since = 1_760_000_000_000
+    recorded = [(id_floor(since + 1000 * i - setmoves.MARGIN), f"+1555{20 + i:07}") for i in range(-5, 5)]
+    con.executemany(
+        "INSERT INTO optout_change (id, peer, scope, change, how) VALUES (?, ?, 'set:old', 'optout', 'import')",
+        recorded,
+    )
+    moved = (("set:old", "set:new"),)
+    assert carry_since(con, moved, since) == 5
+    assert carry_since(con, moved, since) == 0
     kept = con.execute("SELECT at, how FROM optout WHERE scope = 'set:new' ORDER BY at").fetchall()
     assert kept == [(i, "keyword") for i in range(20, 25)]
 
