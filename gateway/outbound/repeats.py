@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _log = logger(component="outbound")
 
+UNDECIDED: Final = frozenset({"stopping", "disk_full"})
+"""Reasons that say nothing of a message itself."""
 Refused = tuple[int, Submit, Refusal]
 """A request that is refused: its place in what it came with, and what is said of it."""
 
@@ -68,13 +70,13 @@ class Repeats:
         self._settle(batch)
 
     def _not_found(self, op: RefsOp, error: Exception) -> None:
-        """Nobody knows: nothing is said for good."""
+        """Nobody knows whether they were accepted: nothing else is said of them."""
         batch: Batch
         wanted: list[Refused]
         batch, wanted = op.context
         batch.open -= 1
         for place, _, refusal in wanted:
-            if refusal.retry_after is None:
+            if refusal.reason not in UNDECIDED:
                 batch.outcomes[place] = Refusal("store_unavailable", retry_after=1)
         self._settle(batch)
 

@@ -155,7 +155,7 @@ async def test_what_is_being_stored_just_now_is_found(autojump_clock: MockClock)
         assert (again["id"], first["duplicate"], again["duplicate"]) == (first["id"], False, True)
 
 
-async def test_nothing_is_said_for_good_of_what_nobody_could_look_for(autojump_clock: MockClock) -> None:
+async def test_nothing_is_said_of_what_nobody_could_look_for(autojump_clock: MockClock) -> None:
     commits = Commits()
     async with gateway(apps=APPS, run_sync=commits) as g:
         app = await shop(g)
@@ -163,6 +163,8 @@ async def test_nothing_is_said_for_good_of_what_nobody_could_look_for(autojump_c
         refused = await app.refused("submit", to=TO, text="", ref="r")
         assert (refused.code, refused.reason) == (-32001, "store_unavailable")
         assert (await app.refused("submit", to=TO, text="")).reason == "empty"
+        full_queue(g)
+        assert (await app.refused("submit", to=TO, text="x", ref="r")).reason == "store_unavailable"
         full_disk(g)
         assert (await app.refused("submit", to=TO, text="x", ref="r")).reason == "disk_full"
         commits.heal()

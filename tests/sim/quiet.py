@@ -167,7 +167,7 @@ class Quiet:
         """A submit_sm is handed to a connection."""
         plan, now = self._plan, self._now_ms()
         self.seen()
-        if plan is None or not (plan.within(now - LATE_MS) and plan.within(self._latest - LATE_MS)):
+        if plan is None or not all(plan.within(at - late) for at in (now, self._latest) for late in (0, LATE_MS)):
             return
         action = plan.action(segment.message)
         if action is None:
