@@ -113,6 +113,7 @@ class Daemon:
         self.sweeper = Sweeper(self.outbound, settings)
         self.outbox = Outbox(self.store, self.metrics, settings)
         self.retention = Retention(self.store, self.outbox, settings)
+        self.retention.on_turn = lambda seconds: self.metrics.purge.labels().observe((seconds,))
         self._roster = Roster(self.store, self.outbox, self.metrics, self.outbound.intake, rng)
         self.handlers = self._roster.pushers
         self._carriers = Carriers(self.outbound, connector, rng)

@@ -10,6 +10,8 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
+import trio
+
 from gateway.carrier.alarms import KINDS as ALARMS
 from gateway.carrier.life import STATES
 from gateway.doors.socket import SocketServer
@@ -232,6 +234,7 @@ class Status:
         m.wal.read = lambda: [((), store.database.wal_size())]
         m.parked.read = lambda: [((), store.writer.base.parked)]
         m.waiting_parts.read = lambda: [((), store.writer.base.waiting.units)]
+        m.tasks.read = lambda: [((), trio.lowlevel.current_statistics().tasks_living)]
         m.connections.read = lambda: [((), len(self.server.connections) if self.server is not None else 0)]
         m.reading_stopped.read = lambda: (
             [((cause,), float(count)) for cause, count in self.server.reading_stopped.items()] if self.server else []

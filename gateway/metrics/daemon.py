@@ -30,11 +30,18 @@ class OfDaemon:
         )
         for what in PURGED:
             self.purged.labels(what)
+        self.purge = Histogram(
+            "smsgw_purge_seconds",
+            "Time that a turn of `[retention]` takes of a transaction: what comes in waits so long at the most.",
+            None,
+            LATENCY,
+        )
         self.traces_dropped = Counter(
             "smsgw_history_dropped",
             "Entries of messages' histories beyond what is kept of each.",
             registry=r,
         )
+        self.tasks = Live("smsgw_tasks", "Tasks that the daemon consists of just now.", ())
         self.connections = Live("smsgw_socket_connections", "Connections to the local socket.", ())
         self.reading_stopped = Live(
             "smsgw_socket_reading_stopped",
@@ -62,3 +69,4 @@ class OfDaemon:
         self.build = Live("smsgw_build_info", "1, with the version.", ("version",))
         self.transaction.labels()
         self.burst.labels()
+        self.purge.labels()

@@ -19,6 +19,7 @@ from gateway.store.retention import (
     DeleteKeysOp,
     DeleteMessagesOp,
     Found,
+    PurgeOp,
     TextsUntilOp,
     Until,
     events_below,
@@ -46,10 +47,15 @@ KEYS_KEPT_MS: Final = 3 * DAY_MS
 Pages = Callable[..., Found]
 
 
+def _nobody(_: float) -> None:
+    return
+
+
 class Retention:
-    """A task of the daemon."""
+    """A task of the daemon. ``on_turn`` is told the seconds that each turn of the writer took."""
 
     def __init__(self, store: Store, outbox: Outbox, settings: Settings) -> None:
+        self.on_turn: Callable[[float], None] = _nobody
         self._store = store
         self._outbox = outbox
         self._settings = settings
@@ -141,5 +147,7 @@ class Retention:
         """One turn of the writer, and a rest that is longer than it took."""
         began = trio.current_time()
         await self._store.writer.do(op)
+        if isinstance(op, PurgeOp):
+            self.on_turn(op.seconds)
         await trio.sleep((trio.current_time() - began) * (1 / SHARE - 1))
         return op

@@ -8,7 +8,9 @@ never touched: that is looked at once more in the transaction that removes. What
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any, ClassVar, Final, NamedTuple
 
 from gateway.model import State, id_floor
@@ -148,7 +150,30 @@ def delete_threads(tx: Tx, pairs: Iterable[tuple[str, str]]) -> int:
     return _DELETE_THREADS.run(tx.con, list(dict.fromkeys(pairs)))
 
 
-class BlankOp(Op):
+class PurgeOp(Op):
+    """What is removed in one turn. ``seconds``: that its statements took, the commit apart."""
+
+    __slots__ = ("seconds",)
+    over: ClassVar[bool] = True  # whether it is written over in the file
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+
+    @classmethod
+    def apply(cls, tx: Tx, ops: list[Any]) -> None:
+        with written_over(tx.con) if cls.over else nullcontext():
+            for op in ops:
+                began = time.perf_counter()
+                op.purge(tx)
+                op.seconds = time.perf_counter() - began
+
+    def purge(self, tx: Tx) -> None:
+        """Removes it."""
+        raise NotImplementedError
+
+
+class BlankOp(PurgeOp):
     """The texts of messages go, ``ours`` or inbound; at most `PAGE`."""
 
     __slots__ = ("ids", "ours", "until")
@@ -165,18 +190,15 @@ class BlankOp(Op):
     def weight(self) -> tuple[int, int]:
         return len(self.ids), 0
 
-    @classmethod
-    def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        with written_over(tx.con):
-            for op in ops:
-                if op.ours:
-                    gone = _BLANK_MESSAGES.run(tx.con, _ended(tx, op.ids, op.until))
-                else:
-                    gone = _BLANK_INBOUND.run(tx.con, [(mid,) for mid in op.ids])
-                tx.count("purged:texts", gone)
+    def purge(self, tx: Tx) -> None:
+        if self.ours:
+            gone = _BLANK_MESSAGES.run(tx.con, _ended(tx, self.ids, self.until))
+        else:
+            gone = _BLANK_INBOUND.run(tx.con, [(mid,) for mid in self.ids])
+        tx.count("purged:texts", gone)
 
 
-class DeleteMessagesOp(Op):
+class DeleteMessagesOp(PurgeOp):
     """Messages of ours go, with their segments and what is known of them; at most `PAGE`."""
 
     __slots__ = ("ids", "until")
@@ -192,11 +214,8 @@ class DeleteMessagesOp(Op):
     def weight(self) -> tuple[int, int]:
         return 4 * len(self.ids), 0
 
-    @classmethod
-    def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        with written_over(tx.con):
-            for op in ops:
-                delete_messages(tx, _ended(tx, op.ids, op.until))
+    def purge(self, tx: Tx) -> None:
+        delete_messages(tx, _ended(tx, self.ids, self.until))
 
 
 def delete_messages(tx: Tx, ids: list[tuple[int]]) -> None:
@@ -209,7 +228,7 @@ def delete_messages(tx: Tx, ids: list[tuple[int]]) -> None:
     tx.count("purged:threads", delete_threads(tx, pairs))
 
 
-class DeleteInboundOp(Op):
+class DeleteInboundOp(PurgeOp):
     """Inbound messages go, and the threads that then have none; at most `PAGE`."""
 
     __slots__ = ("ids",)
@@ -224,11 +243,8 @@ class DeleteInboundOp(Op):
     def weight(self) -> tuple[int, int]:
         return 2 * len(self.ids), 0
 
-    @classmethod
-    def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        with written_over(tx.con):
-            for op in ops:
-                delete_inbound(tx, [(mid,) for mid in op.ids])
+    def purge(self, tx: Tx) -> None:
+        delete_inbound(tx, [(mid,) for mid in self.ids])
 
 
 def delete_inbound(tx: Tx, ids: list[tuple[int]]) -> None:
@@ -239,12 +255,13 @@ def delete_inbound(tx: Tx, ids: list[tuple[int]]) -> None:
     tx.count("purged:threads", delete_threads(tx, pairs))
 
 
-class DeleteKeysOp(Op):
+class DeleteKeysOp(PurgeOp):
     """Ids of carriers and idempotency keys of long ago go, a page of each. ``more``: there may be more."""
 
     __slots__ = ("more", "since")
     order: ClassVar[int] = 98
     name: ClassVar[str] = "delete_keys"
+    over: ClassVar[bool] = False  # nothing that a person wrote, and nobody's number
 
     def __init__(self, since: int) -> None:
         super().__init__()
@@ -255,13 +272,11 @@ class DeleteKeysOp(Op):
     def weight(self) -> tuple[int, int]:
         return 2 * PAGE, 0
 
-    @classmethod
-    def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        for op in ops:
-            ids = _delete_first(tx, "smsc_id", "bucket, carrier, key, message_id, part", op.since // BUCKET_MS)
-            refs = _delete_first(tx, "ref", "bucket, app, ref", op.since // REF_BUCKET_MS)
-            op.more = PAGE in (ids, refs)
-            tx.count("purged:keys", ids + refs)
+    def purge(self, tx: Tx) -> None:
+        ids = _delete_first(tx, "smsc_id", "bucket, carrier, key, message_id, part", self.since // BUCKET_MS)
+        refs = _delete_first(tx, "ref", "bucket, app, ref", self.since // REF_BUCKET_MS)
+        self.more = PAGE in (ids, refs)
+        tx.count("purged:keys", ids + refs)
 
 
 def _delete_first(tx: Tx, table: str, keys: str, bucket: int) -> int:
@@ -275,7 +290,7 @@ def _delete_first(tx: Tx, table: str, keys: str, bucket: int) -> int:
     return tx.con.execute(f"DELETE FROM {table} WHERE ({keys}) < ({', '.join('?' * len(row))})", row).rowcount
 
 
-class DeleteEventsOp(Op):
+class DeleteEventsOp(PurgeOp):
     """Events of a stream before ``below`` go: those that are done, and dead letters (``dead`` of them).
 
     ``more``: there may be more.
@@ -296,13 +311,7 @@ class DeleteEventsOp(Op):
     def weight(self) -> tuple[int, int]:
         return 3 * PAGE, 0
 
-    @classmethod
-    def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        with written_over(tx.con):
-            for op in ops:
-                op._apply(tx)
-
-    def _apply(self, tx: Tx) -> None:
+    def purge(self, tx: Tx) -> None:
         done = tx.con.execute(
             "SELECT e.stream, e.seq FROM cursor c CROSS JOIN event e ON e.stream = c.stream AND e.seq <= c.acked"
             " WHERE c.stream = ? AND e.seq < ? AND NOT EXISTS"

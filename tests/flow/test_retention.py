@@ -18,6 +18,7 @@ from gateway.settings import Settings
 from gateway.settings.retention import Retention as RetentionSettings
 from gateway.store.database import checkpoint
 from gateway.store.events import AckOp, RetryOp
+from gateway.store.retention import PAGE
 from tests.support.stores import DAY, PEER, START, Desk
 
 TEXT = b"the text that is forgotten"
@@ -69,6 +70,22 @@ async def test_by_default_all_is_kept(nursery: trio.Nursery, fast: None) -> None
     assert not kept.settings.retention.on
     await kept.retention.round()
     assert kept.rows() == before
+    await kept.desk.close()
+
+
+async def test_the_time_of_each_turn_is_told(nursery: trio.Nursery, fast: None) -> None:
+    kept = Kept(Desk(nursery), records=10)
+    took: list[float] = []
+    kept.retention.on_turn = took.append
+    for i in range(PAGE + 1):
+        await kept.delivered(f"m-{i}")
+    await kept.inbound()
+    kept.desk.now += 11 * DAY
+    await kept.retention.round()
+    # Two pages of messages, one of inbound messages, two of keys (the second finds none or the rest).
+    assert len(took) == 5
+    assert all(0 < seconds < 10 for seconds in took)
+    assert kept.rows() == {}
     await kept.desk.close()
 
 
