@@ -8,6 +8,8 @@ import selectors
 import socket
 import threading
 import time
+from collections import deque
+from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple
 
@@ -39,13 +41,15 @@ class Post(NamedTuple):
 class Hook:
     """Context manager: listens at `url` while it lasts. failing: share of the posts that are answered 500.
 
-    What the thread could not make sense of is in `errors`.
+    delay: seconds from a post to its answer. What the thread could not make sense of is in `errors`.
     """
 
-    def __init__(self, failing: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, failing: float = 0.0, seed: int = 0, delay: float = 0.0) -> None:
         self.posts: list[Post] = []
         self.errors: list[str] = []
         self._failing = failing
+        self._delay = delay
+        self._later: deque[tuple[float, socket.socket, bytes]] = deque()
         self._rng = random.Random(seed)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
@@ -76,7 +80,7 @@ class Hook:
 
     def _run(self) -> None:
         while not self._ending:
-            for key, _ in self._selector.select(0.1):
+            for key, _ in self._selector.select(self._wait()):
                 if key.fileobj is self._listener:
                     connection, _ = self._listener.accept()
                     connection.setblocking(False)
@@ -87,6 +91,15 @@ class Hook:
                     assert isinstance(key.fileobj, socket.socket)
                     self._read(key.fileobj)
 
+    def _wait(self) -> float:
+        """Sends the answers whose time has come; returns the seconds until the next look."""
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            _, connection, answer = self._later.popleft()
+            with suppress(OSError):  # the daemon is gone, or gave up on it
+                connection.sendall(answer)
+        return min(0.1, self._later[0][0] - now) if self._later else 0.1
+
     def _read(self, connection: socket.socket) -> None:
         buffer = self._buffers[connection]
         try:
@@ -94,7 +107,10 @@ class Hook:
             buffer += data
             if data:
                 while answer := self._answer(buffer):
-                    connection.sendall(answer)
+                    if self._delay:
+                        self._later.append((time.monotonic() + self._delay, connection, answer))
+                    else:
+                        connection.sendall(answer)
                 return
         except OSError:
             pass  # the daemon was killed

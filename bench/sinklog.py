@@ -178,6 +178,8 @@ class SinkLog:
         self.deliveries: list[Delivery] = []
         self._open_submits: dict[tuple[int, int], Submit] = {}
         self._open_deliveries: dict[tuple[int, int], Delivery] = {}
+        self._tails: dict[tuple[int, int], bytes] = defaultdict(bytes)
+        self._before = 0
 
     @classmethod
     def load(cls, path: str | Path) -> SinkLog:
@@ -186,34 +188,36 @@ class SinkLog:
         Raises ValueError when the file is no sink log.
         """
         log = cls()
-        tails: dict[tuple[int, int], bytes] = defaultdict(bytes)
-        before = 0
-        for kind, t, connection, data in blocks(Path(path).read_bytes()):
-            connection += before
-            if kind == META:
-                # Another sink goes on with the log, and counts its connections from 1 again.
-                before = max(log.connections, default=0)
-                log.meta = json.loads(data)
-            elif kind == OPEN:
-                log.connections[connection] = Connection(connection, t)
-            elif kind == CLOSE:
-                log.connections[connection].closed = t
-                log.connections[connection].reason = data.decode()
-            else:
-                stream = tails[connection, kind] + data
-                end = 0
-                try:
-                    for start, end, command, status, sequence in wire.frames(stream):
-                        frame = stream[start:end]
-                        if kind == IN:
-                            log._received(t, connection, command, status, sequence, frame)
-                        else:
-                            log._sent(t, connection, command, status, sequence, frame)
-                except wire.BadFrame:
-                    # The sink closes such a connection; what it logged before stands.
-                    end = len(stream)
-                tails[connection, kind] = stream[end:]
+        for block in blocks(Path(path).read_bytes()):
+            log.add(*block)
         return log
+
+    def add(self, kind: int, t: float, connection: int, data: bytes) -> None:
+        """The next block, as `blocks` gives it."""
+        connection += self._before
+        if kind == META:
+            # Another sink goes on with the log, and counts its connections from 1 again.
+            self._before = max(self.connections, default=0)
+            self.meta = json.loads(data)
+        elif kind == OPEN:
+            self.connections[connection] = Connection(connection, t)
+        elif kind == CLOSE:
+            self.connections[connection].closed = t
+            self.connections[connection].reason = data.decode()
+        else:
+            stream = self._tails[connection, kind] + data
+            end = 0
+            try:
+                for start, end, command, status, sequence in wire.frames(stream):
+                    frame = stream[start:end]
+                    if kind == IN:
+                        self._received(t, connection, command, status, sequence, frame)
+                    else:
+                        self._sent(t, connection, command, status, sequence, frame)
+            except wire.BadFrame:
+                # The sink closes such a connection; what it logged before stands.
+                end = len(stream)
+            self._tails[connection, kind] = stream[end:]
 
     def _received(self, t: float, connection: int, command: int, status: int, sequence: int, frame: bytes) -> None:
         bound = self.connections[connection]
@@ -328,3 +332,19 @@ def blocks(data: bytes) -> Iterator[tuple[int, float, int, bytes]]:
             return
         yield kind, t, connection, data[at : at + length]
         at += length
+
+
+def long_blocks(path: str | Path, piece: int = 1 << 24) -> Iterator[tuple[int, float, int, bytes]]:
+    """As `blocks`, of a file that is too large for memory: `piece` octets of it at a time."""
+    with open(path, "rb") as file:
+        rest = file.read(len(MAGIC))
+        if rest != MAGIC:
+            raise ValueError(f"{path} is not a sink log: it does not start with its magic line")
+        rest = b""
+        while data := file.read(piece):
+            rest += data
+            used = 0
+            for block in blocks(MAGIC + rest):
+                used += BLOCK.size + len(block[3])
+                yield block
+            rest = rest[used:]

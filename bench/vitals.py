@@ -6,7 +6,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import NamedTuple
 from urllib.request import urlopen
@@ -25,26 +25,36 @@ class Sample(NamedTuple):
     highest: float
     cpu: float
     files: int
+    more: Mapping[str, float]
 
 
 class Watch:
     """Context manager: a sample of the process every `every` seconds, and one where a phase begins or ends.
 
-    pid: asked each time, since the process may be another by then; where it is gone there is no sample.
+    pid: asked each time, since the process may be another by then; where it is gone there is no sample. also: what else
+    is read each time, as `Sample.more`; nothing where it raises OSError.
     """
 
-    def __init__(self, pid: Callable[[], int], every: float = 1.0, phase: str = "") -> None:
+    def __init__(
+        self,
+        pid: Callable[[], int],
+        every: float = 1.0,
+        phase: str = "",
+        also: Callable[[], Mapping[str, float]] = dict,
+    ) -> None:
         self.samples: list[Sample] = []
         self.phase = phase
         self._pid = pid
         self._every = every
-        self._began = 0.0
+        self._also = also
+        self.began = 0.0
+        """By CLOCK_MONOTONIC."""
         self._end = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def __enter__(self) -> Watch:
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         self._thread.start()
         return self
 
@@ -58,7 +68,7 @@ class Watch:
     @property
     def now(self) -> float:
         """Seconds since it began."""
-        return time.monotonic() - self._began
+        return time.monotonic() - self.began
 
     def enter(self, phase: str) -> None:
         """A phase ends and another begins."""
@@ -75,7 +85,11 @@ class Watch:
                 cpu, files = cpu_seconds(pid), len(os.listdir(f"/proc/{pid}/fd"))
             except (OSError, KeyError):  # it is gone, or going: a process that ends has no memory any more
                 return
-            self.samples.append(Sample(self.now, self.phase, resident, highest, cpu, files))
+            try:
+                more = self._also()
+            except OSError:
+                more = {}
+            self.samples.append(Sample(self.now, self.phase, resident, highest, cpu, files, more))
 
     def _run(self) -> None:
         while not self._end.wait(self._every):

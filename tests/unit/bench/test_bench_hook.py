@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 
 from bench.hook import Hook
 
@@ -37,6 +38,16 @@ def test_a_share_of_the_posts_fails_and_is_not_taken() -> None:
     assert [p.status for p in hook.posts] == answers
     assert 5 < answers.count(500) < 35
     assert len(hook.taken()) == answers.count(200)
+
+
+def test_a_slow_one_answers_after_its_delay_and_one_after_the_other() -> None:
+    with Hook(delay=0.05) as hook:
+        connection = http.client.HTTPConnection(hook.url[7:-1])
+        began = time.monotonic()
+        assert [post(connection, b'{"event_id":"1-%d"}' % i) for i in range(2)] == [200, 200]
+        assert time.monotonic() - began >= 0.1
+        connection.close()
+    assert len(hook.taken()) == 2
 
 
 def test_what_is_no_event_is_an_error_and_the_connection_is_closed() -> None:
