@@ -78,6 +78,9 @@ class Jasmin:
                         "--dir", str(directory.resolve() / "redis"),
                     ],
                 )  # fmt: skip
+                # Erlang would start its port mapper apart, and it would stay where this process was killed.
+                children.start("epmd", ["epmd", "-address", "127.0.0.1", "-port", str(ports["epmd"])])
+                children.wait_port("epmd", ports["epmd"])
                 children.start("rabbitmq", [_RABBITMQ], broker(directory.resolve(), ports))
                 children.wait_port("redis", ports["redis"])
                 children.wait_port("rabbitmq", ports["amqp"])
@@ -93,8 +96,9 @@ class Jasmin:
                     children.check(name)
                 yield _Running(children, ports, self._setup)
         finally:
-            # It is ours: there was none before. A jasmind that had to be killed leaves it.
-            _LOCK.unlink(missing_ok=True)
+            # They are ours: there were none before. Who had to be killed leaves them.
+            for lock in (_LOCK, *(_LOCK.with_name(f"{name}-bench-{port}.lock") for name in _DAEMONS)):
+                lock.unlink(missing_ok=True)
 
 
 class _Running:

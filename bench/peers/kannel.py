@@ -36,7 +36,7 @@ class Kannel:
             if setup.kannel_by == "box"
             else f"HTTP sendsms over {setup.connections} connections that stay; receipts by dlr-url"
         )
-        self.stores = f"store-type {setup.kannel_store}, dlr-storage internal (memory); nothing is synced"
+        self.stores = f"store-type {setup.kannel_store}, handed to the kernel and never synced; dlr-storage internal"
 
     def missing(self) -> list[str]:
         return [f"{program}: {INSTALL}" for program in ("bearerbox", "smsbox") if find(program) is None]

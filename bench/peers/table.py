@@ -75,7 +75,7 @@ def rows(summaries: Sequence[Summary]) -> list[tuple[str, ...]]:
                 figure(found.accepted) if found.accepted is not None else "",
                 *(figure(value) for value in found.cpu),
                 ratio(against.cpu[1], found.cpu[1]) if against else "",
-                ", ".join(f"{name} {figure(value)}" for name, value in found.parts.items()),
+                ", ".join(f"{name} {figure(value)}" for name, value in found.parts.items() if value),
                 figure(found.feed) if found.feed is not None else "",
                 f"{found.resident:.0f}",
                 ", ".join(f"{kind} {count:,}" for kind, count in found.wrong.items()) or "none",
