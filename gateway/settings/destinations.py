@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -68,3 +69,10 @@ class Cap(Section):
     )
     per_hour: int = Field(ge=1, le=1_000_000_000, description="Segments of each app in an hour.")
     apps: tuple[Name, ...] = Field((), description="Apps that it is for; empty: each.")
+
+
+def cap_warnings(caps: Iterable[Cap]) -> Iterator[str]:
+    """What is allowed and probably not meant."""
+    for cap in caps:
+        if not cap.prefix.startswith("+"):
+            yield f'caps "{cap.prefix}": without + it is for short codes only; numbers of a country begin with its +'

@@ -15,7 +15,7 @@ from gateway.settings.carrier import SPECIFIED_PASSWORD, Carrier
 from gateway.settings.carrier.versions import SMPP_3_3
 from gateway.settings.consent import Consent, OptIn
 from gateway.settings.content import Content
-from gateway.settings.destinations import Cap, Destinations
+from gateway.settings.destinations import Cap, Destinations, cap_warnings
 from gateway.settings.groups import Group
 from gateway.settings.mail import Smtp
 from gateway.settings.numbercheck import number_warnings
@@ -128,6 +128,7 @@ class Settings(Section):
             *rule_warnings(self.rules, self.groups, self.schedules, self.urgency_words, self.numbers),
             *number_warnings(self.numbers_by_value, datetime.now(UTC).date()),
             *quiet_warnings(self.quiet_hours),
+            *cap_warnings(self.caps),
             *quota_warnings(self.apps, self.numbers, self.retention),
             *(warning for handler in self.handlers for warning in _handler_warnings(handler)),
             *self._mail_warnings(),

@@ -89,3 +89,10 @@ def test_what_is_probably_not_meant_is_warned_of(config: Loader) -> None:
         'pools "sales": ACME sends no texts, and is never chosen',
         'apps "crm": countries[1] is "*": the others are without effect',
     ]
+
+
+def test_a_cap_without_its_plus_is_pointed_out(config: Loader) -> None:
+    caps = "".join(f'[[caps]]\nprefix = "{prefix}"\nper_hour = 100\n' for prefix in ("+7", "7", "+"))
+    assert [warning for warning in config(NUMBERS + caps).warnings() if warning.startswith("caps")] == [
+        'caps "7": without + it is for short codes only; numbers of a country begin with its +'
+    ]
