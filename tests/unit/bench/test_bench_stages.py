@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from bench import functions, stacks, stages
+from bench import exact, functions, stacks, stages
 from bench.bursts import report, summed
 from bench.stacks import LOOP, OTHERS, READERS, WRITER, Frame, Stack, Used
 from bench.stages import REST, ROOT, Sorter
@@ -152,6 +152,13 @@ def test_without_samples_of_the_lock_what_was_seen_has_to_do():
         (LOOP, "f"): 4.0, (READERS, "Reader._with_connection"): 0.5, (OTHERS, "y"): 0.5,
     }  # fmt: skip
     assert weighed([], [], 1, {}) == {}
+
+
+def test_the_program_that_samples_are_tried_on_knows_what_its_parts_used():
+    used = exact.known(0.02)
+    parts = (exact.much_python, exact.some_python, exact.python_beside, exact.long_without_lock)
+    assert set(used) == {part.__name__ for part in (*parts, exact.short_without_lock)}
+    assert all(seconds > 0 for seconds in used.values())
 
 
 def test_the_table_sums_to_the_cpu_that_was_measured(sorter):
