@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import trace
 from bench.daemon import DaemonError
 from bench.figures import machine
+from bench.peers.bars import svg
 from bench.peers.cases import CASES, Case, Gateway, Setup
 from bench.peers.children import PeerError
 from bench.peers.jasmin import Jasmin
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     add("--jasmin", type=Path, default=JASMIN, metavar="DIRECTORY", help="its virtual environment (%(default)s)")
     add("--jasmin-by", choices=("smpp", "http"), default="smpp", help="how messages get into Jasmin (%(default)s)")
     add("--directory", type=Path, help="where stores and logs go, and stay; default: a temporary one")
+    add("--svg", type=Path, metavar="FILE", help="draw the medians there")
     add("--json", type=Path, metavar="FILE", help="write every run there, as JSON")
     return out
 
@@ -81,11 +83,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("machine: " + ", ".join(f"{name} {value}" for name, value in about.items()))
         gateways = present([GATEWAYS[name](setup) for name in names])
         runs, failed = compare(gateways, cases, setup, chosen, directory)
+    found = {}
     for case in cases:
         by_gateway = [[run for run in runs if run.case == case and run.gateway == name] for name in names]
-        summaries = [Summary.of(found) for found in by_gateway if found]
+        summaries = [Summary.of(group) for group in by_gateway if group]
         if summaries:
+            found[case] = summaries
             print(f"\n{case}: {CASES[case].about}{most(CASES[case], setup)}\n{markdown(HEAD, rows(summaries))}")
+    if chosen.svg is not None and found:
+        chosen.svg.write_text(svg(found, ", ".join(f"{name} {value}" for name, value in about.items())))
     if chosen.json is not None:
         chosen.json.write_text(json.dumps({"machine": about, "runs": [asdict(run) for run in runs]}, indent=1) + "\n")
     return int(failed)

@@ -14,12 +14,13 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from xml.etree import ElementTree
 
 import pytest
 
 from bench import trace, wire
 from bench.load import LoadOptions
-from bench.peers import jasmin, jcli, kannel
+from bench.peers import bars, jasmin, jcli, kannel
 from bench.peers.__main__ import main, most, present
 from bench.peers.boxfeed import ACK, ADMIN, SMS, BoxFeed, pack, unpack
 from bench.peers.cases import CASES, Setup
@@ -83,6 +84,31 @@ def test_a_process_that_came_meanwhile_counts_from_nothing() -> None:
 def test_what_the_windows_allow_for_is_said_where_answers_take_their_time() -> None:
     assert most(CASES["far"], Setup(binds=3)) == "; at most 6,000 a second"
     assert most(CASES["receipts"], Setup()) == ""
+
+
+def test_the_picture_has_a_bar_for_each_and_longer_ones_for_more() -> None:
+    found = {
+        "receipts": [Summary.of([run("smsgw", 9000.0, {"d": 90.0})]), Summary.of([run("jasmin", 9.0, {"j": 9000.0})])],
+        "plain": [Summary.of([run("smsgw", 900.0, {"d": 90.0})]), Summary.of([run("<new>", 0.0, {})])],
+    }
+    drawn = ElementTree.fromstring(bars.svg(found, "2 cores"))
+    places = [
+        (float(bar.get("x", "")), float(bar.get("y", "")), float(bar.get("width", "")))
+        for bar in drawn.iter("{http://www.w3.org/2000/svg}rect")
+        if bar.get("x") is not None
+    ]
+    rates, cpu = places[:4], places[4:]
+    assert rates[0][2] > rates[2][2] > rates[1][2] > rates[3][2] == 0
+    assert cpu[1][2] > cpu[0][2] == cpu[2][2] > cpu[3][2] == 0
+    # Beside one another, and none over another.
+    assert [y for _, y, _ in rates] == [y for _, y, _ in cpu] == sorted({y for _, y, _ in rates})
+    assert all(x + width < cpu[0][0] for x, _, width in rates)
+
+
+def test_a_scale_begins_below_the_least_and_ends_above_the_most() -> None:
+    assert bars.decades([9.0, 9000.0]) == (0, 4)
+    assert bars.decades([10.0, 10.0]) == (0, 1)
+    assert bars.decades([0.0, 0.0]) == (-1, 0)
 
 
 # -- Kannel
