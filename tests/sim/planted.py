@@ -27,7 +27,7 @@ from gateway.outbound.prepare import Preparer
 from gateway.outbound.queue import CarrierQueue
 from gateway.outbound.repeats import Repeats
 from gateway.outbound.resting import Resting
-from gateway.store import checks, ends, matching, optouts, peers, ruled, sends, submits
+from gateway.store import checks, ends, matching, optedout, optouts, peers, ruled, sends, stops, submits
 from gateway.store.consents import ConsentChanges
 from gateway.store.guards import Change
 from gateway.store.hot import Values
@@ -37,6 +37,7 @@ from gateway.store.tx import Tx
 from gateway.store.writer import Writer
 
 Plant = Callable[[ExitStack], None]
+_heed = stops._heed
 
 
 def _method(owner: type, name: str, make: Callable[[Any], Any]) -> Plant:
@@ -177,11 +178,22 @@ def _both(*plants: Plant) -> Plant:
     return plant
 
 
+def _for_ever(pending: Any) -> Any:
+    return lambda self, peer, number: [one for (at, _), one in self._pending[peer].items() if at == number]
+
+
 def _only(*changes: str) -> Any:
     def make(record: Any) -> Any:
         return lambda self, change, *rest: record(self, change, *rest) if change in changes else self._tx.ids.next()
 
     return make
+
+
+def _answered_again(*args: Any) -> Any:
+    one = _heed(*args)
+    if one is not None and one.taken_for == "optout":
+        one.answered = True
+    return one
 
 
 def _all_unwritten(_: Any) -> Any:
@@ -286,9 +298,20 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         frozenset({"optout"}),
     ),
     "who agreed is not asked for": (_function(checks, "agreed_to", lambda tx, messages: False), frozenset({"consent"})),
+    "what waits goes on without consent": (_method(ConsentChanges, "_sweep", _nothing), frozenset({"consent"})),
+    "what comes back to the queue goes on without consent": (
+        _function(optedout, "lacking", lambda tx, ids: set()),
+        frozenset({"consent"}),
+    ),
+    "a YES counts at any time": (_method(ConsentChanges, "pending", _for_ever), frozenset({"heed"})),
     "a withdrawal is not recorded": (
         _method(ConsentChanges, "_record", _only("asked", "granted")),
         frozenset({"record"}),
+    ),
+    "a second STOP is answered": (_function(stops, "_heed", _answered_again), frozenset({"answer"})),
+    "the answer to a STOP goes out again from doubt": (
+        _statement(optedout, "SELECT_COVERED", "s.in_doubt > 0", "s.in_doubt > 9"),
+        frozenset({"answer"}),
     ),
     "a task is left behind": (_method(Carriers, "_start", _tasks_left), frozenset({"tasks"})),
     "a slot of the window leaks": (_method(Carrier, "settled", _slot_leaks), frozenset({"counters"})),
@@ -319,6 +342,11 @@ FIRST: Final = {
     "what comes back to the queue goes on after a STOP": 2,
     "who agreed is not asked for": 2,
     "a withdrawal is not recorded": 2,
+    "what waits goes on without consent": 14,
+    "what comes back to the queue goes on without consent": 22,
+    "a YES counts at any time": 14,
+    "a second STOP is answered": 2,
+    "the answer to a STOP goes out again from doubt": 53,
 }
 """The seed to begin with, where the first one did not find it."""
 
