@@ -62,6 +62,8 @@ class Phase:
     median: float
     most: float
     last: float
+    peak: float
+    """VmHWM at its end: the highest so far, between two samples too."""
     store_mib: float
 
 
@@ -178,7 +180,9 @@ class _Run:
         own = [sample for sample in samples if sample.phase == name]
         memory = [sample.resident for sample in own]
         median = statistics.median(memory)
-        return Phase(name, own[0].at, own[-1].at, min(memory), median, max(memory), own[-1].resident, self.sizes[name])
+        first, last = own[0], own[-1]
+        size = self.sizes[name]
+        return Phase(name, first.at, last.at, min(memory), median, max(memory), last.resident, last.highest, size)
 
 
 def run(directory: Path, messages: int, threads: int) -> Result:
@@ -220,11 +224,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(found | {"wrong": result.wrong, "passed": result.passed, "resident": samples}, indent=1))
         return int(not result.passed)
     print("machine: " + ", ".join(f"{name} {value}" for name, value in about.items()))
-    print(f"\n{'phase':28} {'seconds':>8} {'least':>7} {'median':>7} {'most':>7} {'at end':>7} {'store':>8}   MiB")
+    names = ("seconds", "least", "median", "most", "at end", "VmHWM", "store")
+    print(f"\n{'phase':28}{''.join(f'{name:>8}' for name in names)}   MiB")
     for phase in result.phases:
         print(
-            f"{phase.name:28} {phase.end - phase.begin:8.0f} {phase.least:7.1f} {phase.median:7.1f} {phase.most:7.1f}"
-            f" {phase.last:7.1f} {phase.store_mib:8.0f}"
+            f"{phase.name:28}{phase.end - phase.begin:8.0f}{phase.least:8.1f}{phase.median:8.1f}{phase.most:8.1f}"
+            f"{phase.last:8.1f}{phase.peak:8.1f}{phase.store_mib:8.0f}"
         )
     print()
     print("\n".join(blocks(drawn)))
