@@ -22,9 +22,10 @@ FEW: Final = 2000
 NEAR: Final = 20_000
 """Segments that wait, for whomever, that are looked through one by one: some 30 ms."""
 
+# The meta of a message may be large, and it has many segments.
 _COLUMNS: Final = (
-    "m.id, m.app, m.number, m.peer, m.class, m.door, m.ref, m.parts, m.receipt, m.meta, s.carrier, s.part, s.state,"
-    " s.in_doubt"
+    "m.id, m.app, m.number, m.peer, m.class, m.door, m.ref, m.parts, m.receipt,"
+    " CASE s.part WHEN 1 THEN m.meta END, s.carrier, s.part, s.state, s.in_doubt"
 )
 _STATES: Final = (State.SCHEDULED, State.QUEUED)
 
@@ -83,7 +84,7 @@ class Unsent(NamedTuple):
     ref: str | None
     parts: int
     receipt: int
-    meta: str | None
+    meta: str | None  # of part 1 alone
     carrier: str
     part: int
     state: int
@@ -132,7 +133,7 @@ def _end_whole(tx: Tx, messages: dict[int, list[Unsent]], reason: str) -> None:
     """Ends messages of which all segments wait for their first attempt: `end_segments` without a look at each."""
     END_WHOLE.run(tx.con, [(mid, tx.now, reason) for mid in messages])
     for mid, of in messages.items():
-        one = of[0]
+        one = of[0] if of[0].part == 1 else next(each for each in of if each.part == 1)
         announce(
             tx,
             Facts(mid, one.app, one.number, one.peer, one.ref, one.parts, one.receipt, one.meta),
