@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import select
 import socket
+from collections.abc import Iterable
 from struct import Struct
 from struct import error as StructError
-from uuid import UUID
 
 from bench import keys
 from bench.load import LoadOptions
@@ -48,6 +48,19 @@ FIELDS = {
 Value = int | bytes | None
 
 
+def _runs(forms: Iterable[str]) -> list[tuple[Struct, int]]:
+    """Numbers that follow one another, read at once, and how many strings come behind them; and so on."""
+    found = [[0, 0]]
+    for form in forms:
+        if form == INT and found[-1][1]:
+            found.append([0, 0])
+        found[-1][form != INT] += 1
+    return [(Struct(f">{numbers}i"), strings) for numbers, strings in found]
+
+
+_RUNS = {kind: _runs(fields.values()) for kind, fields in FIELDS.items()}
+
+
 def pack(kind: int, fields: dict[str, Value]) -> bytes:
     """A message with its length in front; a number that is not given is -1, a string that is not given is none."""
     out = [_INT.pack(kind)]
@@ -66,23 +79,21 @@ def pack(kind: int, fields: dict[str, Value]) -> bytes:
 def unpack(body: bytes) -> tuple[int, dict[str, Value]]:
     """Kind and fields of a message without its length. Raises PeerError when it is of another order."""
     kind, at = _INT.unpack_from(body)[0], 4
-    found: dict[str, Value] = {}
+    values: list[Value] = []
     try:
-        for name, form in FIELDS[kind].items():
-            number = _INT.unpack_from(body, at)[0]
-            at += 4
-            if form == INT:
-                found[name] = number
-            elif number < 0:
-                found[name] = None
-            else:
-                found[name] = body[at : at + number]
-                at += number
+        for numbers, strings in _RUNS[kind]:
+            values += numbers.unpack_from(body, at)
+            at += numbers.size
+            for _ in range(strings):
+                length = _INT.unpack_from(body, at)[0]
+                at += 4
+                values.append(body[at : at + length] if length >= 0 else None)
+                at += max(length, 0)
     except (KeyError, StructError) as error:
         raise PeerError(f"not a message of a Kannel box: kind {kind}, {error!r}") from error
     if at != len(body):
         raise PeerError(f"a message of kind {kind} has {len(body)} octets, {at} of which are known: another Kannel?")
-    return kind, found
+    return kind, dict(zip(FIELDS[kind], values, strict=True))
 
 
 class BoxFeed(Feed):
@@ -172,7 +183,7 @@ class BoxFeed(Feed):
             self._write(b"".join(answers))
 
     def _answered(self, fields: dict[str, Value]) -> None:
-        number = UUID(_octets(fields["id"]).decode("ascii")).int & 0xFFFFFFFFFFFF
+        number = int(_octets(fields["id"])[-12:], 16)
         if fields["nack"] in _ACCEPTED:
             self._accept(number, str(number))
         else:
