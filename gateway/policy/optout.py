@@ -18,6 +18,9 @@ ALL: Final = "all"
 REMEMBERED: Final = 10_000
 """Pairs of an app and a number whose scopes are remembered; there are not many more than that in a configuration."""
 
+LOCAL: Final = "local"
+"""The app of everybody where none is configured: what it enters is for all."""
+
 SHOWN: Final = 3
 """Numbers that a sentence names."""
 
@@ -66,7 +69,7 @@ class OptOuts:
         self._set_names = (DEFAULT_SET, *(one.name for one in settings.number_sets))
         self._apps: dict[str, frozenset[str] | None] = {
             app.name: frozenset(app.numbers) if app.numbers is not None else None for app in settings.apps
-        } or {"local": None}
+        } or {LOCAL: None}
         self._optout = settings.optout
         self.reply_age = settings.limits.reply_age
         """How long an answer may wait to be sent, in seconds."""
@@ -155,7 +158,7 @@ class OptOuts:
         return sets[0] == sets[1] and self._apps == other._apps
 
     def left_behind(self, new: OptOuts) -> list[str]:
-        """What to know of numbers that are in another set by new rules, a sentence for each set that they were in."""
+        """What to know of numbers that are in another set by new rules, and of apps that are gone: sentences."""
         moved: dict[str, list[str]] = {}
         for number in self._numbers:
             if number in new._numbers and self.set_of(number) != new.set_of(number):
@@ -164,6 +167,10 @@ class OptOuts:
             f"number_sets: {', '.join(numbers[:SHOWN])}{' and more' if len(numbers) > SHOWN else ''} left {scope}:"
             " its opt-outs go along, what people agreed to for that set does not"
             for scope, numbers in moved.items()
+        ] + [
+            f'apps "{name}" is gone: what people opted out of for app:{name} alone holds for no other app'
+            for name in self._apps
+            if name not in new._apps and name != LOCAL
         ]
 
     def sets(self) -> dict[str, str]:

@@ -132,6 +132,17 @@ def test_numbers_that_leave_their_set() -> None:
     assert by().left_behind(by(a=[A, B, C])) == [f"number_sets: {A}, {B}, {C} left set:default: {says}"]
 
 
+def test_apps_that_are_gone() -> None:
+    def by(*names: str) -> OptOuts:
+        apps = [{"name": name, "token": f"{name:x<20}"} for name in names]
+        return OptOuts(Settings.model_validate({"apps": apps}))
+
+    said = by("crm", "shop").left_behind(by("crm", "store"))
+    assert [one.partition(":")[0] for one in said] == ['apps "shop" is gone']
+    assert "app:shop" in said[0]
+    assert by().left_behind(by("crm")) == [] == by("crm").left_behind(by("crm", "shop"))
+
+
 def test_near_by_number() -> None:
     optouts = book({"near": "attention"}, stop_near="block")
     assert (optouts.terms(A).near, optouts.terms(B).near) == ("block", "attention")
