@@ -10,9 +10,9 @@ import trio
 from gateway.log import logger
 from gateway.model import Clock, State
 from gateway.policy.numbers import Reason, Sending
+from gateway.settings.own import OWN_APP
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
-from gateway.store.last import FORWARD, REPLY
 from gateway.store.store import Store
 
 _log = logger(component="outbound")
@@ -26,8 +26,8 @@ AGAIN: Final = 60.0
 class StoppedNumbers:
     """Looks through the queues when a number is found to send nothing any more, and once more a while later.
 
-    What rules forward or answer for a number that is held goes on (`Sending.origin`), and so does what a carrier has a
-    part of, or perhaps has.
+    What the gateway itself forwards or answers for a number that is held goes on (`Sending.origin`), be it the
+    confirmation of a STOP, and so does what a carrier has a part of, or perhaps has.
     """
 
     def __init__(self, store: Store) -> None:
@@ -63,8 +63,8 @@ class StoppedNumbers:
                 found, after = await read(partial(queries.queued_from, unit=unit, after=after, numbers=numbers))
                 now = clock.now_ms()
                 ends = []
-                for mid, number, door in found:
-                    reason = sending.stopped(number, now, reply=door in (FORWARD, REPLY))
+                for mid, number in found:
+                    reason = sending.stopped(number, now, reply=unit.app == OWN_APP)
                     if reason is not None:
                         ends.append(End(mid, 0, State.REJECTED, reason, low=0, high=1, whole=True))
                 if ends:

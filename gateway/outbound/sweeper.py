@@ -14,6 +14,7 @@ from gateway.outbound.overdue import Queries
 from gateway.outbound.rescoped import Rescoped
 from gateway.outbound.stopped import StoppedNumbers
 from gateway.settings import Settings
+from gateway.settings.own import OWN_APP
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
 from gateway.store.inbound import GiveUpPartsOp
@@ -142,13 +143,15 @@ class Sweeper:
         self._more_due = True
 
     async def _not_stopped(self, ids: list[int]) -> list[int]:
-        """Scheduled messages without those whose number sends nothing any more: these end."""
+        """Scheduled messages without those whose number sends nothing any more: these end (as in `StoppedNumbers`)."""
         store, sending = self._store, self._outbound.intake.preparer.sending
         if not sending.limited:
             return ids
         now = store.clock.now_ms()
-        numbers = await store.reader.read(partial(queries.numbers_of, ids=ids))
-        stopped = {mid: reason for mid, number in numbers if (reason := sending.stopped(number, now)) is not None}
+        stopped = {}
+        for mid, app, number in await store.reader.read(partial(queries.senders_of, ids=ids)):
+            if (reason := sending.stopped(number, now, reply=app == OWN_APP)) is not None:
+                stopped[mid] = reason
         if stopped:
             ends = [End(mid, 0, State.REJECTED, reason, low=0, high=0) for mid, reason in stopped.items()]
             await store.writer.do(EndOp(ends))

@@ -136,19 +136,19 @@ def queued_of(
 
 def queued_from(
     con: sqlite3.Connection, unit: QueueUnit, after: int, numbers: frozenset[str]
-) -> tuple[list[tuple[int, str, str | None]], int | None]:
-    """Messages of a unit (id, number, door) that wait, none of them in doubt, and are from these numbers of ours.
+) -> tuple[list[tuple[int, str]], int | None]:
+    """Messages of a unit (id, number) that wait, none of them in doubt, and are from these numbers of ours.
 
     ``after`` is the id after which is looked; the second result is the one to go on from (None: no more). One page of
     `SCANNED` rows takes 10 ms, whatever the numbers.
     """
     rows = con.execute(
-        "SELECT q.message_id, m.number, m.door, q.in_doubt FROM (SELECT message_id, max(in_doubt) AS in_doubt"
+        "SELECT q.message_id, m.number, q.in_doubt FROM (SELECT message_id, max(in_doubt) AS in_doubt"
         " FROM segment WHERE state = 1 AND carrier = ? AND lane = ? AND app = ? AND rank = ? AND message_id > ?"
         f" GROUP BY message_id ORDER BY message_id LIMIT {SCANNED}) q CROSS JOIN message m ON m.id = q.message_id",
         (unit.carrier, unit.lane, unit.app, unit.rank, after),
     ).fetchall()
-    found = [(mid, number, door) for mid, number, door, in_doubt in rows if number in numbers and not in_doubt]
+    found = [(mid, number) for mid, number, in_doubt in rows if number in numbers and not in_doubt]
     return found, rows[-1][0] if len(rows) >= SCANNED else None
 
 
@@ -220,10 +220,10 @@ def due_scheduled(con: sqlite3.Connection, now: int, limit: int = 500) -> list[i
     return [i for (i,) in rows]
 
 
-def numbers_of(con: sqlite3.Connection, ids: list[int]) -> list[tuple[int, str]]:
-    """Messages with the number that each is from."""
+def senders_of(con: sqlite3.Connection, ids: list[int]) -> list[tuple[int, str, str]]:
+    """Messages with the app and the number that each is from."""
     marks = ", ".join("?" * len(ids))
-    return con.execute(f"SELECT id, number FROM message WHERE id IN ({marks})", ids).fetchall()
+    return con.execute(f"SELECT id, app, number FROM message WHERE id IN ({marks})", ids).fetchall()
 
 
 def expired_unsent(con: sqlite3.Connection, now: int, limit: int = 500) -> list[tuple[int, int]]:

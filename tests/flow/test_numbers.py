@@ -266,6 +266,39 @@ async def test_at_a_start_it_ends_too_but_for_what_rules_send(autojump_clock: Mo
         assert g.smsc.submits == []
 
 
+ONCALL = f"""
+[[rules]]
+name = "on-call"
+numbers = ["{OURS}"]
+forward = ["+12125550007"]
+
+[[quiet_hours]]
+times = ["08:55-09:00"]
+zone = "UTC"
+classes = ["direct"]
+"""
+
+
+async def test_what_the_gateway_sends_by_itself_from_a_held_number_is_not_ended(autojump_clock: MockClock) -> None:
+    """A forward that quiet hours put off, and the confirmation of a STOP that waits when the queues are looked through."""
+    async with gateway(apps=number('state = "held"') + ONCALL, patience=2000) as g:
+        app = await g.connect()
+        await told(g, "before")
+        await g.smsc.came(1)
+        await trio.sleep(110)
+        await told(g, "hello")
+        await g.until(lambda: rows(g, "SELECT state FROM segment ORDER BY message_id") == [3, 0])
+        await g.smsc.came(2)
+        await app.call("carrier", name="acme", action="pause")
+        await told(g, "STOP")
+        doors = "SELECT m.door FROM message m JOIN segment s ON s.message_id = m.id WHERE s.state = 1"
+        await g.until(lambda: sorted(rows(g, doors)) == ["forward", "optout"])
+        # Another number is given up: the queues are looked through.
+        await reloaded(g, app, f'number = "{MAIN}"', f'number = "{MAIN}"\nstate = "held"')
+        await trio.sleep(90)
+        assert sorted(rows(g, doors)) == ["forward", "optout"]
+
+
 async def test_the_campaign_goes_in_the_carriers_tlv(autojump_clock: MockClock) -> None:
     """Also after a reload that leaves the carrier alone, and for each segment."""
     carrier = 'campaign_tlv = "0x1400"'
