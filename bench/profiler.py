@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bench.figures import cpu_seconds, thread_times
-from bench.stacks import Samples, Stack, Used, at_work, read, weigh
+from bench.stacks import Frame, Samples, Stack, Used, at_work, read, weigh
 
 MISSING: Final = "no profile: py-spy is not installed (pip install py-spy)"
 RATE: Final = 250
@@ -89,16 +90,23 @@ class Profiler:
     """Samples a process from its making to stop(): twice at once, see bench.stacks.weigh.
 
     The process is not stopped for it: threads that sleep would wake up each time, and be seen running. waits:
-    functions (`file.py:name`) in which a thread sleeps or gives up its core. Raises FileNotFoundError when there is no
-    py-spy, ProfileError when it cannot read the process.
+    functions (`file.py:name`) in which a thread sleeps or gives up its core. syncs: says of a stack whether it waits
+    for the disk. Raises FileNotFoundError when there is no py-spy, ProfileError when it cannot read the process.
     """
 
-    def __init__(self, pid: int, output: Path, waits: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        pid: int,
+        output: Path,
+        waits: frozenset[str] = frozenset(),
+        syncs: Callable[[tuple[Frame, ...]], bool] = lambda _: False,
+    ) -> None:
         command = find()
         if command is None:
             raise FileNotFoundError(MISSING)
         self._pid = pid
         self._waits = waits
+        self._syncs = syncs
         self._seen = _Sampler(command, pid, output.with_suffix(".seen"))
         try:
             self._held = _Sampler(command, pid, output.with_suffix(".held"), "--gil")
@@ -119,7 +127,7 @@ class Profiler:
         count = sum(count for _, _, count in (*held, *seen))
         first = used[self._pid].system
         kernel = (first, sum(one.system for one in used.values()) - first)
-        return Profile(weigh(held, seen, self._pid, used), cpu, kernel, count, no_held + no_seen)
+        return Profile(weigh(held, seen, self._pid, used, self._syncs), cpu, kernel, count, no_held + no_seen)
 
     def end(self) -> None:
         """End the sampling whatever it has."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import sqrt
 from typing import Final, NamedTuple
 
@@ -70,25 +70,36 @@ def at_work(samples: Samples, waits: Collection[str]) -> Samples:
     return [one for one in samples if one[1] and f"{one[1][-1].path}:{one[1][-1].function}" not in waits]
 
 
-def weigh(held: Samples, seen: Samples, first_thread: int, used: Mapping[int, Used]) -> list[Stack]:
+def weigh(
+    held: Samples,
+    seen: Samples,
+    first_thread: int,
+    used: Mapping[int, Used],
+    syncs: Callable[[tuple[Frame, ...]], bool] = lambda _: False,
+) -> list[Stack]:
     """Both kinds of samples share the CPU of their threads, so that together they stand for all of it.
 
     A thread that waits for a core is `seen` as one that runs, above all where it has just slept, and more often the
     busier the machine is. One that was `held` had the interpreter lock: it may have waited as well, but at any place
     alike. So Python's share is taken from these. What one of them stands for is told by the first thread, Trio's,
     which but for its system calls has the lock whenever it runs. What is left of a thread's CPU it used without the
-    lock, in SQLite say: that is shared by the lines that were seen more often than held.
+    lock, in SQLite say: that is shared by the lines that were seen more often than held. Who waited for a disk waits
+    for a core next, so of what syncs to disk, if anything does, only the kernel's time is believed.
     """
     held_by, seen_by = _by_thread(held), _by_thread(seen)
     of_first = sum(held_by.get(first_thread, {}).values())
     first = used.get(first_thread, Used(0.0, 0.0))
     each = max(first.cpu - first.system, 0.0) / of_first if of_first else 0.0
     out = []
-    for thread, (cpu, _) in used.items():
+    for thread, (cpu, system) in used.items():
         python, all_of_it = held_by.get(thread, {}), seen_by.get(thread, {})
         with_lock = min(each * sum(python.values()), cpu)
         without = _without_lock(python, all_of_it) or python or all_of_it
-        for stacks, seconds in ((python, with_lock), (without, cpu - with_lock)):
+        synced = {frames: count for frames, count in without.items() if syncs(frames)}
+        others = {frames: count for frames, count in without.items() if frames not in synced}
+        in_kernel = min(system, cpu - with_lock) if synced and others else (cpu - with_lock) * bool(synced)
+        shares = ((python, with_lock), (synced, in_kernel), (others, cpu - with_lock - in_kernel))
+        for stacks, seconds in shares:
             total = sum(stacks.values())
             out += [
                 Stack(LOOP if thread == first_thread else _at_work(frames), frames, seconds * count / total)

@@ -28,6 +28,7 @@ class Stage:
     why: str
     lines: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
+    syncs: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Sorter:
         self._claims = {claim: stage.name for stage in flow.stages for claim in stage.code}
         self._whole = {claim: stage.name for stage in flow.stages for claim in stage.whole}
         self._lines = [(re.compile(line), stage.name) for stage in flow.stages for line in stage.lines]
+        self._syncing = frozenset(stage.name for stage in flow.stages if stage.syncs)
         self._known: dict[Frame, str | None] = {}
 
     def claimed(self, frame: Frame) -> str | None:
@@ -127,6 +129,10 @@ class Sorter:
             folder = folder.rpartition("/")[0]
             found = self._claims.get(folder + "/")
         return found
+
+    def syncs(self, frames: tuple[Frame, ...]) -> bool:
+        """Whether a stack belongs to a stage that syncs to disk."""
+        return self.stage(frames) in self._syncing
 
     def stage(self, frames: tuple[Frame, ...]) -> str:
         """The stage of a stack: that of a function which claims all it calls, the outermost; else of the first frame,

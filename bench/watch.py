@@ -52,7 +52,9 @@ class Watch:
     def __init__(self, daemon: DaemonProcess, run: str, output: Path) -> None:
         self._run = run
         self._daemon = daemon
-        self._profiler = Profiler(daemon.pid, output, STAGES.waits)
+        flow = STAGES.of(run)
+        assert flow is not None, run
+        self._profiler = Profiler(daemon.pid, output, STAGES.waits, stages.Sorter(flow).syncs)
         self._before = self._scraped()
 
     def _scraped(self) -> dict[str, float]:

@@ -141,6 +141,21 @@ def test_cpu_is_shared_by_who_had_the_interpreter_lock_and_the_rest_by_who_went_
     )
 
 
+def test_of_what_syncs_only_the_time_of_the_kernel_is_believed():
+    held = [(1, frames("a.py:f:1"), 10)]
+    seen = [(2, WORK, 30), (2, COMMIT, 90), (3, COMMIT, 9)]
+    used = {1: Used(1.0, 0.0), 2: Used(5.0, 0.5), 3: Used(0.3, 0.1)}
+    found = stacks.weigh(held, seen, 1, used, lambda where: where[-1].function == "commit")
+    assert [(one.frames[-1].function, one.seconds) for one in found if one.seconds] == [
+        ("f", 1.0), ("commit", 0.5), ("run", 4.5), ("commit", 0.3),
+    ]  # fmt: skip
+    sorter = Sorter(LOADED.of("outbound"))
+    lines = [Frame("Writer._transact", "gateway/store/writer.py", line) for line in range(1, 500)]
+    text = [stages.source_line(frame.path, frame.line).strip() for frame in lines if sorter.syncs((frame,))]
+    assert 'con.execute("COMMIT")' in text
+    assert all(line.startswith("con.execute(") for line in text)
+
+
 def test_a_thread_has_no_more_than_its_cpu():
     held = [(1, frames("a.py:f"), 10), (2, WORK, 90)]
     assert weighed(held, held, 1, {1: Used(1.0, 0.0), 2: Used(2.0, 0.0)}) == {(LOOP, "f"): 1.0, (WRITER, "run"): 2.0}
