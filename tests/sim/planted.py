@@ -117,7 +117,12 @@ def _slot_leaks(settled: Any) -> Any:
 
 
 def _longer(init: Any) -> Any:
-    return lambda self, **named: init(self, **(named | {"expires_at": named["expires_at"] + 600_000}))
+    def made(self: Outgoing, *args: Any, **named: Any) -> None:
+        init(self, *args, **named)
+        self.expires_at += 600_000
+        self.until += 600_000
+
+    return made
 
 
 def _one_lane(_: Any) -> Any:
@@ -334,6 +339,7 @@ FIRST: Final = {
     "doubt is resent again and again": 6,
     "a late response takes a final state back": 50,
     "marketing goes before a one-time code": 5,
+    "validity is not looked at": 3,
     "who was answered is answered again": 5,
     "a forward is not counted": 3,
     "who opted out is not asked for": 2,
