@@ -75,7 +75,7 @@ class RpcError(Exception):
         return self.code == -32001
 
     def __str__(self) -> str:
-        text = self.message
+        text = self.message.partition("; `detail`")[0]  # that follows here
         if self.detail and self.detail != self.message:
             # Of a bad parameter the detail says all; of a refusal the message says what it means.
             text = self.detail if self.code == -32602 else f"{text}: {self.detail}"

@@ -60,6 +60,10 @@ def test_an_error_has_all_that_the_daemon_said(path: Path) -> None:
         (RpcError(-32602, "bad parameter", "invalid_params", "txt"), "bad parameter (invalid_params, txt)"),
         (RpcError(-32000, "refused: opted_out", "opted_out"), "refused: opted_out"),
         (RpcError(-32601, "no such method"), "no such method"),
+        (
+            RpcError(-32001, "not at this hour; `detail` says until when", "quiet_hours", None, 9.0, "until nine"),
+            "not at this hour: until nine (quiet_hours)",
+        ),
     ],
 )
 def test_an_error_reads_as_one_sentence(fault: RpcError, text: str) -> None:
