@@ -214,9 +214,10 @@ def changes(
     as_json: JsonOption = False,
 ) -> int:
     """Show the record: what was asked, agreed to and withdrawn, when, how, and by which message. The newest first."""
+    wanted = of_record(peer, since, until)
     shown = table("at", "peer", "change", "class", "scope", "how", "by", "version", "text", whole=("at", "peer"))
     with connect(socket, config, app) as client:
-        pages = Pages(client, "consent_changes", "changes", of_record(peer, since, until), limit, following=before)
+        pages = Pages(client, "consent_changes", "changes", wanted, limit, following=before)
         for one in pages:
             if as_json:
                 emit(one)
@@ -245,9 +246,12 @@ def write_file(
     """Write who agreed to what as CSV, or the record of every change. A cell that a spreadsheet would calculate has a '
     in front, which import takes off again.
     """
+    wanted = of_record(peer, since, until)
+    if wanted and not record:
+        raise typer.BadParameter(f"--{next(iter(wanted))} is for --record: who agreed now is written whole")
     with connect(socket, config, app) as client:
         if record:
-            pages = Pages(client, "consent_changes", "changes", of_record(peer, since, until), sys.maxsize)
+            pages = Pages(client, "consent_changes", "changes", wanted, sys.maxsize)
             exported(pages, _RECORD, output, "change")
         else:
             exported(Pages(client, "consents", "consents", {}, sys.maxsize, key="after"), _COLUMNS, output, "consent")

@@ -18,7 +18,7 @@ from gateway.outbound.repeats import Refused, Repeats
 from gateway.outbound.request import Accepted, App, Refusal, Submit
 from gateway.settings import Settings
 from gateway.sms.address import AddressError, normalise
-from gateway.store.caps import PREFIX_CAP, STEP_MS
+from gateway.store.caps import STEP_MS
 from gateway.store.checks import checks
 from gateway.store.known import Known, Need, ask
 from gateway.store.quotas import QUOTA_EXCEEDED, quotas
@@ -61,7 +61,7 @@ class Intake:
         self.ahead = Ahead(outbound.writer, self.preparer)
         self._settings = settings
         self._limit = settings.limits.queued
-        self._warned: dict[str, int] = {}  # what caps said, and when it was logged (ms)
+        self._warned: dict[tuple[str, str], int] = {}  # apps and prefixes of caps that were reached, and when (ms)
         self.repeats = Repeats(outbound.store, self._settle, self._tell)
         self._direct: dict[str, list[SegmentOut]] = {}  # by carrier, what was claimed as it was stored in a burst
         self._behind: set[str] = set()  # carriers of which a burst stored something else
@@ -228,8 +228,8 @@ class Intake:
             if row.refused is not None:
                 behind.add(row.carrier)
                 self._taken_back(p)
-                if row.refused.reason == PREFIX_CAP:
-                    self._alarm(row.app, row.refused.detail or "")
+                if row.refused.cap is not None:
+                    self._alarm(row.app, row.refused.cap, row.refused.detail)
                 batch.outcomes[i] = _refused(p, row.refused)
                 continue
             if row.duplicate_of is not None:
@@ -298,11 +298,11 @@ class Intake:
             self._outbound.claims.refill(name)
         self._settle(batch)
 
-    def _alarm(self, app: str, detail: str) -> None:
-        """A cap was reached: told once in a step of its, however much is refused."""
+    def _alarm(self, app: str, prefix: str, detail: str | None) -> None:
+        """A cap was reached: told once in a step of its for each app, however much is refused, and of what length."""
         now_ms = self._store.clock.now_ms()
-        if now_ms - self._warned.get(detail, -STEP_MS) >= STEP_MS:
-            self._warned[detail] = now_ms
+        if now_ms - self._warned.get((app, prefix), -STEP_MS) >= STEP_MS:
+            self._warned[app, prefix] = now_ms
             _log.error("prefix_cap", app=app, detail=detail)
 
     def _taken_back(self, prepared: Prepared) -> None:
@@ -335,7 +335,7 @@ _ALSO: Final[dict[str, str]] = {
 
 
 def _refused(prepared: Prepared, verdict: Verdict) -> Refusal:
-    reason, detail, field, retry_after = verdict
+    reason, detail, field, retry_after, _ = verdict
     if reason == QUOTA_EXCEEDED and field == "from" and prepared.why in _ALSO:
         detail = f"{detail}; {_ALSO[prepared.why]}"
     return Refusal(reason, detail, field=field, retry_after=retry_after)

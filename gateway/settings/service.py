@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -16,7 +17,8 @@ def _store_url(value: str) -> str:
     scheme, _, rest = value.partition("://")
     if scheme != "sqlite":
         raise fail("store_url", 'a SQLite file as "sqlite:////absolute/path.db"; no other database is known')
-    if not rest.startswith("//") or rest.endswith("/") or "?" in rest:
+    name = unquote(rest)
+    if not rest.startswith("//") or name.endswith("/") or "?" in rest or "\0" in name:
         raise fail("store_url", 'a file as "sqlite:////absolute/path.db": four slashes, no options')
     return value
 
@@ -40,8 +42,8 @@ class Store(Section):
 
     url: Annotated[str, AfterValidator(_store_url)] = Field(
         "sqlite:////var/lib/smsgw/smsgw.db",
-        description="The database file, as `sqlite:////absolute/path.db`. Its directory is locked by the "
-        "daemon that uses it.",
+        description="The database file, as `sqlite:////absolute/path.db`, in which `%25` is a percent sign. Its "
+        "directory is locked by the daemon that uses it.",
     )
     synchronous: Literal["full", "normal"] = Field(
         "full",
@@ -69,8 +71,8 @@ class Store(Section):
 
     @property
     def path(self) -> Path:
-        """The database file."""
-        return Path(self.url.removeprefix("sqlite:///"))
+        """The database file, as `gateway.store.database.file_of` reads the URL."""
+        return Path(unquote(self.url.removeprefix("sqlite:///")))
 
 
 class Socket(Section):

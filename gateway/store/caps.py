@@ -109,5 +109,6 @@ def _verdict(key: Key, most: int, segments: int, wait_ms: int) -> Verdict:
     app, prefix = key
     said = f"{app} has had its {most} segments of an hour to numbers that begin with {prefix}"
     if segments > most:
-        return Verdict(PREFIX_CAP, f"{segments} segments, and {app} has {most} an hour to {prefix}", "to")
-    return Verdict(PREFIX_CAP, said, "to", max(1.0, wait_ms / 1000))
+        said = f"{segments} segments, and {app} has {most} an hour to {prefix}"
+        return Verdict(PREFIX_CAP, said, "to", cap=prefix)
+    return Verdict(PREFIX_CAP, said, "to", max(1.0, wait_ms / 1000), prefix)

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 class Verdict(NamedTuple):
     """Why a message is not stored: a reason of `gateway.model.REASONS`, and what there is to say beside it.
 
-    ``retry_after`` in seconds: not now, but later.
+    ``retry_after`` in seconds: not now, but later. ``cap``: the prefix whose cap it was.
     """
 
     reason: str
     detail: str | None = None
     field: str | None = None
     retry_after: float | None = None
+    cap: str | None = None
 
 
 Check = Callable[["Tx", "list[NewMessage]"], bool]

@@ -34,6 +34,11 @@ async def test_what_is_over_the_cap_comes_back_later(
         assert metrics.prefix_capped.labels("+1212")._value.get() == 2
         assert metrics.app_refused.labels("local", "prefix_cap")._value.get() == 2
         assert [level for level, event, _ in lines if event == "prefix_cap"] == ["error"]
+        # Nor is it told again of others that are too long for it, whatever their length.
+        for segments in (3, 4):
+            never = await app.refused("submit", to=PEER, text="x" * 153 * segments)
+            assert never.data["detail"] == f"{segments} segments, and local has 2 an hour to +1212"
+        assert [level for level, event, _ in lines if event == "prefix_cap"] == ["error"]
         # The pair of what was refused is free, and the slot is used again.
         assert not g.daemon.outbound.queues["acme"].reserved
         await trio.sleep(error.data["retry_after"] + 1)  # of the mock clock

@@ -280,7 +280,7 @@ classes = ["direct"]
 
 
 async def test_what_the_gateway_sends_by_itself_from_a_held_number_is_not_ended(autojump_clock: MockClock) -> None:
-    """A forward that quiet hours put off, and the confirmation of a STOP that waits when the queues are looked through."""
+    """A forward that quiet hours put off, and the answer to a STOP that waits as the queues are looked through."""
     async with gateway(apps=number('state = "held"') + ONCALL, patience=2000) as g:
         app = await g.connect()
         await told(g, "before")

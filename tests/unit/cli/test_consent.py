@@ -114,6 +114,22 @@ def test_the_record(ask: Any, tmp_path: Path) -> None:
     assert book.requests[0] == ("consent_changes", {"peer": ANN, "limit": 500})
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("consent", "changes", "--since", "yesteryear"), "yesteryear"),
+        (("consent", "export", "--record", "--until", "yesteryear"), "yesteryear"),
+        (("consent", "export", "--since", "2h"), "--since is for --record"),
+        (("optout", "changes", "--until", "yesteryear"), "yesteryear"),
+    ],
+)
+def test_a_bad_time_of_the_record_is_said_without_a_daemon(smsgw: Run, given: tuple[str, ...], said: str) -> None:
+    ran = smsgw(*given)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert "/nowhere/smsgw.sock" not in ran.err
+
+
 def test_what_is_exported_is_imported_again(ask: Any, tmp_path: Path) -> None:
     book = Consents(*[row(f"+1555765{i:04}", scope="set:a", version=None) for i in range(3)])
     file = tmp_path / "c.csv"

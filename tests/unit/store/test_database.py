@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from pydantic import ValidationError
 
+from gateway.settings.service import Store as SettingsStore
 from gateway.store.database import (
     BUSY_TIMEOUT_MS,
     Database,
@@ -133,6 +136,18 @@ def test_urls() -> None:
     assert file_of("sqlite:///relative.db") == Path("relative.db")
     assert file_of("sqlite://") is None
     assert file_of("sqlite:///:memory:") is None
+
+
+@pytest.mark.parametrize("name", ["/var/lib/smsgw/a b.db", "/var/lib/a%20b/50%.db", "/srv/é.db"])
+def test_the_settings_name_the_file_that_is_opened(name: str) -> None:
+    for url in (f"sqlite:///{quote(name)}", f"sqlite:///{name.replace('%', '%25')}"):
+        assert file_of(url) == SettingsStore(url=url).path == Path(name)
+
+
+@pytest.mark.parametrize("url", ["sqlite:////var/lib/a%00b.db", "sqlite:////var/lib/a%2F"])
+def test_what_is_no_name_of_a_file_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="a file as"):
+        SettingsStore(url=url)
 
 
 def test_no_directory(tmp_path: Path) -> None:
