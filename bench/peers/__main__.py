@@ -39,11 +39,12 @@ def parser() -> argparse.ArgumentParser:
     add("--cases", default=",".join(CASES), help="which (%(default)s)")
     add("--rounds", type=int, default=3, help="of every case, all gateways in each (%(default)s)")
     add("--messages", type=int, default=20_000, help="in each run (%(default)s)")
-    add("--jasmin-messages", type=int, default=500, help="in each run of Jasmin, which is far slower (%(default)s)")
+    add("--jasmin-messages", type=int, default=1000, help="in each run of Jasmin, which is far slower (%(default)s)")
     add("--trace", default="otp", help="what goes out, texts of one GSM segment (%(default)s)")
     add("--window", type=int, default=200, help="unanswered submits of a bind, where a case says nothing (%(default)s)")
     add("--binds", type=int, default=1, help="to the sink (%(default)s)")
     add("--connections", type=int, default=64, help="of the HTTP feeds, one request unanswered on each (%(default)s)")
+    add("--receipt-delay-ms", type=float, default=0.0, help="from the sink's answer to its receipt (%(default)s)")
     add("--synchronous", choices=("full", "normal"), default="full", help="of smsgw's store (%(default)s)")
     add("--kannel-store", choices=STORES, default="file", help="store-type of Kannel (%(default)s)")
     add("--kannel-by", choices=("box", "http"), default="box", help="how messages get into Kannel (%(default)s)")
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setup = Setup(
         window=chosen.window,
         binds=chosen.binds,
+        receipt_delay_ms=chosen.receipt_delay_ms,
         synchronous=chosen.synchronous,
         connections=chosen.connections,
         kannel_store=chosen.kannel_store,

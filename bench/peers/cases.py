@@ -45,6 +45,7 @@ class Setup:
     synchronous: str = "full"
     outstanding: int = 2000
     connections: int = 64
+    receipt_delay_ms: float = 0.0
     kannel_store: str = "file"
     kannel_by: str = "box"
     jasmin: Path = Path()

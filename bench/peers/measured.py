@@ -48,7 +48,11 @@ def measure(gateway: Gateway, name: str, case: Case, setup: Setup, messages: int
     """One run in a new directory. Raises PeerError, DaemonError, SinkError, TimeoutError when it does not end."""
     directory.mkdir()
     log_path = directory / "sink.log"
-    options: dict[str, Any] = {"latency_ms": case.latency_ms, "inbound_window": case.window or setup.window}
+    options: dict[str, Any] = {
+        "latency_ms": case.latency_ms,
+        "receipt_delay_ms": setup.receipt_delay_ms,
+        "inbound_window": case.window or setup.window,
+    }
     options["no_quickack" if case.delayed else "quickack"] = True
     with (
         SinkProcess(log=log_path, **options) as sink,

@@ -11,7 +11,7 @@ from bench.peers.measured import Run
 FIRST = "smsgw"
 """The gateway that the others are compared with."""
 HEAD = (
-    "gateway", "runs", "messages", "a second: least", "median", "most", "smsgw has", "accepted a second",
+    "gateway", "runs", "messages", "a second: least", "median", "most", "smsgw has", "accepted a second", "sent",
     "cpu us: least", "median", "smsgw uses", "by process", "feed us", "MiB", "wrong",
 )  # fmt: skip
 
@@ -25,6 +25,7 @@ class Summary:
     messages: int
     rates: tuple[float, float, float]
     accepted: float | None
+    sent: float | None
     cpu: tuple[float, float]
     parts: dict[str, float]
     feed: float | None
@@ -37,6 +38,7 @@ class Summary:
         rates = [run.rate for run in runs]
         used = [run.cpu_total for run in runs]
         accepted = [run.accepted for run in runs if run.accepted is not None]
+        sent = [run.sent for run in runs if run.sent is not None]
         feeds = [run.feed for run in runs if run.feed is not None]
         wrong: dict[str, int] = {}
         for run in runs:
@@ -48,6 +50,7 @@ class Summary:
             runs[0].gateway, len(runs), runs[0].messages,
             (min(rates), median(rates), max(rates)),
             median(accepted) if accepted else None,
+            median(sent) if sent else None,
             (min(used), median(used)),
             {name: median(run.cpu.get(name, 0.0) for run in runs) for name in names},
             median(feeds) if feeds else None,
@@ -73,6 +76,7 @@ def rows(summaries: Sequence[Summary]) -> list[tuple[str, ...]]:
                 *(figure(rate) for rate in found.rates),
                 ratio(against.rates[1], found.rates[1]) if against else "",
                 figure(found.accepted) if found.accepted is not None else "",
+                figure(found.sent) if found.sent is not None else "",
                 *(figure(value) for value in found.cpu),
                 ratio(against.cpu[1], found.cpu[1]) if against else "",
                 ", ".join(f"{name} {figure(value)}" for name, value in found.parts.items() if value),

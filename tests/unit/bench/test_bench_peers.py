@@ -53,7 +53,7 @@ def test_rounds_become_least_median_and_most_and_what_is_wrong_adds_up() -> None
         ]
     )
     assert found.rates == (100.0, 200.0, 300.0)
-    assert found.accepted == 400.0
+    assert (found.accepted, found.sent) == (400.0, 200.0)
     assert found.cpu == (400.0, 600.0)
     assert found.parts == {"bearerbox": 400.0, "smsbox": 300.0}
     assert found.wrong == {"lost": 3, "refused": 3, "doubled": 4}
