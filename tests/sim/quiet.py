@@ -14,7 +14,7 @@ from datetime import datetime
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from gateway.model import State
+from gateway.model import CLASSES, State
 from gateway.settings.own import OWN_APP
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ SLOW_MS: Final = 20_000
 HERE: Final = "America/New_York"
 """Where the peers of a simulation are, by their numbers."""
 THERE: Final = "Europe/Paris"
+ELSEWHERE: Final = "America/Los_Angeles"
+"""Where those are who get forwards."""
 
 
 class Span(NamedTuple):
@@ -98,6 +100,9 @@ class QuietPlan:
                     params["zone"] = self._rng.choice((HERE, THERE))
                 self.given[label] = params
         plan.wishes.sort(key=lambda burst: burst[0])
+        if self._rng.random() < 0.25:
+            action, classes = next(iter(self.rules.items()))
+            self.rules = self.rules | {action: (*classes, "transactional")}
 
     def toml(self) -> list[str]:
         """Its sections."""
@@ -119,23 +124,22 @@ class QuietPlan:
     # --- what holds ---------------------------------------------------------------------------------------------------
 
     def action(self, message: Message) -> str | None:
-        """What becomes of a message while it is quiet; None: it goes."""
-        return self._action(self.given.get(message.label), message.peer, own=message.app == OWN_APP and message.label)
+        """What becomes of a message while it is quiet; None: it goes, as answers of our own do."""
+        klass = CLASSES[message.klass]
+        if message.app == OWN_APP and klass == "transactional":
+            return None
+        return self._action(klass, self._zone(self.given.get(message.label, {}), message.peer))
 
     def asked(self, params: Mapping[str, Any]) -> str | None:
         """The same of what is submitted."""
-        return self._action(params, params["to"])
+        return self._action(params.get("class", "transactional"), self._zone(params, params["to"]))
 
-    def _action(self, params: Mapping[str, Any] | None, peer: str, own: int | bool = False) -> str | None:
-        if own:
-            # A forward to somebody of a group, by its label; all else of our own is an answer.
-            klass = "direct" if 10_000 <= own < 2_000_000 and own % 10 else "transactional"
-        else:
-            klass = (params or {}).get("class", "transactional")
-        if self.by_peer:
-            zone = (params or {}).get("zone") or self.noted.get(peer) or HERE
-            if zone != self.span.zone or not peer.startswith("+1212"):
-                return None
+    def _zone(self, params: Mapping[str, Any], peer: str) -> str:
+        return params.get("zone") or self.noted.get(peer) or (HERE if peer.startswith("+1212") else ELSEWHERE)
+
+    def _action(self, klass: str, zone: str) -> str | None:
+        if self.by_peer and zone != self.span.zone:
+            return None
         return next((action for action, classes in self.rules.items() if klass in classes), None)
 
     def within(self, at: int) -> bool:
