@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gateway.doors.acts import operator
-from gateway.doors.lookup import page_limit
-from gateway.doors.rpc import nearest, short
+from gateway.doors.lookup import known_app, page_limit
 from gateway.doors.scopes import note
-from gateway.outbound.request import Refusal
+from gateway.outbound.request import Refusal, no_app
 from gateway.settings import Settings
 from gateway.store.balance import LAST, MOST, BalanceOp, entries, standings
 from gateway.store.ends import rfc3339
@@ -73,6 +72,8 @@ class Balances:
             before = (int(at), kind)
         read = partial(entries, app=params.app, before=before, limit=params.limit)
         found = await self._store.reader.read(read)
+        if not found and params.before is None:
+            known_app(self._store.writer.base.optouts, params.app)
         following = f"{found[-1].at}:{found[-1].kind}" if len(found) == params.limit else None
         return {"entries": [one._asdict() | {"at": rfc3339(one.at)} for one in found], "next": following}
 
@@ -81,8 +82,7 @@ class Balances:
         operator(connection.app)
         apps = [one.name for one in self._settings().apps]
         if params.app not in apps:
-            known = nearest(params.app, apps)
-            raise Refusal("invalid_params", f"no app {short(params.app)} in the configuration{known}", field="app")
+            raise no_app(params.app, apps)
         if not params.segments or abs(params.segments) > MOST:
             raise Refusal("invalid_params", f"1 to {MOST} segments, or as many less than nothing", field="segments")
         op = BalanceOp(params.app, params.segments, connection.app.name, note(params.note))

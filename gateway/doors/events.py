@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from gateway.doors.lookup import MAX_PAGE, moment, page_limit
+from gateway.doors.lookup import MAX_PAGE, known_app, moment, page_limit
 from gateway.outbound.request import App, Refusal
 from gateway.outbox import REPLAYS, Feed, Outbox
 from gateway.store import replay
@@ -211,6 +211,8 @@ class Events:
                 seen = seen and of in (None, info.app) and handler is None and subscription in (None, info.name)
             if seen:
                 found[stream] = feed
+        if of is not None and all(feed.info.app != of for feed in self._outbox.feeds.values()):
+            known_app(self._store.writer.base.optouts, of)
         if not found and handler is not None:
             raise Refusal("not_found", "no such handler", field="handler")
         if not found and subscription is not None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from gateway.model import STATE_WORDS, id_ms
-from gateway.outbound.request import App, Refusal
+from gateway.outbound.request import App, Refusal, no_app
+from gateway.policy.optout import OptOuts
+from gateway.settings.own import OWN_APP
 from gateway.sms.address import AddressError, normalise
 from gateway.store.ends import rfc3339
 from gateway.store.history import History
@@ -128,6 +130,9 @@ class Lookup:
             limit=params.limit,
         )
         ids, following = await self._store.reader.read(partial(search_ids, search=search))
+        if search.app is not None and not ids and following is None and params.before is None:
+            # One that was configured once still has its messages.
+            known_app(self._store.writer.base.optouts, search.app)
         found = await self.look_up(app, ids, text=params.text) if ids else {}
         return {
             "messages": [found[i] for i in ids if i in found],
@@ -189,6 +194,12 @@ class Lookup:
                 }
             )
         return {"message": found[stored], "history": history, "events": events}
+
+
+def known_app(optouts: OptOuts, name: str) -> None:
+    """Raises Refusal where messages of an app are asked for that there is not."""
+    if name not in optouts.apps and name not in ("operator", OWN_APP):
+        raise no_app(name, optouts.apps)
 
 
 def page_limit(limit: int) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.doors.acts import operator
 from gateway.doors.imports import Import
-from gateway.doors.lookup import Lookup, moment, page_limit
+from gateway.doors.lookup import Lookup, known_app, moment, page_limit
 from gateway.doors.scopes import note, record_window, scope_of
 from gateway.model import id_ms
 from gateway.outbound.request import App, Refusal
@@ -96,6 +96,7 @@ class OptOuts:
         app = connection.app
         if params.app is not None and params.app != app.name:
             operator(app)
+            known_app(self._store.writer.base.optouts, params.app)
         peer = self._lookup.address(params.peer) or params.peer
         held = await self._store.reader.read(partial(held_by, peer=peer))
         optouts = self._store.writer.base.optouts

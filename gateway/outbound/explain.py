@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from gateway.outbound.choice import Choice, Chosen
 from gateway.outbound.origin import Origins
 from gateway.outbound.prepare import Preparer
-from gateway.outbound.request import App, Refusal
+from gateway.outbound.request import App, Refusal, no_app
 from gateway.policy.room import Room
 from gateway.policy.routing import Facts, Look, Ranking, country, pair_key
 from gateway.policy.sender import Why
@@ -98,9 +97,7 @@ class Explainer:
         for app in self._settings.apps:
             if app.name == name:
                 return App(name, frozenset(app.numbers) if app.numbers is not None else None, binary=app.binary)
-        near = get_close_matches(name[:40], [app.name for app in self._settings.apps], n=1)
-        said = f"no app {name[:40]!r}" + (f"; did you mean {near[0]}?" if near else "")
-        raise Refusal("invalid_params", said, field="app")
+        raise no_app(name, [app.name for app in self._settings.apps])
 
     def _own(self, number: str, asking: App) -> dict[str, Any]:
         """Without a route: the number's own carrier."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Any, Final, Literal
 
 import msgspec
 
 from gateway.model import REASONS
+from gateway.settings.errors import nearest
 from gateway.sms.national import Language
+
+LONGEST_SHOWN: Final = 40
+"""Characters that are shown of a name that nobody knows."""
 
 
 class Submit(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -59,6 +64,14 @@ class App:
         self.admin = admin
         self.binary = binary
         self.replies = replies
+
+
+def no_app(name: str, known: Iterable[str]) -> Refusal:
+    """What is said of the name of an app where there is none such, with the nearest one that there is."""
+    shown = repr(name) if len(name) <= LONGEST_SHOWN else repr(name[:LONGEST_SHOWN]) + "..."
+    near = nearest(name[:LONGEST_SHOWN], known)
+    said = f"no app {shown} in the configuration" + (f"; did you mean {near}?" if near else "")
+    return Refusal("invalid_params", said, field="app")
 
 
 class Accepted(msgspec.Struct):

@@ -13,6 +13,7 @@ from gateway.policy.explained import explained
 from gateway.policy.rules import RuleBook
 from gateway.settings import Settings
 from gateway.settings.carrier.forms import zone_of
+from gateway.settings.errors import nearest
 from gateway.settings.routes import MessageClass
 from gateway.sms.address import AddressError, normalise_sender
 
@@ -116,6 +117,15 @@ def run(settings: Settings, book: RuleBook, cases: Cases) -> list[Result]:
     return results
 
 
+def _app(settings: Settings, name: str) -> None:
+    """Raises ValueError where no message can be of an app of this name."""
+    names = [app.name for app in settings.apps] or ["local"]
+    if name not in (*names, "operator"):
+        near = nearest(name, names)
+        hint = f"; did you mean {near}?" if near else ""
+        raise ValueError(f"last.app: no app {name!r} in the configuration{hint}")
+
+
 def _facts(settings: Settings, book: RuleBook, cases: Cases, case: Case) -> Facts:
     raw = case.number or cases.number
     if raw is None:
@@ -134,6 +144,8 @@ def _facts(settings: Settings, book: RuleBook, cases: Cases, case: Case) -> Fact
             raise ValueError(f"at: {cases.zone} at the top of the file is no zone") from None
     at_ms = min(max(0, int(at.timestamp() * 1000)), _LAST_MS)
     last = case.last
+    if last is not None and last.app:
+        _app(settings, last.app)
     number = _address("number", raw, settings.default_region)
     return Facts(
         number=number,

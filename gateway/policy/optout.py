@@ -7,10 +7,12 @@ stored is the phone and the scope; a message is refused where one of the scopes 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from gateway.policy.optwords import Reading, Vocabulary, key_of, package
 from gateway.settings import Settings
+from gateway.settings.errors import nearest
 from gateway.settings.optout import DEFAULT_SET, Confirmation, Language, Near, NumberSet, OptOut, Reach
 from gateway.settings.own import OWN_APP
 
@@ -22,7 +24,7 @@ LOCAL: Final = "local"
 """The app of everybody where none is configured: what it enters is for all."""
 
 SHOWN: Final = 3
-"""Numbers that a sentence names."""
+"""Numbers, or apps, that a sentence names."""
 
 _SCOPE: Final = re.compile(r"(?:all|(number|set|app):(.+))")
 
@@ -147,10 +149,19 @@ class OptOuts:
                 self._scopes[key] = found
         return found
 
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """The apps of the configuration."""
+        return tuple(self._apps)
+
     def scopes_of(self, app: str) -> frozenset[str]:
-        """The scopes that messages of an app go out in, from whichever of its numbers."""
+        """The scopes that messages of an app go out in, from whichever of its numbers.
+
+        Of one that is in no configuration, as operators and the gateway itself are: from all numbers.
+        """
         own = f"app:{app}"
-        return frozenset({ALL, own}).union(*(self.scopes(app, number) for number in self.numbers_in(own)))
+        numbers = self.numbers_in(own if app in self._apps else ALL)
+        return frozenset({ALL, own}).union(*(self.scopes(app, number) for number in numbers))
 
     def reaches_as(self, other: OptOuts) -> bool:
         """Whether every message goes out in the same scopes as by other rules."""
@@ -164,7 +175,7 @@ class OptOuts:
             if number in new._numbers and self.set_of(number) != new.set_of(number):
                 moved.setdefault(self.set_of(number), []).append(number)
         return [
-            f"number_sets: {', '.join(numbers[:SHOWN])}{' and more' if len(numbers) > SHOWN else ''} left {scope}:"
+            f"number_sets: {_some(numbers)} left {scope}:"
             " its opt-outs go along, what people agreed to for that set does not"
             for scope, numbers in moved.items()
         ] + [
@@ -198,7 +209,7 @@ class OptOuts:
                 tuple(n for n in self._numbers if n not in self._sets) if name == DEFAULT_SET else ()
             )
         if kind == "app":
-            numbers = self._apps.get(name)
+            numbers = self._apps.get(name, frozenset())
             return tuple(n for n in self._numbers if numbers is None or n in numbers)
         return tuple(self._numbers)
 
@@ -211,8 +222,15 @@ class OptOuts:
         if kind == "set" and name not in self._set_names:
             return f"there is no set of numbers {name!r}; there is {', '.join(self._set_names)}"
         if kind == "app" and name not in self._apps:
-            return f"there is no app {name!r}; there is {', '.join(self._apps)}"
+            near = nearest(name, self._apps)
+            there = f"did you mean {near}?" if near else f"there is {_some(self._apps)}"
+            return f"there is no app {name!r}; {there}"
         return None
+
+
+def _some(names: Collection[str]) -> str:
+    """The first of these, and whether there are more."""
+    return ", ".join(list(names)[:SHOWN]) + (" and more" if len(names) > SHOWN else "")
 
 
 def _own(of_set: NumberSet | None, optout: OptOut, key: str) -> str | None:

@@ -9,6 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from gateway.settings.own import OWN_APP
 from tests.support.apps import AppClient, RpcError
 from tests.support.daemons import Gateway, gateway
 from tests.support.smsc import peers, withhold
@@ -246,3 +247,53 @@ async def test_binary_messages_need_a_right(autojump_clock: MockClock, params: d
             await boss.call("submit", to=TO, **(params | {"from": "+15551230001"}))
             (submit,) = await g.smsc.came(1)
             assert (submit.pdu.short_message, submit.pdu.data_coding) == (b"\x00\xff", 4)
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("optout", {"peer": TO}),
+        ("optout", {"peer": TO, "number": "+15551230001"}),
+        ("messages", {}),
+        ("messages", {"peer": TO}),
+        ("events", {}),
+        ("events", {"subscription": "default"}),
+        ("replay", {"subscription": "default", "dead": True}),
+        ("balance_entries", {}),
+        ("balance_add", {"segments": 1}),
+        ("route", {"to": TO}),
+    ],
+)
+async def test_an_app_that_there_is_not_is_said_with_the_nearest_one(
+    autojump_clock: MockClock, method: str, params: dict[str, object]
+) -> None:
+    """It is no answer for all, nor for nobody."""
+    async with gateway(apps=APPS.replace('"two"', '"twofold"'), numbers=3) as g:
+        boss = await connect(g, "boss")
+        await boss.call("optout_set", peer=TO, out=True, scope="number:+15551230003")
+        for name, hint in (("twofoldd", "; did you mean twofold?"), ("xyz" * 20, "")):
+            error = await boss.refused(method, app=name, **params)
+            assert (error.reason, error.field) == ("invalid_params", "app")
+            assert error.data["detail"].startswith(f"no app '{name[:40]}'")
+            assert error.data["detail"].endswith(hint or "in the configuration")
+        if method != "messages":  # whose `app` is for operators alone
+            one = await connect(g, "one")
+            assert (await one.refused(method, app="twofoldd", **params)).reason == "not_allowed"
+
+
+async def test_apps_that_there_were_and_that_are_nobodys_are_looked_for(autojump_clock: MockClock) -> None:
+    """The operator's and the gateway's own messages, and what is left of an app that is gone."""
+    async with gateway(apps=APPS, numbers=3) as g:
+        boss = await connect(g, "boss")
+        two = await connect(g, "two")
+        id = await two.submit("x", to=TO, from_="+15551230002")
+        await boss.call("optout_set", peer=TO, out=True, scope="number:+15551230003")
+        for app in ("operator", OWN_APP, "two", "boss"):
+            assert (await boss.call("optout", peer=TO, app=app))["opted_out"], app
+        assert not (await boss.call("optout", peer=TO, app="one"))["opted_out"]
+        g.config.write_text(g.config.read_text().replace('name = "two"', 'name = "three"'))
+        await boss.call("reload")
+        assert [m["id"] for m in (await boss.call("messages", app="two"))["messages"]] == [id]
+        assert (await boss.call("messages", app="operator"))["messages"] == []
+        assert (await boss.call("balance_entries", app="three"))["entries"] == []
+        assert (await boss.refused("optout", peer=TO, app="two")).reason == "invalid_params"

@@ -169,6 +169,7 @@ def test_what_the_daemon_would_hold_back_is_shown(smsgw: Run, tmp_path: Path, co
         (("--number", "+1"), "number: '+1' is no address"),
         (("--at", "soon"), '"soon" is not a time'),
         (("--last-app", "shop"), "--last-app and --last-meta go with --last-age"),
+        (("--last-age", "1", "--last-app", "shpo"), "last.app: no app 'shpo' in the configuration; did you mean shop?"),
         (("--last-age", "1", "--last-meta", "x"), '--last-meta: expected KEY=VALUE, found "x"'),
     ],
 )

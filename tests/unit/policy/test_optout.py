@@ -77,6 +77,7 @@ def test_numbers_of_a_scope() -> None:
     assert optouts.numbers_in("set:gone") == ()
     assert optouts.numbers_in(f"number:{C}") == (C,)
     assert optouts.numbers_in("app:crm") == (A, C)
+    assert optouts.numbers_in("app:gone") == ()
     assert optouts.numbers_in("app:shop") == optouts.numbers_in("all") == (A, B, C)
 
 
@@ -87,6 +88,7 @@ def test_numbers_of_a_scope() -> None:
         *((one, "a scope is") for one in ("", "set:", "ALL", "everything", "all:x", "app")),
         ("set:b", "no set of numbers 'b'; there is default, a"),
         ("app:x", "no app 'x'; there is crm, shop"),
+        ("app:shp", "no app 'shp'; did you mean shop?"),
     ],
 )
 def test_scopes_by_name(scope: str, said: str | None) -> None:
