@@ -35,6 +35,8 @@ SLOW: Final = "+15551230009"
 SLOW_A_SECOND: Final = 20.0
 DELAY: Final = 0.3
 """Seconds that the webhook takes for an answer; one in a hundred is an error."""
+STALLED: Final = 60.0
+"""Seconds without any reply, after which it is given up."""
 STOPPING: Final = frozenset({"stopping"})
 LONG_ENOUGH: Final = 10.0
 """Minutes from which on growth is judged: before that the caches of the store are not full."""
@@ -201,8 +203,13 @@ class Soak:
             with self._load(daemon, plan.rate, max(int(plan.rate * min(plan.spell, left)), 1)) as load:
                 # The collector's pauses in this process would be measured as the daemon's.
                 gc.disable()
+                since, mark = time.monotonic(), 0
                 while load.replies < load.options.messages and load.broken is None:
                     load.step(0.05)
+                    if load.replies != mark:
+                        since, mark = time.monotonic(), load.replies
+                    elif time.monotonic() - since > STALLED:
+                        raise TimeoutError(f"{mark} of {load.next} were answered, then nothing for {STALLED:.0f} s")
                     if judged and time.monotonic() > cut_at:
                         self.cuts += sink.command("drop")["dropped"]
                         cut_at += plan.cut_every
@@ -211,13 +218,13 @@ class Soak:
                     raise DaemonError(f"the daemon hung up: {load.broken}\n{daemon.log_end()}")
                 self._time(load, watch.began)
                 self._take(load, hook)
+                self.ledger.turn()
         self.spans.append(Span(name, began, watch.now))
         if judged:
             self.judged = (began, watch.now)
         sink.command("inbound", trace_name=source, count=0)
         watch.sample()
         self._stop(daemon, hook)
-        self.ledger.turn()
         self.say(
             f"{name} ends after {watch.now:.0f} s: {self.ledger.accepted.count():,} messages accepted,"
             f" {self.ledger.told.count():,} came in"

@@ -23,8 +23,8 @@ READ_WITHIN = 2.0
 """Seconds in which an answer was certainly read."""
 SETTLED = 30.0
 """Seconds after which a message that is complete has no copy any more."""
-_BATCH = 200_000
-"""Blocks of the log between two folds."""
+_BATCH = 32 << 20
+"""Octets of the log between two folds: some fifty thousand messages."""
 
 
 class Tally:
@@ -52,11 +52,14 @@ class Tally:
     def read(cls, path: Path, outbound: Sequence[Line], inbound: Sequence[Line]) -> Tally:
         """Folds a whole log. Raises ValueError when it is none, OSError."""
         tally = cls(outbound, inbound)
-        for count, block in enumerate(long_blocks(path), start=1):
+        octets = 0
+        for block in long_blocks(path):
             tally._log.add(*block)
             tally._now = block[1]
-            if not count % _BATCH:
+            octets += len(block[3])
+            if octets >= _BATCH:
                 tally._fold()
+                octets = 0
         tally._fold(last=True)
         return tally
 
