@@ -324,7 +324,7 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
 """By what is wrong: the patch, and the laws that see it."""
 
 FIRST: Final = {
-    "a message passes one that is being stored": 2,
+    "a message passes one that is being stored": 27,
     "what waits goes on in quiet hours": 3,
     "what is claimed is taken for begun in quiet hours": 3,
     "quiet hours go by the number alone": 2,
