@@ -1,4 +1,5 @@
 """The load lab: a fast SMSC sink, traces, a load generator and the runs that measure the daemon.
 
-Nothing here imports the gateway, so that what it counts and decodes is the word of an independent witness.
+Nothing that counts or decodes imports the gateway, so that it is the word of an independent witness. What does is said
+in README.md.
 """
