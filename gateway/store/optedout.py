@@ -36,11 +36,12 @@ SELECT_OPTOUT: Final = Values(
     fills=True,
 )
 # Of messages by their ids, the scopes that their peers opted out of. What passes does so once: not when it comes back
-# since nobody knows whether its carrier took it.
+# since nobody knows whether its carrier took it, whoever is back in meanwhile.
 SELECT_COVERED: Final = Values(
-    "WITH v(mid) AS (VALUES {values}) SELECT m.id, m.app, m.number, o.scope FROM v CROSS JOIN message m ON m.id = v.mid"
-    f" CROSS JOIN optout o ON o.peer = m.peer WHERE m.door IS NOT '{PASSES}'"
-    " OR EXISTS (SELECT 1 FROM segment s WHERE s.message_id = m.id AND s.in_doubt > 0)",
+    "WITH v(mid) AS (VALUES {values}) SELECT m.id, m.app, m.number, m.door, o.scope FROM v"
+    " CROSS JOIN message m ON m.id = v.mid LEFT JOIN optout o ON o.peer = m.peer"
+    f" WHERE (o.peer IS NOT NULL AND m.door IS NOT '{PASSES}') OR (m.door = '{PASSES}'"
+    " AND EXISTS (SELECT 1 FROM segment s WHERE s.message_id = m.id AND s.in_doubt > 0))",
     1,
 )
 
@@ -82,8 +83,8 @@ def covered(tx: Tx, ids: Iterable[int]) -> dict[int, str]:
     """
     ids = list(dict.fromkeys(ids))
     ended = dict.fromkeys(lacking(tx, ids), NO_CONSENT)
-    for mid, app, number, scope in SELECT_COVERED.fetch(tx.con, [(mid,) for mid in ids]):
-        if scope in tx.optouts.scopes(app, number):
+    for mid, app, number, door, scope in SELECT_COVERED.fetch(tx.con, [(mid,) for mid in ids]):
+        if door == PASSES or scope in tx.optouts.scopes(app, number):
             ended[mid] = OPTED_OUT
     if tx.forgotten is not None:
         stored = SELECT_ADDRESSED.fetch(tx.con, [(mid,) for mid in ids])

@@ -10,7 +10,7 @@ from gateway.policy.optout import OptOuts
 from gateway.settings import Settings
 from gateway.store.erase import ForgetOp
 from gateway.store.inbound import InboundOp
-from gateway.store.optedout import out_after
+from gateway.store.optedout import PASSES, out_after
 from gateway.store.optouts import OptOutChange, OptOutOp, held_by
 from gateway.store.sends import ClaimOp, DoubtOp, ResponseOp, UnclaimOp
 from gateway.store.submits import SubmitOp
@@ -125,6 +125,14 @@ async def test_what_comes_back_to_the_queue_ends(desk: Desk, how: str) -> None:
         await desk.do(doubt)
         assert doubt.states == {(mid, 1): State.IN_DOUBT}
     assert states(desk, mid) == [(State.IN_DOUBT, None) if how == "doubt" else REJECTED]
+
+
+async def test_what_passes_goes_once_also_where_they_are_back(desk: Desk) -> None:
+    """START came while nobody knew whether the answer to the STOP had gone out."""
+    mid = await desk.submit(state=State.SUBMITTING, door=PASSES)
+    doubt = DoubtOp([(mid, 1)], resend=True)
+    await desk.do(doubt)
+    assert doubt.states == {(mid, 1): State.IN_DOUBT}
 
 
 async def test_what_a_crash_leaves_in_doubt_is_not_resent(desk: Desk, tmp_path: object, nursery: trio.Nursery) -> None:
