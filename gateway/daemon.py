@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import random
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -348,9 +349,10 @@ class Daemon:
             optouts = OptOuts(new)
             sets = optouts.sets()
             await carry(self.store, sets)
-        except StoreUnavailableError as error:
+        except (StoreUnavailableError, sqlite3.Error) as error:  # by the writer, or what is read
             _log.error("reload_failed", error=str(error))
-            raise Refusal(error.reason, "nothing is changed", retry_after=5) from None
+            reason = error.reason if isinstance(error, StoreUnavailableError) else "store_unavailable"
+            raise Refusal(reason, "nothing is changed", retry_after=5) from None
         old = self.settings
         changed: list[str] = []
         warnings = await trio.to_thread.run_sync(new.warnings)  # thousands of numbers are looked up in their plans
@@ -380,7 +382,7 @@ class Daemon:
     async def _sets_changed(self, sets: Sets, since: int) -> None:
         try:
             await remember(self.store, sets, since)
-        except StoreUnavailableError as error:
+        except (StoreUnavailableError, sqlite3.Error) as error:
             _log.error("sets_not_remembered", error=str(error))  # the next start, or reload, does it
 
 
