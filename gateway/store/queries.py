@@ -339,8 +339,11 @@ def stream_page(con: sqlite3.Connection, stream: int, after: int, limit: int) ->
 
 def first_since(con: sqlite3.Connection, stream: int, ms: int) -> int:
     """The sequence number at which to look for events told since ``ms``; events are in order of time in a stream."""
+    # Each a seek of its own: asked for both at once, SQLite reads the whole stream.
     low, high = con.execute(
-        "SELECT coalesce(min(seq), 0), coalesce(max(seq), -1) FROM event WHERE stream = ?", (stream,)
+        "SELECT coalesce((SELECT min(seq) FROM event WHERE stream = ?1), 0),"
+        " coalesce((SELECT max(seq) FROM event WHERE stream = ?1), -1)",
+        (stream,),
     ).fetchone()
     while low < high:
         middle = (low + high) // 2

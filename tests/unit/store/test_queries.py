@@ -257,3 +257,22 @@ async def test_recovery_goes_by_what_is_submitting(desk: Desk) -> None:
     for sql in [s for s in statements if "state = 2" in s]:
         steps = [row[3] for row in desk.con.execute("EXPLAIN QUERY PLAN " + sql)]
         assert any("segment_submitting" in step for step in steps), steps
+
+
+@pytest.mark.parametrize("events", [100, 3000])
+def test_where_events_since_a_time_begin_is_found_by_seeks(desk: Desk, events: int) -> None:
+    con = desk.con
+    con.executemany(
+        "INSERT INTO event VALUES (1, ?, ?, 'receipt', 1, zeroblob(200))", [(seq, seq) for seq in range(1, events + 1)]
+    )
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    con.set_progress_handler(step, 10)
+    found = queries.first_since(con, 1, events // 3)
+    con.set_progress_handler(None, 0)
+    assert found == events // 3
+    assert steps < 100  # of ten instructions: a walk over 3000 rows has more than a thousand
