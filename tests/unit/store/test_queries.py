@@ -260,7 +260,7 @@ async def test_recovery_goes_by_what_is_submitting(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("events", [100, 3000])
-def test_where_events_since_a_time_begin_is_found_by_seeks(desk: Desk, events: int) -> None:
+async def test_where_events_since_a_time_begin_is_found_by_seeks(desk: Desk, events: int) -> None:
     con = desk.con
     con.executemany(
         "INSERT INTO event VALUES (1, ?, ?, 'receipt', 1, zeroblob(200))", [(seq, seq) for seq in range(1, events + 1)]
