@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -11,7 +12,7 @@ from msgspec import UNSET, UnsetType
 from gateway.model import STATE_WORDS, UNSENT, Receipts, State, is_final, message_state
 from gateway.policy.consent import NO_CONSENT
 from gateway.store.hot import END, HOLD, SELECT_MESSAGE_FACTS, SELECT_PARTS, SETTLE, Row
-from gateway.store.optedout import OPTED_OUT, covered
+from gateway.store.optedout import OPTED_OUT, covered, unwanted
 from gateway.store.tx import Op, Tx
 
 
@@ -257,6 +258,17 @@ def end_left_over(tx: Tx, ids: list[int]) -> set[int]:
         end_segments(tx, [End(mid, 0, State.REJECTED, stopped[mid], low=low, high=high) for mid in sorted(stopped)])
         gone.update(stopped)
     return gone
+
+
+def end_unwanted(tx: Tx, ids: Iterable[int]) -> set[int]:
+    """Of queued messages those whose peer opted out of them end, by their ids.
+
+    For while the queues are looked through by other rules (`Tx.asks`): else nothing of the kind is queued.
+    """
+    stopped = unwanted(tx, ids)
+    low, high = int(State.SCHEDULED), int(State.QUEUED)
+    end_segments(tx, [End(mid, 0, State.REJECTED, OPTED_OUT, low=low, high=high) for mid in sorted(stopped)])
+    return stopped
 
 
 Segments = dict[int, list[Any]]

@@ -82,16 +82,22 @@ def covered(tx: Tx, ids: Iterable[int]) -> dict[int, str]:
     By their ids, the reason.
     """
     ids = list(dict.fromkeys(ids))
-    ended = dict.fromkeys(lacking(tx, ids), NO_CONSENT)
+    return {**dict.fromkeys(lacking(tx, ids), NO_CONSENT), **dict.fromkeys(unwanted(tx, ids), OPTED_OUT)}
+
+
+def unwanted(tx: Tx, ids: Iterable[int]) -> set[int]:
+    """Of stored messages those whose peer opted out of them."""
+    ids = list(dict.fromkeys(ids))
+    ended: set[int] = set()
     for mid, app, number, door, scope in SELECT_COVERED.fetch(tx.con, [(mid,) for mid in ids]):
         if door == PASSES or scope in tx.optouts.scopes(app, number):
-            ended[mid] = OPTED_OUT
+            ended.add(mid)
     if tx.forgotten is not None:
         stored = SELECT_ADDRESSED.fetch(tx.con, [(mid,) for mid in ids])
         held = _by_peer(by_name(tx.con, tx.forgotten, SELECT_OPTOUT, {peer: None for *_, peer in stored}))
         for mid, app, number, peer in stored:
             if peer in held and not held[peer].isdisjoint(tx.optouts.scopes(app, number)):
-                ended[mid] = OPTED_OUT
+                ended.add(mid)
     return ended
 
 

@@ -167,14 +167,28 @@ def queued_opted_out(
         (unit.carrier, unit.lane, unit.app, unit.rank, after),
     ).fetchall()
     last = rows[-1][0] if len({row[0] for row in rows}) >= SCANNED else None
-    found = [row[1:] for row in rows if row[4] is not None]
+    return _out_of(con, [row[1:] for row in rows]), last
+
+
+def claimed_opted_out(con: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
+    """The same of messages that are claimed, of which there are a few windows full."""
+    rows = con.execute(
+        "SELECT m.app, m.number, m.peer, o.scope FROM (SELECT DISTINCT message_id FROM segment WHERE state = 2) q"
+        " CROSS JOIN message m ON m.id = q.message_id LEFT JOIN optout o ON o.peer = m.peer"
+    ).fetchall()
+    return _out_of(con, rows)
+
+
+def _out_of(con: sqlite3.Connection, rows: list[Row]) -> list[tuple[str, str, str, str]]:
+    """Rows of app, number, peer and a scope, without those that have no scope, and with those of who was erased."""
+    found = [row for row in rows if row[3] is not None]
     if (key := key_of(con)) is not None:
-        stored = {row[1:4]: None for row in rows}
         held: dict[str, list[str]] = {}
-        for peer, scope in by_name(con, key, SELECT_OPTOUT, {peer: None for *_, peer in stored}):
+        for peer, scope in by_name(con, key, SELECT_OPTOUT, {row[2]: None for row in rows}):
             held.setdefault(peer, []).append(scope)
+        stored = {row[:3]: None for row in rows}
         found += [(app, number, peer, scope) for app, number, peer in stored for scope in held.get(peer, ())]
-    return found, last
+    return found
 
 
 def queued_between(

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 import msgspec
 
 from gateway.model import State
-from gateway.store.ends import End, end_segments
+from gateway.store.ends import End, end_segments, end_unwanted
 from gateway.store.hot import INSERT_SEGMENT, Row, Values
 from gateway.store.sticky import StickyRow, put_sticky
 from gateway.store.trace import accepted
@@ -180,6 +180,9 @@ def candidates(tx: Tx, ids: Iterable[int]) -> list[Candidate]:
 
 def move(tx: Tx, going: list[tuple[Candidate, Plan]], cause: Cause) -> list[Moved]:
     """Makes the segments of messages anew on other carriers, queued; what the old attempt left is in the trace."""
+    if tx.asks:  # or it might go to a queue that was looked through already
+        stopped = end_unwanted(tx, [c.id for c, _ in going])
+        going = [(c, p) for c, p in going if c.id not in stopped]
     segments: list[Row] = []
     messages: list[Row] = []
     sticky: list[StickyRow] = []

@@ -13,6 +13,7 @@ from gateway.store.ends import (
     cause_of,
     end_left_over,
     end_segments,
+    end_unwanted,
     enough,
     parts_of,
     state_of,
@@ -57,6 +58,8 @@ class ClaimOp(Op):
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
         con = tx.con
+        if tx.asks:
+            end_unwanted(tx, [mid for op in ops for mid, _ in op.keys])
         rows = [(mid, part, tx.epoch, op.carrier, tx.now) for op in ops for mid, part in op.keys]
         con.execute("SAVEPOINT claim")
         if CLAIM.run(con, rows) == len(rows):

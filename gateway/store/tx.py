@@ -102,6 +102,7 @@ class Tx:
         "_guards",
         "_guards_change",
         "_next_seq",
+        "asks",
         "charges",
         "checks",
         "con",
@@ -145,6 +146,7 @@ class Tx:
         self.charges = base.charges
         self.consents = base.consents
         self.optouts = base.consents.optouts
+        self.asks = base.looked is not self.optouts  # what is claimed may be for who opted out of it, by other rules
         self._guards = base.guards
         self._guards_change: GuardsChange | None = None
         self.waiting = Change(base.waiting)
@@ -218,6 +220,7 @@ class Base:
         "guards",
         "id_text",
         "ids",
+        "looked",
         "parked",
         "planner",
         "ruling",
@@ -242,6 +245,7 @@ class Base:
         self.guards = Guards()
         self.ruling: Ruling | None = None  # what rules make of inbound messages
         self.consents = _usual()  # what people have to agree to, and how far an opt-out reaches
+        self.looked: OptOuts | None = self.optouts  # by which rules the queues were looked through last
         self.charges = False  # whether messages may have taken segments from a balance
         self.checks: tuple[Check, ...] = (not_opted_out,)  # whether a new message may be sent, in this order
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import trio
 from trio.testing import MockClock
 
+from gateway.outbound.rescoped import Rescoped
+from gateway.policy.optout import OptOuts
 from gateway.smpp.pdu import DeliverSm
 from tests.support.daemons import Gateway, gateway
-from tests.support.smsc import address, peers
+from tests.support.smsc import address, peers, withhold
 
 FIRST, SECOND = "+15551230001", "+15551230002"
 PEER, OTHER_PEER, THIRD = peers(3)
@@ -122,3 +125,53 @@ async def test_opt_outs_go_along_while_nothing_runs(autojump_clock: MockClock, t
             app = await g.connect()
             assert (await app.refused("submit", to=PEER, text="x", **{"from": SECOND})).reason == "opted_out"
             await app.submit("x", to=OTHER_PEER, from_=SECOND)
+
+
+FULL = "window = 2\nresponse_timeout = 600"
+
+
+async def test_what_is_claimed_and_not_written_ends_as_well(autojump_clock: MockClock) -> None:
+    """Nothing else waits for that person, so that nothing is found in a queue."""
+    async with gateway(numbers=2, extra=APART, carrier=FULL, answer=withhold, patience=10_000) as g:
+        app = await g.connect()
+        for peer in (PEER, THIRD):
+            await app.call("optout_set", peer=peer, out=True, scope="set:default")
+        await app.call("erase", peer=THIRD)
+        others = [await app.submit(text, to=OTHER_PEER[:-1] + text, from_=SECOND) for text in ("5", "6")]
+        await g.smsc.came(2)
+        gone = [await app.submit("gone", to=peer, from_=SECOND) for peer in (PEER, THIRD)]
+        assert [await app.state(id) for id in gone] == ["submitting"] * 2
+        g.config.write_text(g.config.read_text().replace(APART, ""))
+        await app.call("reload")
+        with trio.fail_after(30):  # long before the session is given up, and with it what is claimed
+            await g.until(lambda: ends(g) == [("gone", "opted_out")] * 2)
+        for submitted in g.smsc.submits:
+            g.smsc.respond(submitted)
+        for id in others:
+            await app.until_state(id, "sent")
+        assert sent(g) == ["5", "6"]
+
+
+async def test_nothing_is_claimed_unasked_while_the_queues_are_looked_through(
+    autojump_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million that wait take seconds, in which the first of them would be sent."""
+    async with gateway(tmp_path, numbers=2, extra=APART) as g:
+        app = await g.connect()
+        await app.call("optout_set", peer=PEER, out=True, scope="set:default")
+        await app.call("carrier", name="acme", action="pause")
+        for text in ("first", "other", "last"):
+            await app.submit(text, to=OTHER_PEER if text == "other" else PEER, from_=SECOND)
+    look = trio.Event()
+
+    async def slow(self: Rescoped, optouts: OptOuts) -> None:
+        await look.wait()
+
+    monkeypatch.setattr(Rescoped, "_look", slow)
+    async with gateway(tmp_path, numbers=2) as g:
+        app = await g.connect()
+        await app.call("carrier", name="acme", action="resume")
+        await g.settled()
+        assert (sent(g), [text for text, _ in ends(g)]) == (["other"], ["first", "last"])
+        assert not g.daemon.outbound.queue("acme").queued
+        look.set()
