@@ -90,7 +90,12 @@ def _panel(panel: Panel, spans: Sequence[Span], last: float, top: int) -> Iterat
         shade = "#f2f5f9" if number % 2 else "#fafafa"
         width = round(x(span.end) - x(span.begin), 1)
         yield f'<rect x="{x(span.begin)}" y="{top + _TOP}" width="{width}" height="{high}" fill="{shade}"/>'
-        yield f'<text x="{x(span.begin) + 2}" y="{top + _TOP + 10}" fill="#667">{escape(span.name)}</text>'
+    for number, span in enumerate(spans):
+        # Below one another, and to the left of the right border: a short phase is narrower than its name.
+        place = top + _TOP + 11 + 12 * (number % 3)
+        last_one = x(span.begin) > _WIDTH - _RIGHT - 60
+        left, anchor = (_WIDTH - _RIGHT, "end") if last_one else (x(span.begin) + 2, "start")
+        yield f'<text x="{left}" y="{place}" text-anchor="{anchor}" fill="#667">{escape(span.name)}</text>'
     yield f'<text x="{_LEFT}" y="{top + 14}" font-size="13">{escape(panel.title)}</text>'
     for value in scale:
         yield f'<path d="M{_LEFT} {y(value)}H{_WIDTH - _RIGHT}" stroke="#ddd"/>'
