@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.model import id_floor
 from gateway.store.database import transaction
+from gateway.store.forgotten import erased_since
 from gateway.store.info import note, noted
 from gateway.store.tx import Op, Tx
 
@@ -67,9 +68,18 @@ def carry(con: sqlite3.Connection, wanted: Moves, after: str) -> tuple[int, str 
 
 
 def carry_since(con: sqlite3.Connection, wanted: Moves, since: int) -> int:
-    """Copies what was recorded from ``since`` (ms) on, whenever it was; returns how many rows came to be."""
+    """Copies what was recorded from ``since`` (ms) on, whenever it was; returns how many rows came to be.
+
+    So are those of who was erased since: their record went, and their name may be in a page that was copied before.
+    """
     before = con.total_changes
+    names = erased_since(con, "main", since - MARGIN) if wanted else ()
     for old, new in wanted:
+        con.executemany(
+            "INSERT INTO optout (peer, scope, at, how, message_id, keyword) SELECT peer, ?, at, how, message_id,"
+            " keyword FROM optout WHERE peer = ? AND scope = ? ON CONFLICT DO NOTHING",
+            [(new, name, old) for name in names],
+        )
         con.execute(
             "INSERT INTO optout (peer, scope, at, how, message_id, keyword) SELECT o.peer, ?, o.at, o.how,"
             " o.message_id, o.keyword FROM (SELECT DISTINCT peer FROM optout_change WHERE id >= ?) c"

@@ -104,6 +104,20 @@ async def test_a_claim_for_the_carrier_that_it_left_fails(desk: Desk) -> None:
     assert list(right.claimed) == [(mid, 1)]
 
 
+@pytest.mark.parametrize("refused", [False, True])
+async def test_nothing_goes_past_the_look_through_the_queues_by_other_rules(desk: Desk, refused: bool) -> None:
+    """Where it goes to may have been looked through already: who opted out gets none of it."""
+    planned(desk)
+    mid, other = await desk.submit(), await desk.submit(peer="+447700900999")
+    desk.con.execute("INSERT INTO optout (peer, scope, at, how) VALUES (?, 'all', 1, 'keyword')", (PEER,))
+    desk.writer.base.looked = None
+    given = dict.fromkeys([mid, other] if refused else [], Refused(1, 0x0B, "invalid_destination"))
+    op = RerouteOp("acme", "refused" if refused else "down", ids=[mid, other], refused=given)
+    await desk.do(op)
+    assert [m.id for m in op.moved] == [other]
+    assert (desk.states(mid), desk.segments(mid)[0]["reason"]) == ([S.REJECTED], "opted_out")
+
+
 async def test_a_page_is_of_one_unit_and_says_where_it_ended(desk: Desk) -> None:
     planned(desk, sticky=False)
     ids = [await desk.submit(peer=f"+4477009{i:05}", lane=i % 2) for i in range(10)]

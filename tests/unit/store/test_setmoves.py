@@ -10,6 +10,8 @@ import pytest
 from gateway.model import id_floor
 from gateway.store import setmoves
 from gateway.store.database import Database
+from gateway.store.forgotten import ERASED, draw_key, name_of
+from gateway.store.info import note
 from gateway.store.setmoves import carry, carry_all, carry_since, keep, known_sets, moves
 
 A, B = "+15550000001", "+15550000002"
@@ -56,6 +58,20 @@ def test_only_what_was_recorded_since(con: sqlite3.Connection) -> None:
     assert carry_since(con, moved, since) == 0
     kept = con.execute("SELECT at, how FROM optout WHERE scope = 'set:new' ORDER BY at").fetchall()
     assert kept == [(i, "keyword") for i in range(20, 25)]
+
+
+def test_who_was_erased_since_goes_along_too(con: sqlite3.Connection) -> None:
+    """Their record went with them, and a page that is behind may have had their name."""
+    since = 1_760_000_000_000
+    key = draw_key(con)
+    for i, at in ((3, since + 1), (4, since - setmoves.MARGIN - 1)):
+        name = name_of(key, f"+1555{i:07}")
+        con.execute("UPDATE optout SET peer = ? WHERE peer = ?", (name, f"+1555{i:07}"))
+        note(con, ERASED + name, str(at))
+    moved = (("set:old", "set:new"),)
+    assert [carry_since(con, moved, since) for _ in range(2)] == [1, 0]
+    (found,) = con.execute("SELECT peer FROM optout WHERE scope = 'set:new'")
+    assert found == (name_of(key, "+15550000003"),)
 
 
 def test_a_start_copies_once_and_remembers(con: sqlite3.Connection) -> None:
