@@ -153,7 +153,7 @@ class Sweeper:
             if (reason := sending.stopped(number, now, reply=app == OWN_APP)) is not None:
                 stopped[mid] = reason
         if stopped:
-            ends = [End(mid, 0, State.REJECTED, reason, low=0, high=0) for mid, reason in stopped.items()]
+            ends = [End(mid, 0, State.REJECTED, reason, low=0, high=1, whole=True) for mid, reason in stopped.items()]
             await store.writer.do(EndOp(ends))
         return [mid for mid in ids if mid not in stopped]
 

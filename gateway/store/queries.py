@@ -235,9 +235,13 @@ def due_scheduled(con: sqlite3.Connection, now: int, limit: int = 500) -> list[i
 
 
 def senders_of(con: sqlite3.Connection, ids: list[int]) -> list[tuple[int, str, str]]:
-    """Messages with the app and the number that each is from."""
+    """Those of these messages of which no carrier has or had a part, with the app and the number that each is from."""
     marks = ", ".join("?" * len(ids))
-    return con.execute(f"SELECT id, app, number FROM message WHERE id IN ({marks})", ids).fetchall()
+    return con.execute(
+        f"SELECT m.id, m.app, m.number FROM message m WHERE m.id IN ({marks}) AND NOT EXISTS (SELECT 1 FROM segment s"
+        " WHERE s.message_id = m.id AND (s.state > 1 OR s.in_doubt > 0))",
+        ids,
+    ).fetchall()
 
 
 def expired_unsent(con: sqlite3.Connection, now: int, limit: int = 500) -> list[tuple[int, int]]:

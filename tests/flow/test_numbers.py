@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,10 @@ async def told(g: Gateway, text: str, to: str = OURS) -> None:
     bind.deliver(DeliverSm(address(PEER), address(to), text.encode()))
     await g.smsc.until(lambda: len(bind.answers) == done)
     assert bind.answers[-1][1] == 0
+
+
+def run(con: sqlite3.Connection, sql: str, row: tuple[object, ...]) -> None:
+    con.execute(sql, row)
 
 
 REFUSED = [
@@ -214,6 +220,23 @@ async def test_what_is_scheduled_from_a_number_that_is_given_up_ends(autojump_cl
         (event,) = await app.notified(1, "receipt")
         assert (event["id"], event["state"], event["reason"]) == (first, "rejected", "number_released")
         assert len(g.smsc.submits) == 1
+
+
+async def test_half_of_a_message_is_not_left_behind(autojump_clock: MockClock) -> None:
+    """Quiet hours put the rest of it off; it goes when they are over, as what is queued would."""
+    async with gateway(apps=number('owner = "a"'), patience=1000) as g:
+        app = await g.connect()
+        later = "2025-10-09T08:54:20Z"
+        half, doubt, none = [
+            await app.submit("x" * 200, to=f"+1212555000{i}", send_at=later, from_=OURS) for i in range(3)
+        ]
+        for id, what in ((half, "state = 3, due_at = NULL"), (doubt, "in_doubt = 1")):
+            sql = f"UPDATE segment SET {what} WHERE part = 1 AND message_id = ?"
+            g.daemon.store.read_now(partial(run, sql=sql, row=(g.daemon.store.id_text.parse(id),)))
+        await reloaded(g, app, 'owner = "a"', 'state = "released"')
+        await g.smsc.came(3)
+        await app.until_state(none, "rejected")
+        assert [s.peer for s in g.smsc.submits] == ["+12125550000", "+12125550001", "+12125550001"]
 
 
 async def test_what_is_queued_from_a_number_that_is_given_up_ends(autojump_clock: MockClock) -> None:
