@@ -39,7 +39,7 @@ from gateway.settings.own import OWN_APP
 from gateway.status import Status
 from gateway.store.about import numbers_of
 from gateway.store.database import FileLock, StoreError
-from gateway.store.setmoves import Sets
+from gateway.store.setmoves import Sets, known_sets
 from gateway.store.store import Store
 from gateway.store.tx import Tuning
 from gateway.store.wishes import wishes
@@ -346,7 +346,7 @@ class Daemon:
             # Before anything names them, so that no event passes them by.
             await self._roster.open(new)
             since = self.store.clock.now_ms()
-            optouts = OptOuts(new)
+            optouts = OptOuts(new, await self.store.reader.read(known_sets))
             sets = optouts.sets()
             await carry(self.store, sets)
         except (StoreUnavailableError, sqlite3.Error) as error:  # by the writer, or what is read

@@ -25,6 +25,7 @@ from gateway.store.arrivals import Ports, Tlvs, extra_of, hex_elements, ports_by
 from gateway.store.inbound import Arrival, InboundOp
 from gateway.store.receipts import ReceiptIn, ReceiptOp
 from gateway.store.ruled import Ruling
+from gateway.store.setmoves import known_sets
 from gateway.store.store import Store
 from gateway.store.writer import StoreUnavailableError
 
@@ -60,15 +61,15 @@ class Inbound:
     def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
         self._store = store
         self._metrics = metrics
-        self.configure(settings)
+        self.configure(settings, OptOuts(settings, store.read_now(known_sets)))
 
-    def configure(self, settings: Settings, optouts: OptOuts | None = None) -> None:
-        """Takes over new settings, and ``optouts`` where these are read from them already."""
+    def configure(self, settings: Settings, optouts: OptOuts) -> None:
+        """Takes over new settings, and ``optouts`` that were read from them."""
         self._region = settings.default_region
         # Carriers write our numbers with and without + and with any TON: the digits say which it is.
         self._ours = {value.lstrip("+"): value for value in settings.numbers_by_value}
         base = self._store.writer.base
-        base.ruling, base.consents = ruling_of(settings), Consents(settings, optouts or OptOuts(settings))
+        base.ruling, base.consents = ruling_of(settings), Consents(settings, optouts)
         for rule in settings.rules:
             self._metrics.rules_matched.labels(rule.name)
 

@@ -7,7 +7,8 @@ stored is the phone and the scope; a message is refused where one of the scopes 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from gateway.policy.optwords import Reading, Vocabulary, key_of, package
@@ -62,9 +63,13 @@ def _packaged(meaning: str, language: Language) -> str:
 
 
 class OptOuts:
-    """The opt-out rules of a configuration."""
+    """The opt-out rules of a configuration. ``once``: the scope of its set by each number that there ever was.
 
-    def __init__(self, settings: Settings) -> None:
+    Who answers a number that was taken out of the configuration means the set that it was in.
+    """
+
+    def __init__(self, settings: Settings, once: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._once = once
         self._numbers = settings.numbers_by_value
         self.numbers = frozenset(self._numbers)
         self._sets = {number: one for one in settings.number_sets for number in one.numbers}
@@ -83,14 +88,17 @@ class OptOuts:
     # --- what comes in ------------------------------------------------------------------------------------------------
 
     def terms(self, number: str) -> Terms:
-        """What a number makes of a STOP; one that is in no configuration is of the default set."""
+        """What a number makes of a STOP; one that is in no configuration is of the default set and of its last."""
         known = self._known.get(number)
         if known is not None:
             return known
         usual = self._usual
         own = f"number:{number}"
+        once = self._once.get(number, self.set_of(number))
         stops = (own,) if self._optout.scope in ("number", "app") else usual.stops
-        return usual._replace(stops=stops, lifts=usual.lifts | {own})
+        if self._optout.scope == "set" and once not in stops:
+            stops = (*stops, once)
+        return usual._replace(stops=stops, lifts=usual.lifts | {own, once})
 
     def read(self, number: str, text: str) -> Reading | None:
         """What a text to a number means; None: nothing of the kind."""

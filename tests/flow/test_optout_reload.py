@@ -127,6 +127,30 @@ async def test_opt_outs_go_along_while_nothing_runs(autojump_clock: MockClock, t
             await app.submit("x", to=OTHER_PEER, from_=SECOND)
 
 
+async def test_a_stop_to_a_number_that_is_gone_is_for_the_set_it_was_in(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """The answer to what was sent from it before; also after a start, and START lifts it."""
+    gone = "+15551230003"
+    async with gateway(tmp_path, numbers=3, extra=named("sales", FIRST, gone)) as g:
+        app = await g.connect()
+        await app.submit("ad", to=PEER, from_=gone)
+        text = g.config.read_text().replace(f', "{gone}"', "")
+        text = text.replace(f'[[numbers]]\nnumber = "{gone}"\ncarrier = "acme"\n', "")
+        assert gone not in text
+        g.config.write_text(text)
+        await app.call("reload")
+        await g.tell("STOP", number=gone)
+        for number in (FIRST, SECOND):
+            assert (await app.refused("submit", to=PEER, text="x", **{"from": number})).reason == "opted_out"
+    async with gateway(tmp_path, numbers=2, extra=named("sales", FIRST)) as g:
+        app = await g.connect()
+        await g.tell("START", number=gone)
+        await app.submit("again", to=PEER, from_=FIRST)
+        await g.tell("STOP", number=gone)
+        assert (await app.refused("submit", to=PEER, text="x", **{"from": FIRST})).reason == "opted_out"
+
+
 FULL = "window = 2\nresponse_timeout = 600"
 
 
