@@ -112,12 +112,14 @@ class OptOuts:
         """Somebody says in a person's place that they are out, or in again."""
         app = connection.app
         scope = params.scope if params.scope is not None else ALL if app.admin else f"app:{app.name}"
-        scope = self._scope(app, scope)
         peer = self._lookup.phone(params.peer)
+        known = await self._store.reader.read(partial(held_by, peer=peer or params.peer))
         if peer is None:
             # One that a carrier wrote so is known by that.
-            known = await self._store.reader.read(partial(held_by, peer=params.peer))
             peer = params.peer if known else self._lookup.reachable(params.peer)
+        if params.out or not app.admin or all(one.scope != scope for one in known):
+            # What is listed is taken back also where there is no such app or set any more.
+            scope = self._scope(app, scope)
         change = OptOutChange(peer, scope, params.out, note(params.note), entered=not app.admin)
         op = await self._store.writer.do(OptOutOp([change], how="operator", who=app.name))
         held = await self._store.reader.read(partial(held_by, peer=peer))

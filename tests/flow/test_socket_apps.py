@@ -288,6 +288,7 @@ async def test_apps_that_there_were_and_that_are_nobodys_are_looked_for(autojump
         two = await connect(g, "two")
         id = await two.submit("x", to=TO, from_="+15551230002")
         await boss.call("optout_set", peer=TO, out=True, scope="number:+15551230003")
+        await two.call("optout_set", peer=TO, out=True)
         for app in ("operator", OWN_APP, "two", "boss"):
             assert (await boss.call("optout", peer=TO, app=app))["opted_out"], app
         assert not (await boss.call("optout", peer=TO, app="one"))["opted_out"]
@@ -297,3 +298,8 @@ async def test_apps_that_there_were_and_that_are_nobodys_are_looked_for(autojump
         assert (await boss.call("messages", app="operator"))["messages"] == []
         assert (await boss.call("balance_entries", app="three"))["entries"] == []
         assert (await boss.refused("optout", peer=TO, app="two")).reason == "invalid_params"
+        # What its people are listed with is taken back, and nothing is entered for it any more.
+        for given in ({"out": True}, {"out": False, "peer": peers(2)[1]}):
+            error = await boss.refused("optout_set", **{"peer": TO, "scope": "app:two"} | given)
+            assert (error.reason, error.field) == ("invalid_params", "scope")
+        assert (await boss.call("optout_set", peer=TO, out=False, scope="app:two"))["changed"]
