@@ -21,8 +21,6 @@ from gateway.store.revision import bring_to_newest
 
 MINIMUM_SQLITE: Final = (3, 35, 0)  # UPDATE ... FROM came with 3.33, RETURNING with 3.35
 BUSY_TIMEOUT_MS: Final = 2000
-CACHED_STATEMENTS: Final = 2048
-"""As many as there are hot ones in all their sizes, and others."""
 INSTALL: Final = "install"
 """Key in ``store_info`` of the number of this database."""
 RESTART_WAIT_MS: Final = 200
@@ -139,7 +137,7 @@ class Database:
         return con
 
     def _open(self, name: str) -> sqlite3.Connection:
-        con = sqlite3.connect(name, isolation_level=None, check_same_thread=False, cached_statements=CACHED_STATEMENTS)
+        con = sqlite3.connect(name, isolation_level=None, check_same_thread=False, cached_statements=512)
         try:
             con.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             con.execute("PRAGMA journal_mode = WAL")

@@ -1,9 +1,8 @@
 """The hot statements: one statement per kind per burst, over a list of VALUES.
 
 sqlite3 gives up the interpreter lock at every step of a statement, so an `executemany` of 64 rows beside a busy thread
-took 37 ms where one statement with 64 rows takes under one. A statement is therefore written for a few numbers of rows,
-each prepared once and kept by the connection. What a row of nulls does not change is filled up with such rows: a burst
-of 77 runs as one of 80. Others run in pieces, as 64 + 12 + 1.
+took 37 ms where one statement with 64 rows takes under one. A statement is therefore written for 1, 2, 4 ... 256 rows,
+each prepared once and kept by the connection; a burst of 77 runs as 64 + 8 + 4 + 1.
 """
 
 from __future__ import annotations
@@ -15,58 +14,50 @@ from typing import Any, Final
 
 Row = tuple[Any, ...]
 MAX_CHUNK: Final = 256
-SIZES: Final = (1, 2, 3, 4, *[size << n for n in range(6) for size in (5, 6, 7, 8)])
-"""Numbers of rows that statements are written for, up to `MAX_CHUNK`: a fifth is filled up at most."""
-_AT_LEAST: Final = tuple([next(size for size in SIZES if size >= rows) for rows in range(1, MAX_CHUNK + 1)])
-_AT_MOST: Final = tuple([max(size for size in SIZES if size <= rows) for rows in range(1, MAX_CHUNK + 1)])
 
 
 class Values:
-    """One statement over rows of ``columns`` values: ``{values}`` in its text becomes ``(?,?),(?,?)...``.
+    """One statement over rows of ``columns`` values: ``{values}`` in its text becomes ``(?,?),(?,?)...``."""
 
-    ``fills``: a row of nulls changes nothing and brings none, so that the number of rows may be filled up with them.
-    """
+    __slots__ = ("_sql", "columns", "text")
 
-    __slots__ = ("_sql", "columns", "fills", "text")
-
-    def __init__(self, text: str, columns: int, *, fills: bool = False) -> None:
+    def __init__(self, text: str, columns: int) -> None:
         self.text = text
         self.columns = columns
         row = "(" + ",".join("?" * columns) + ")"
-        self._sql = {size: text.replace("{values}", ",".join([row] * size)) for size in SIZES}
-        self.fills = fills
+        size = 1
+        self._sql: dict[int, str] = {}
+        while size <= MAX_CHUNK:
+            self._sql[size] = text.replace("{values}", ",".join([row] * size))
+            size *= 2
 
     def sql(self, rows: int = 1) -> str:
-        """The statement for a number of rows that is one of `SIZES`."""
+        """The statement for a number of rows that is a power of two, at most `MAX_CHUNK`."""
         return self._sql[rows]
 
     def run(self, con: sqlite3.Connection, rows: Sequence[Row]) -> int:
         """Runs it over ``rows``; returns the number of rows that were changed."""
         # Not Cursor.rowcount: sqlite3 leaves that at -1 for a statement that opens with WITH.
         before = con.total_changes
-        for size, values in self._pieces(rows):
-            con.execute(self._sql[size], values)
+        for size, part in _chunks(rows):
+            con.execute(self._sql[size], list(chain.from_iterable(part)))
         return con.total_changes - before
 
     def fetch(self, con: sqlite3.Connection, rows: Sequence[Row]) -> list[Row]:
         """Runs it over ``rows`` and returns all result rows."""
         out: list[Row] = []
-        for size, values in self._pieces(rows):
-            out += con.execute(self._sql[size], values).fetchall()
+        for size, part in _chunks(rows):
+            out += con.execute(self._sql[size], list(chain.from_iterable(part))).fetchall()
         return out
 
-    def _pieces(self, rows: Sequence[Row]) -> Iterable[tuple[int, list[Any]]]:
-        """The numbers of rows that it runs over one after the other, with their values."""
-        at, left = 0, len(rows)
-        sizes = _AT_LEAST if self.fills else _AT_MOST
-        while left > 0:
-            size = sizes[min(left, MAX_CHUNK) - 1]
-            values = list(chain.from_iterable(rows[at : at + size]))
-            if size > left:
-                values += (None,) * (self.columns * (size - left))
-            yield size, values
-            at += size
-            left -= size
+
+def _chunks(rows: Sequence[Row]) -> Iterable[tuple[int, Sequence[Row]]]:
+    at, left = 0, len(rows)
+    while left:
+        size = MAX_CHUNK if left >= MAX_CHUNK else 1 << (left.bit_length() - 1)
+        yield size, rows[at : at + size]
+        at += size
+        left -= size
 
 
 INSERT_MESSAGE: Final = Values(
@@ -88,7 +79,6 @@ SELECT_REF: Final = Values(
     "WITH v(bucket, app, ref) AS (VALUES {values}) SELECT r.app, r.ref, r.message_id, r.digest FROM v"
     " CROSS JOIN ref r ON r.bucket = v.bucket AND r.app = v.app AND r.ref = v.ref",
     3,
-    fills=True,
 )
 
 INSERT_REF: Final = Values(
@@ -109,25 +99,22 @@ CLAIM: Final = Values(
     " WHERE message_id = v.mid AND segment.part = v.part AND state = 1"
     " AND segment.carrier = coalesce(v.carrier, segment.carrier)",
     5,
-    fills=True,
 )
 
 # The same, telling which: a third dearer, for bursts in which not all could be claimed.
-CLAIM_TOLD: Final = Values(CLAIM.text + " RETURNING message_id, part, carrier", 5, fills=True)
+CLAIM_TOLD: Final = Values(CLAIM.text + " RETURNING message_id, part, carrier", 5)
 
 UNCLAIM: Final = Values(
     "WITH v(mid, part) AS (VALUES {values}) UPDATE segment SET state = 1, attempts = attempts - 1,"
     " written_at = NULL FROM v"
     " WHERE message_id = v.mid AND segment.part = v.part AND state = 2",
     2,
-    fills=True,
 )
 
 SELECT_SEGMENT: Final = Values(
     "WITH v(mid, part) AS (VALUES {values}) SELECT s.message_id, s.part, s.state, s.in_doubt FROM v"
     " CROSS JOIN segment s ON s.message_id = v.mid AND s.part = v.part",
     2,
-    fills=True,
 )
 
 # A positive response: sent, unless a receipt or an operator was faster. done_at only where `sent` is the end.
@@ -137,7 +124,6 @@ SENT: Final = Values(
     " done_at = coalesce(done_at, v.done), status = 0, due_at = NULL, bind = v.bind, written_at = v.written"
     " FROM v WHERE message_id = v.mid AND segment.part = v.part",
     7,
-    fills=True,
 )
 
 INSERT_SMSC_ID: Final = Values(
@@ -150,7 +136,6 @@ RETRY: Final = Values(
     "WITH v(mid, part, status, due) AS (VALUES {values}) UPDATE segment SET state = 1, status = v.status,"
     " due_at = v.due FROM v WHERE message_id = v.mid AND segment.part = v.part AND state = 2",
     4,
-    fills=True,
 )
 
 # Written, and no answer: once more where the policy allows it and it was not in doubt before, else held.
@@ -159,7 +144,6 @@ DOUBT: Final = Values(
     " state = CASE WHEN v.resend AND in_doubt = 0 THEN 1 ELSE 4 END, in_doubt = in_doubt + 1, due_at = NULL"
     " FROM v WHERE message_id = v.mid AND segment.part = v.part AND state = 2",
     3,
-    fills=True,
 )
 
 # In doubt, and not to be sent again: its validity is over.
@@ -167,7 +151,6 @@ HOLD: Final = Values(
     "WITH v(mid, part) AS (VALUES {values}) UPDATE segment SET state = 4, due_at = NULL FROM v"
     " WHERE message_id = v.mid AND segment.part = v.part AND state IN (0, 1, 2) AND in_doubt > 0",
     2,
-    fills=True,
 )
 
 # Sent, and no receipt of its own is waited for any more.
@@ -175,7 +158,6 @@ SETTLE: Final = Values(
     "WITH v(mid, part, at) AS (VALUES {values}) UPDATE segment SET done_at = v.at"
     " FROM v WHERE message_id = v.mid AND segment.part = v.part AND state = 3 AND done_at IS NULL",
     3,
-    fills=True,
 )
 
 # An end of a segment; `low` to `high` are the states that it may end from.
@@ -186,21 +168,18 @@ END: Final = Values(
     " receipt_state = coalesce(v.receipt_state, segment.receipt_state), carrier_done_at = v.told"
     " FROM v WHERE message_id = v.mid AND segment.part = v.part AND segment.state BETWEEN v.low AND v.high",
     11,
-    fills=True,
 )
 
 SELECT_MESSAGE_FACTS: Final = Values(
     "WITH v(mid) AS (VALUES {values}) SELECT m.id, m.app, m.number, m.peer, m.ref, m.parts, m.receipt, m.meta FROM v"
     " CROSS JOIN message m ON m.id = v.mid",
     1,
-    fills=True,
 )
 
 SELECT_PARTS: Final = Values(
     "WITH v(mid) AS (VALUES {values}) SELECT s.message_id, s.part, s.state, s.done_at, s.reason, s.error, s.status,"
     " s.carrier, s.in_doubt FROM v CROSS JOIN segment s ON s.message_id = v.mid ORDER BY s.message_id, s.part",
     1,
-    fills=True,
 )
 
 MATCH_RECEIPT: Final = Values(
@@ -210,7 +189,6 @@ MATCH_RECEIPT: Final = Values(
     " CROSS JOIN segment s ON s.message_id = d.message_id AND s.part = d.part"
     " CROSS JOIN message m ON m.id = d.message_id",
     4,
-    fills=True,
 )
 
 INSERT_PARKED: Final = Values("INSERT INTO parked_receipt (id, carrier, key, receipt) VALUES {values}", 4)
@@ -219,7 +197,6 @@ MATCH_PARKED: Final = Values(
     "WITH v(i, carrier, key) AS (VALUES {values}) SELECT v.i, p.id, p.receipt FROM v CROSS JOIN parked_receipt p"
     " ON p.carrier = v.carrier AND p.key = v.key ORDER BY p.id",
     3,
-    fills=True,
 )
 
 DELETE_PARKED: Final = Values(
@@ -230,7 +207,6 @@ SELECT_MO_MESSAGE: Final = Values(
     "WITH v(i, peer, number, ref, total) AS (VALUES {values}) SELECT v.i, m.id, m.units, m.told FROM v"
     " CROSS JOIN mo_message m ON m.peer = v.peer AND m.number = v.number AND m.ref = v.ref AND m.total = v.total",
     5,
-    fills=True,
 )
 
 PUT_MO_MESSAGE: Final = Values(
@@ -243,7 +219,6 @@ SELECT_MO_PART: Final = Values(
     "WITH v(i, id) AS (VALUES {values}) SELECT v.i, p.part, p.data, p.data_coding, p.scheme, p.carrier, p.received_at,"
     " p.extra FROM v CROSS JOIN mo_part p ON p.message_id = v.id",
     2,
-    fills=True,
 )
 
 PUT_MO_PART: Final = Values(
@@ -286,7 +261,6 @@ ACCEPTED: Final = Values(
     "WITH v(mid) AS (VALUES {values}) SELECT s.message_id, s.part, s.carrier, s.bind, s.written_at, s.sent_at,"
     " s.smsc_message_id FROM v CROSS JOIN segment s ON s.message_id = v.mid WHERE s.sent_at IS NOT NULL",
     1,
-    fills=True,
 )
 
 # Where the numbers of a message's traces stand; null: it has none.

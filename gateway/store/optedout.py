@@ -31,9 +31,7 @@ ENTERED: Final = "operator"
 """How somebody opts a person out in their place; no keyword undoes it (`gateway.store.optouts`)."""
 
 SELECT_OPTOUT: Final = Values(
-    "WITH v(peer) AS (VALUES {values}) SELECT o.peer, o.scope FROM v CROSS JOIN optout o ON o.peer = v.peer",
-    1,
-    fills=True,
+    "WITH v(peer) AS (VALUES {values}) SELECT o.peer, o.scope FROM v CROSS JOIN optout o ON o.peer = v.peer", 1
 )
 # Of messages by their ids, the scopes that their peers opted out of. What passes does so once: not when it comes back
 # since nobody knows whether its carrier took it, whoever is back in meanwhile.

@@ -198,7 +198,7 @@ async def test_zone_and_language_of_a_burst(desk: Desk) -> None:
     desk.con.set_trace_callback(statements.append)
     assert known_fields(desk.con, asked[:4]) == {ANN: french, BOB: Known(None, "de")}
     desk.con.set_trace_callback(None)
-    assert len(statements) == 1, "of three peers"
+    assert len(statements) == 2, "of three peers, two and one"
     assert known_fields(desk.con, asked) == {ANN: french, BOB: Known(None, "de"), DAN: french}
     # As another version may have noted it.
     await note(desk, BOB, fields={"zone": "Europe/Mars"})
