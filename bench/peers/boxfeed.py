@@ -7,7 +7,6 @@ front (-1: there is none). The order is that of Kannel 1.4.5.
 
 from __future__ import annotations
 
-import select
 import socket
 from collections.abc import Iterable
 from struct import Struct
@@ -16,7 +15,7 @@ from struct import error as StructError
 from bench import keys
 from bench.load import LoadOptions
 from bench.peers.children import PeerError
-from bench.peers.feed import Feed
+from bench.peers.wiredfeed import WiredFeed
 from bench.trace import Line
 
 _INT = Struct(">i")
@@ -96,21 +95,19 @@ def unpack(body: bytes) -> tuple[int, dict[str, Value]]:
     return kind, dict(zip(FIELDS[kind], values, strict=True))
 
 
-class BoxFeed(Feed):
+class BoxFeed(WiredFeed):
     """A box at 127.0.0.1:port, `window` messages unanswered at most; receipts are acknowledged as they come."""
 
+    lost = closed = "bearerbox closed the connection"
+
     def __init__(self, options: LoadOptions, port: int, window: int) -> None:
-        super().__init__(options)
-        self._window = window
+        super().__init__(options, window)
         try:
-            self._sock = socket.create_connection(("127.0.0.1", port), timeout=10.0)
+            sock = socket.create_connection(("127.0.0.1", port), timeout=10.0)
         except OSError as error:
             raise PeerError(f"bearerbox at port {port}: {error}") from error
-        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sock.setblocking(False)
-        self._watch(self._sock.fileno(), self._ready)
-        self._out = b""
-        self._tail = b""
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._use(sock)
         self._templates = [self._template(line) for line in self.lines]
         self._write(pack(ADMIN, {"command": _IDENTIFY, "boxc_id": b"bench"}))
 
@@ -144,31 +141,8 @@ class BoxFeed(Feed):
             found.append(template % (values if self.options.receipts else values[:3]))
         self._write(b"".join(found))
 
-    def _write(self, data: bytes) -> None:
-        self._out += data
-        try:
-            while self._out:
-                self._out = self._out[self._sock.send(self._out) :]
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            raise PeerError(f"bearerbox closed the connection: {error}") from error
-        self._epoll.modify(self._sock.fileno(), select.EPOLLIN | (select.EPOLLOUT if self._out else 0))
-
-    def _ready(self, event: int) -> None:
-        if event & select.EPOLLOUT:
-            self._write(b"")
-        if not event & ~select.EPOLLOUT:
-            return
-        try:
-            data = self._sock.recv(1 << 18)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise PeerError(f"bearerbox closed the connection: {error}") from error
-        if not data:
-            raise PeerError("bearerbox closed the connection")
-        data, at, answers = self._tail + data, 0, []
+    def _received(self, data: bytes) -> tuple[int, list[bytes]]:
+        at, answers = 0, []
         while len(data) - at >= 4 and len(data) - at >= 4 + (length := _INT.unpack_from(data, at)[0]):
             kind, fields = unpack(data[at + 4 : at + 4 + length])
             at += 4 + length
@@ -178,9 +152,7 @@ class BoxFeed(Feed):
                 self._end(str(int(_octets(fields["dlr_url"]))), str(fields["dlr_mask"]))
                 # Its time goes back with it; bearerbox keeps what is not acknowledged.
                 answers.append(pack(ACK, {"nack": 0, "time": fields["time"], "id": fields["id"]}))
-        self._tail = data[at:]
-        if answers:
-            self._write(b"".join(answers))
+        return at, answers
 
     def _answered(self, fields: dict[str, Value]) -> None:
         number = int(_octets(fields["id"])[-12:], 16)
@@ -188,10 +160,6 @@ class BoxFeed(Feed):
             self._accept(number, str(number))
         else:
             self._refuse(number, f"nack {fields['nack']!r}")
-
-    def close(self) -> None:
-        self._sock.close()
-        super().close()
 
 
 def _id(number: int) -> bytes:

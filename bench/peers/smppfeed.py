@@ -5,35 +5,29 @@ submit_sm in bursts, `window` unanswered at most; receipts are acknowledged as t
 
 from __future__ import annotations
 
-import select
 import socket
 
 from bench import alphabet, keys, wire
 from bench.load import LoadOptions
 from bench.peers.children import PeerError
-from bench.peers.feed import Feed
+from bench.peers.wiredfeed import WiredFeed
 from bench.wire import ShortMessage
 
 _BURST = 16
 
 
-class SmppFeed(Feed):
+class SmppFeed(WiredFeed):
     """Binds at 127.0.0.1:port under system_id and password. Raises PeerError when the bind is refused."""
 
+    lost = "the SMPP connection was lost"
+    closed = "the gateway closed the SMPP connection"
+
     def __init__(self, options: LoadOptions, port: int, system_id: str, password: str, window: int) -> None:
-        super().__init__(options)
-        self._window = window
-        self._sock = _bound(port, system_id, password)
-        self._watch(self._sock.fileno(), self._ready)
+        super().__init__(options, window)
+        self._use(_bound(port, system_id, password))
         self._sequence = 1
         self._waiting: dict[int, int] = {}
         """Message number by sequence number."""
-        self._out = b""
-        self._tail = b""
-
-    def close(self) -> None:
-        self._sock.close()
-        super().close()
 
     def _send(self) -> None:
         room = self._window - len(self._waiting)
@@ -57,31 +51,7 @@ class SmppFeed(Feed):
             pdus.append(wire.pdu(wire.SUBMIT_SM, self._sequence, body))
         self._write(b"".join(pdus))
 
-    def _write(self, data: bytes) -> None:
-        self._out += data
-        try:
-            while self._out:
-                self._out = self._out[self._sock.send(self._out) :]
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            raise PeerError(f"the SMPP connection was lost: {error}") from error
-        self._epoll.modify(self._sock.fileno(), select.EPOLLIN | (select.EPOLLOUT if self._out else 0))
-
-    def _ready(self, event: int) -> None:
-        if event & select.EPOLLOUT:
-            self._write(b"")
-        if not event & ~select.EPOLLOUT:
-            return
-        try:
-            data = self._sock.recv(1 << 18)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise PeerError(f"the SMPP connection was lost: {error}") from error
-        if not data:
-            raise PeerError("the gateway closed the SMPP connection")
-        data = self._tail + data
+    def _received(self, data: bytes) -> tuple[int, list[bytes]]:
         end, answers = 0, []
         for start, end, command, status, sequence in wire.frames(data):
             if command == wire.SUBMIT_SM_RESP:
@@ -95,9 +65,7 @@ class SmppFeed(Feed):
                 answers.append(wire.pdu(wire.DELIVER_SM_RESP, sequence, b"\0"))
             elif command == wire.ENQUIRE_LINK:
                 answers.append(wire.pdu(wire.ENQUIRE_LINK | wire.RESPONSE, sequence))
-        self._tail = data[end:]
-        if answers:
-            self._write(b"".join(answers))
+        return end, answers
 
 
 def receipt_of(fields: ShortMessage) -> tuple[str, str]:
@@ -123,7 +91,6 @@ def _bound(port: int, system_id: str, password: str, timeout: float = 10.0) -> s
         if status != wire.ROK:
             raise PeerError(f"the bind was refused with command_status {status:#x}")
         sock.recv(length - 16, socket.MSG_WAITALL)
-        sock.setblocking(False)
     except BaseException:
         sock.close()
         raise
