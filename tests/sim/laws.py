@@ -12,7 +12,7 @@ import trio
 
 from gateway.model import STATE_WORDS, TRANSITIONS, State
 from gateway.settings import Carrier as CarrierSettings
-from tests.sim.ledger import Change, Ledger, Segment
+from tests.sim.ledger import Change, Ledger, Passed, Segment
 from tests.sim.quiet import Quiet
 
 WITHDRAWN = frozenset({State.CANCELLED, State.REJECTED, State.EXPIRED, State.FAILED})
@@ -42,7 +42,7 @@ class Laws:
         self._claimed: Counter[str] = Counter()
         self._on_its_way: dict[tuple[str, str, str], Counter[int]] = defaultdict(Counter)
         self._paced: dict[str, deque[float]] = defaultdict(deque)
-        self._first: dict[tuple[str, str, str, str, int, int], int] = {}
+        self._order = Passed(ledger, "order")
         self._unsettled: dict[str, set[Segment]] = defaultdict(set)  # by bind: written, with no outcome stored
         self.sticky = True
         self.numbers: dict[str, float] = {}  # their own throughput, where they have one
@@ -234,9 +234,4 @@ class Laws:
         if any(new == State.SCHEDULED for s in (*message.gone, segment) for _, _, new, _ in s.history):
             self._quiet.arrived(carrier, segment)
             return
-        key = (carrier, message.number, message.peer, message.app, segment.lane, segment.rank)
-        first = self._first.get(key, 0)
-        self._first[key] = max(first, message.id)
-        if message.id < first and not any(s.in_doubt or s.temporary for s in message.segments.values()):
-            later = self._ledger.messages[first].label
-            self._ledger.broken("order", f"{segment.place} after <{later}> to the same peer")
+        self._order.arrived(carrier, segment, " to the same peer")

@@ -152,6 +152,25 @@ Change = tuple[Segment, int, int]
 """A segment, its state before and after."""
 
 
+class Passed:
+    """The first copies of segments that go one way, by the latest message of each: later ones pass none before."""
+
+    def __init__(self, ledger: Ledger, law: str) -> None:
+        self._ledger = ledger
+        self._law = law
+        self._latest: dict[tuple[str, str, str, str, int, int], int] = {}
+
+    def arrived(self, carrier: str, segment: Segment, why: str) -> None:
+        """A carrier has read the first copy; what came back or is in doubt may be passed. ``why`` it may not be."""
+        message = segment.message
+        key = (carrier, message.number, message.peer, message.app, segment.lane, segment.rank)
+        latest = self._latest.get(key, 0)
+        self._latest[key] = max(latest, message.id)
+        if message.id < latest and not any(s.in_doubt or s.temporary for s in message.segments.values()):
+            later = self._ledger.messages[latest].label
+            self._ledger.broken(self._law, f"{segment.place} after <{later}>{why}")
+
+
 class Ledger:
     """The facts. ``on_commit`` gets the changes of each transaction; a broken law is told to `broken`."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from gateway.model import CLASSES, State
 from gateway.settings.own import OWN_APP
+from tests.sim.ledger import Passed
 
 if TYPE_CHECKING:
     from tests.sim.ledger import Ledger, Message, Segment
@@ -161,7 +162,7 @@ class Quiet:
         self._ledger = ledger
         self._now_ms = now_ms
         self._latest = 0
-        self._first: dict[tuple[str, str, str, str, int, int], int] = {}
+        self._order = Passed(ledger, "quiet")
 
     def seen(self) -> None:
         """Notes the wall clock: what was let go when they were over is, whatever a clock shows that is put back."""
@@ -186,12 +187,7 @@ class Quiet:
         message = segment.message
         if self._plan is None or not self.held(message):
             return
-        key = (carrier, message.number, message.peer, message.app, segment.lane, segment.rank)
-        first = self._first.get(key, 0)
-        self._first[key] = max(first, message.id)
-        if message.id < first and not any(s.in_doubt or s.temporary for s in message.segments.values()):
-            later = self._ledger.messages[first].label
-            self._ledger.broken("quiet", f"{segment.place} after <{later}>, which was held as well")
+        self._order.arrived(carrier, segment, ", which was held as well")
 
     def held(self, message: Message) -> bool:
         """Whether a message was put off until they end."""
