@@ -33,7 +33,7 @@ class SocketServer:
     def __init__(self, methods: Methods, settings: Settings) -> None:
         self.methods = methods
         self.subscriptions = Subscriptions()
-        self.connections: set[Connection] = set()
+        self.connections: dict[Connection, None] = {}  # in the order in which they came
         self.reading_stopped = {"connection": 0, "store": 0}
         self.turns = Turns()  # reads and writes, of all connections
         self.configure(settings)
@@ -90,13 +90,13 @@ class SocketServer:
         credentials = stream.socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, struct.calcsize("3i"))
         pid, uid, _ = struct.unpack("3i", credentials)
         connection = Connection(self, stream, self.by_uid(uid), f"pid {pid} uid {uid}")
-        self.connections.add(connection)
+        self.connections[connection] = None
         try:
             await connection.run()
         except Exception as error:
             _log.error("connection_failed", peer=connection.peer, error=repr(error), exc_info=True)
         finally:
-            self.connections.discard(connection)
+            self.connections.pop(connection, None)
 
 
 Listening = Callable[[SocketSettings, FileLock], trio.SocketListener]
