@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from gateway.smpp.pdu import Tlv
 from gateway.sms.segment import SegmentBody
@@ -11,90 +14,53 @@ if TYPE_CHECKING:
     from gateway.carrier.bind import Bind
     from gateway.policy.quiet import Rest
 
+ONLY_PART: Final = (1,)
+"""What waits of a message of one part, the same for all of them."""
 
-class Outgoing:
+
+class Outgoing(msgspec.Struct, eq=False, gc=False):
     """A message that is queued in memory, claimed or on the wire.
 
-    ``waiting`` are the numbers of its parts that are queued, ``open`` how many are claimed and without a recorded
-    answer. Times are ms since 1970. ``until`` is when it may not go out any more: its validity ends, or the quiet hours
-    begin that ``rest`` knows of (None: it has none).
+    ``waiting`` are the numbers of its parts that are queued, replaced and never changed in place; ``open`` is how many
+    are claimed and without a recorded answer. Times are ms since 1970. ``until`` is when it may not go out any more:
+    its validity ends, or the quiet hours begin that ``rest`` knows of (None: it has none).
+
+    A struct, as thousands are made each second and kept: that takes a third of the time of a class, and three quarters
+    of the memory. It is in no cycle, so the collector need not look at it.
     """
 
-    __slots__ = (
-        "app",
-        "attempts",
-        "begun",
-        "bodies",
-        "carrier",
-        "due_at",
-        "expires_at",
-        "holds",
-        "id",
-        "lane",
-        "number",
-        "open",
-        "parts",
-        "peer",
-        "placed",
-        "protocol_id",
-        "rank",
-        "receipt",
-        "refusal",
-        "rest",
-        "settled",
-        "tlvs",
-        "until",
-        "validity",
-        "waiting",
-    )
+    id: int
+    app: str
+    number: str
+    peer: str
+    carrier: str
+    lane: int
+    rank: int
+    parts: int
+    receipt: int  # `gateway.model.Receipts`
+    expires_at: int
+    until: int
+    validity: bool  # whether the app asked for one: it is then told to the carrier as well
+    tlvs: tuple[Tlv, ...]
+    bodies: tuple[SegmentBody, ...]
+    waiting: Sequence[int]
+    due_at: int = 0
+    attempts: int = 0
+    protocol_id: int = 0
+    rest: Rest | None = None
+    open: int = 0
+    begun: bool = False  # whether one of its parts was written
+    holds: bool = False  # whether others between its number and peer wait for it
+    placed: bool = False  # whether its waiting parts are in a queue in memory
+    settled: set[int] | None = None  # parts whose copy need not be sent: a late answer said they are taken
+    refusal: tuple[int, int, str] | None = None  # part, status, reason: for another carrier to take
 
-    def __init__(
-        self,
-        id: int,
-        app: str,
-        number: str,
-        peer: str,
-        carrier: str,
-        lane: int,
-        rank: int,
-        parts: int,
-        receipt: int,
-        expires_at: int,
-        validity: bool,
-        tlvs: tuple[Tlv, ...],
-        bodies: tuple[SegmentBody, ...],
-        waiting: list[int],
-        due_at: int = 0,
-        attempts: int = 0,
-        protocol_id: int = 0,
-        until: int = 0,
-        rest: Rest | None = None,
-    ) -> None:
-        self.id = id
-        self.app = app
-        self.number = number
-        self.peer = peer
-        self.carrier = carrier
-        self.lane = lane
-        self.rank = rank
-        self.parts = parts
-        self.receipt = receipt  # `gateway.model.Receipts`
-        self.expires_at = expires_at
-        self.validity = validity  # whether the app asked for one: it is then told to the carrier as well
-        self.tlvs = tlvs
-        self.bodies = bodies
-        self.waiting = waiting
-        self.open = 0
-        self.begun = False  # whether one of its parts was written
-        self.holds = False  # whether others between its number and peer wait for it
-        self.placed = False  # whether its waiting parts are in a queue in memory
-        self.settled: set[int] | None = None  # parts whose copy need not be sent: a late answer said they are taken
-        self.refusal: tuple[int, int, str] | None = None  # part, status, reason: for another carrier to take
-        self.due_at = due_at
-        self.attempts = attempts
-        self.protocol_id = protocol_id
-        self.until = until or expires_at
-        self.rest = rest
+    def __repr__(self) -> str:  # logs and tracebacks must not show text
+        return f"<Outgoing {self.id} from {self.number}, {self.parts} parts>"
+
+
+Taken = tuple[Outgoing, Sequence[int]]
+"""A message, and those of its parts that are to be claimed."""
 
 
 class SegmentOut:

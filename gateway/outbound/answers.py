@@ -111,7 +111,7 @@ class Answers:
         carrier = self._outbound.carriers.get(item.carrier)
         item.settled = {part, *(item.settled or ())}
         if part in item.waiting:
-            item.waiting.remove(part)
+            item.waiting = [p for p in item.waiting if p != part]
             queue.count(item.app, -1)
         elif carrier is not None and carrier.withdraw(item, part):
             item.open -= 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from gateway.carrier.bind import Bind
-from gateway.carrier.outgoing import Outgoing, SegmentOut
+from gateway.carrier.outgoing import Outgoing, SegmentOut, Taken
 from gateway.model import State
 from gateway.outbound.queue import CarrierQueue
 from gateway.store.ends import End, EndOp
@@ -64,11 +64,11 @@ class Claims:
         self.unclaim(item.carrier, segments)
         return True
 
-    def _claim(self, queue: CarrierQueue, taken: list[tuple[Outgoing, list[int]]]) -> list[Key]:
+    def _claim(self, queue: CarrierQueue, taken: list[Taken]) -> list[Key]:
         """Has them claimed, without those whose validity is over or that are quiet; returns what is being claimed."""
         now_ms = self._outbound.clock.now_ms()
         keys: list[Key] = []
-        kept: list[tuple[Outgoing, list[int]]] = []
+        kept: list[Taken] = []
         expired: list[End] = []
         for item, parts in taken:
             late = item.until <= now_ms
@@ -108,7 +108,7 @@ class Claims:
 
     def _claimed(self, op: ClaimOp) -> None:
         name: str
-        kept: list[tuple[Outgoing, list[int]]]
+        kept: list[Taken]
         name, kept = op.context
         queue = self._outbound.queues[name]
         queue.reserved -= len(op.keys)
@@ -137,7 +137,7 @@ class Claims:
 
     def _not_claimed(self, op: ClaimOp, error: Exception) -> None:
         name: str
-        kept: list[tuple[Outgoing, list[int]]]
+        kept: list[Taken]
         name, kept = op.context
         queue = self._outbound.queues[name]
         queue.reserved -= len(op.keys)

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from gateway.carrier.outgoing import Outgoing
+from gateway.carrier.outgoing import ONLY_PART, Outgoing
 from gateway.model import CLASSES, LANES, IdSource, Receipts, State
 from gateway.outbound.choice import Choice, Chosen
 from gateway.outbound.options import USUAL, restored, stored
@@ -216,14 +216,14 @@ class Preparer:
             parts,
             receipt,
             expires_at,
+            min(until, expires_at) if until else expires_at,
             options.validity,
             tuple(Tlv(tag, value) for tag, value in options.tlvs) if options.tlvs else (),
             bodies,
-            [1] if parts == 1 else list(range(1, parts + 1)),
+            ONLY_PART if parts == 1 else range(1, parts + 1),
             0,
             0,
             options.protocol_id,
-            min(until, expires_at),
             rest,
         )
         prepared = Prepared(row, outgoing, planned, moved=chosen is not None and chosen.moved)
@@ -379,6 +379,7 @@ def restore(row: Row, segments: list[Row], quiet: QuietHours | None = None, now_
         parts,
         receipt,
         expires_at,
+        expires_at if rest is None else min(rest.goes_until(now_ms), expires_at) or expires_at,
         options.validity,
         tuple(Tlv(tag, value) for tag, value in options.tlvs) if options.tlvs else (),
         bodies,
@@ -386,6 +387,5 @@ def restore(row: Row, segments: list[Row], quiet: QuietHours | None = None, now_
         max([s[1] or 0 for s in segments]),
         max([s[2] for s in segments]),
         options.protocol_id,
-        0 if rest is None else min(rest.goes_until(now_ms), expires_at),
         rest,
     )

@@ -17,7 +17,7 @@ from typing import Final
 import trio
 
 from gateway.carrier.gate import Gate
-from gateway.carrier.outgoing import Outgoing
+from gateway.carrier.outgoing import Outgoing, Taken
 from gateway.outbound.pairs import PairLeft, Pairs
 from gateway.outbound.retries import MOST_DUE, Absent, Retries
 from gateway.outbound.slow import Left, SlowNumbers
@@ -307,13 +307,13 @@ class CarrierQueue:
         if self.ordered:
             self.pairs.hold(item)
 
-    def take(self, budget: int, kept_free: int = 0) -> list[tuple[Outgoing, list[int]]]:
+    def take(self, budget: int, kept_free: int = 0) -> list[Taken]:
         """Messages to claim next with the parts of each, at most ``budget`` segments in all.
 
         ``kept_free`` of them are not for lane 1. A message larger than what is left of the budget goes in pieces; its
         rest stays in front.
         """
-        out: list[tuple[Outgoing, list[int]]] = []
+        out: list[Taken] = []
         now = trio.current_time() if self.slow.gates or self.slow else 0.0
         for lane, turns in enumerate(self._lanes):
             if lane:
@@ -337,7 +337,7 @@ class CarrierQueue:
                 budget = self._turn(turns, budget, out, now)
         return out
 
-    def _turn(self, turns: Turns, budget: int, out: list[tuple[Outgoing, list[int]]], now: float) -> int:
+    def _turn(self, turns: Turns, budget: int, out: list[Taken], now: float) -> int:
         """One app's turn."""
         app = turns.order[0]
         if not turns.begun:
@@ -382,7 +382,7 @@ class CarrierQueue:
             self.known.pop(item.id, None)
         return True
 
-    def _claim(self, item: Outgoing, budget: int, out: list[tuple[Outgoing, list[int]]]) -> int:
+    def _claim(self, item: Outgoing, budget: int, out: list[Taken]) -> int:
         parts = item.waiting[:budget]
         item.waiting = item.waiting[budget:]
         item.placed = bool(item.waiting)

@@ -6,6 +6,7 @@ of those alone whose time (`Outgoing.until`) is over.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -36,7 +37,7 @@ class Resting:
         self._off: list[tuple[int, int]] = []
         self._ends: list[End] = []
 
-    def rests(self, queue: CarrierQueue, item: Outgoing, parts: list[int], now_ms: int) -> bool:
+    def rests(self, queue: CarrierQueue, item: Outgoing, parts: Sequence[int], now_ms: int) -> bool:
         """Whether a message of a queue that had until now does not go on; the queue has let go of it then.
 
         ``parts`` are those that were to be claimed.

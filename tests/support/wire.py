@@ -327,5 +327,6 @@ def segments(count: int, *, lane: int = 0, text: str = "Hello", **given: Any) ->
             "lane": lane, "rank": 5, "parts": 1, "receipt": True, "expires_at": 1 << 62, "validity": False,
             "tlvs": (), "bodies": bodies, "waiting": [], **given,
         }  # fmt: skip
+        values.setdefault("until", values["expires_at"])
         made.append(SegmentOut(Outgoing(**values), 1))
     return made

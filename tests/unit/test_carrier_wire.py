@@ -36,6 +36,7 @@ def segment(part: int = 1, **given: Any) -> SegmentOut:
         "parts": 1,
         "receipt": 1,
         "expires_at": NOW + 90_000,
+        "until": NOW + 90_000,
         "validity": False,
         "tlvs": (),
         "bodies": (SegmentBody(b"hello", 0, 0),),

@@ -10,7 +10,7 @@ from gateway.store.queries import QueueUnit
 def message(id):
     return Outgoing(
         id=id, app="local", number="+15551230001", peer=f"+1212555{id:04}", carrier="sink", lane=0, rank=4, parts=1,
-        receipt=True, expires_at=1 << 60, validity=False, tlvs=(), bodies=(), waiting=[1],
+        receipt=True, expires_at=1 << 60, until=1 << 60, validity=False, tlvs=(), bodies=(), waiting=[1],
     )  # fmt: skip
 
 

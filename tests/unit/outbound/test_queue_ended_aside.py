@@ -7,7 +7,7 @@ from gateway.outbound.queue import CarrierQueue
 def message(id, lane=0):
     return Outgoing(
         id=id, app="local", number="+15551230001", peer="+12125550001", carrier="sink", lane=lane, rank=4, parts=1,
-        receipt=True, expires_at=1 << 60, validity=False, tlvs=(), bodies=(), waiting=[1],
+        receipt=True, expires_at=1 << 60, until=1 << 60, validity=False, tlvs=(), bodies=(), waiting=[1],
     )  # fmt: skip
 
 

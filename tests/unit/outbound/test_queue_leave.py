@@ -12,7 +12,8 @@ from gateway.store.reroute import Moved
 def message(id: int, peer: str = "+12125550101", parts: int = 1, lane: int = 0) -> Outgoing:
     return Outgoing(
         id=id, app="local", number="+15551230001", peer=peer, carrier="acme", lane=lane, rank=4, parts=parts,
-        receipt=True, expires_at=1 << 60, validity=False, tlvs=(), bodies=(), waiting=list(range(1, parts + 1)),
+        receipt=True, expires_at=1 << 60, until=1 << 60, validity=False, tlvs=(), bodies=(),
+        waiting=list(range(1, parts + 1)),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ NUMBER = "+15551230001"
 def message(id: int, peer: str) -> Outgoing:
     return Outgoing(
         id=id, app="local", number=NUMBER, peer=peer, carrier="sink", lane=0, rank=4, parts=1,
-        receipt=True, expires_at=1 << 60, validity=False, tlvs=(), bodies=(), waiting=[1],
+        receipt=True, expires_at=1 << 60, until=1 << 60, validity=False, tlvs=(), bodies=(), waiting=[1],
     )  # fmt: skip
 
 
