@@ -13,6 +13,7 @@ import msgspec
 import trio
 
 from gateway.doors import rpc
+from gateway.doors.burst import AckLine, AckParams, SubmitLine, read_burst
 from gateway.doors.rpc import Request, RpcFault
 from gateway.doors.subscriptions import Subscription
 from gateway.log import logger
@@ -32,13 +33,6 @@ SLOW_METHODS: Final = 100
 """Requests other than submit and ack that a connection may have waiting."""
 AUTH_DELAY: Final = 1.0
 FAREWELL: Final = 2.0
-
-
-class AckParams(msgspec.Struct, forbid_unknown_fields=True):
-    """``ack``: single events, or everything up to one."""
-
-    event_ids: list[str] | None = None
-    up_to: str | None = None
 
 
 class AuthParams(msgspec.Struct, forbid_unknown_fields=True):
@@ -178,11 +172,19 @@ class Connection:
                     self._too_long()
                     return
                 continue
-            lines = bytes(memoryview(buffer)[:end]).split(b"\n")
+            octets = bytes(memoryview(buffer)[:end])
             del buffer[: end + 1]
             if len(buffer) > max_line:
                 self._too_long()
                 return
+            burst = read_burst(octets) if self._app is not None and len(octets) <= max_line else None
+            if burst is not None:
+                for i in range(0, len(burst), BURST):
+                    if i:
+                        await trio.lowlevel.checkpoint()
+                    self._handle_burst(burst[i : i + BURST])
+                continue
+            lines = octets.split(b"\n")
             for i in range(0, len(lines), BURST):
                 if i:
                     await trio.lowlevel.checkpoint()
@@ -193,10 +195,26 @@ class Connection:
         limit = self._limits.max_line
         self.send(rpc.fault(None, RpcFault(rpc.PARSE_ERROR, f"a line has at most {limit} octets", fatal=True)))
 
-    async def _handle(self, lines: list[bytes], max_line: int) -> bool:
-        """Handles a burst of lines; returns False when the connection is to end."""
+    def _handle_burst(self, burst: list[SubmitLine | AckLine]) -> None:
+        """Handles requests that were read in one go."""
         submits: list[Submit] = []
-        ids: list[bytes | None] = []
+        ids: list[rpc.Id] = []
+        for line in burst:
+            if isinstance(line, SubmitLine):
+                submits.append(line.params)
+                ids.append(line.id)
+                continue
+            try:
+                self._ack(line.params, line.id)
+            except Refusal as error:
+                if line.id is not None:
+                    self.send(rpc.refusal(line.id, error))
+        self._submit(submits, ids)
+
+    async def _handle(self, lines: list[bytes], max_line: int) -> bool:
+        """Handles lines one by one; returns False when the connection is to end."""
+        submits: list[Submit] = []
+        ids: list[rpc.Id] = []
         for line in lines:
             if not line.strip():
                 continue
@@ -212,7 +230,7 @@ class Connection:
                     submits.append(rpc.read_params(request.params, Submit))
                     ids.append(request.id)
                 elif method == "ack" and self._app is not None:
-                    self._ack(request)
+                    self._ack(rpc.read_params(request.params, AckParams), request.id)
                 elif self._app is None or method == "auth":
                     self._submit(submits, ids)
                     submits, ids = [], []
@@ -237,26 +255,25 @@ class Connection:
         self._submit(submits, ids)
         return True
 
-    def _submit(self, submits: list[Submit], ids: list[bytes | None]) -> None:
+    def _submit(self, submits: list[Submit], ids: list[rpc.Id]) -> None:
         if not submits:
             return
         self._unanswered += len(submits)
 
         def done(outcomes: list[Outcome]) -> None:
             self._unanswered -= len(outcomes)
-            out: list[bytes] = []
-            for id, outcome in zip(ids, outcomes, strict=True):
-                if id is None:
-                    continue
-                out.append(rpc.result(id, outcome) if isinstance(outcome, Accepted) else rpc.refusal(id, outcome))
-            if out:
-                self.send(b"".join(out))
+            replies = [
+                rpc.Result(id, outcome) if isinstance(outcome, Accepted) else rpc.refused(id, outcome)
+                for id, outcome in zip(ids, outcomes, strict=True)
+                if id is not None
+            ]
+            if replies:
+                self.send(rpc.lines(replies))
             self._make_room()
 
         self.server.methods.outbound.intake.submit(self.app, submits, done)
 
-    def _ack(self, request: Request) -> None:
-        params = rpc.read_params(request.params, AckParams)
+    def _ack(self, params: AckParams, id: rpc.Id) -> None:
         if (params.event_ids is None) == (params.up_to is None):
             raise Refusal("invalid_params", "event_ids or up_to", field="event_ids")
         if params.up_to is not None:
@@ -272,8 +289,8 @@ class Connection:
                 subscription = self.subscriptions[stream]
                 subscription.feed.finish(seq for seq in seqs if seq <= subscription.feed.position)
                 subscription.acked()
-        if request.id is not None:
-            self.send(rpc.result(request.id, {}))
+        if id is not None:
+            self.send(rpc.result(id, {}))
 
     def _event(self, event_id: str, field: str) -> tuple[Feed, int]:
         stream, _, seq = event_id.partition("-")

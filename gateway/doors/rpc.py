@@ -26,13 +26,16 @@ LONGEST_NAME: Final = 64
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
+Id = msgspec.Raw | int | None
+"""The id of a request, as it was written or a number; None: there is none, or it cannot be read."""
+
 
 class Request:
     """One line from an application. Without an id it is a notification, and gets no reply."""
 
     __slots__ = ("id", "method", "params")
 
-    def __init__(self, method: str, id: bytes | None, params: msgspec.Raw) -> None:
+    def __init__(self, method: str, id: msgspec.Raw | None, params: msgspec.Raw) -> None:
         self.method = method
         self.id = id  # as it was written, and goes back
         self.params = params
@@ -64,6 +67,28 @@ class ErrorData(msgspec.Struct, omit_defaults=True):
     detail: str | None = None
 
 
+class Result(msgspec.Struct, tag_field="jsonrpc", tag="2.0", gc=False):
+    """A reply."""
+
+    id: Id
+    result: Any
+
+
+class Error(msgspec.Struct, gc=False):
+    """Why there is no result."""
+
+    code: int
+    message: str
+    data: ErrorData
+
+
+class ErrorReply(msgspec.Struct, tag_field="jsonrpc", tag="2.0", gc=False):
+    """A reply that says so."""
+
+    id: Id
+    error: Error
+
+
 class RpcFault(Exception):
     """An error of the protocol itself; ``fatal`` ones end the connection. ``id`` is the request's, where it has one."""
 
@@ -75,7 +100,7 @@ class RpcFault(Exception):
         reason: str = "invalid_params",
         field: str | None = None,
         fatal: bool = False,
-        id: bytes | None = None,
+        id: msgspec.Raw | None = None,
     ) -> None:
         super().__init__(message)
         self.id = id
@@ -101,18 +126,20 @@ def read_request(line: bytes) -> Request:
     id = bytes(wire.id)
     if id[:1] not in b'"-0123456789n':
         raise RpcFault(INVALID_REQUEST, "id is a string or a number", field="id")
+    # A copy of its own: the line need not be kept until it is answered.
+    own = msgspec.Raw(id)
     if wire.jsonrpc != "2.0":
-        raise RpcFault(INVALID_REQUEST, 'jsonrpc is "2.0"', field="jsonrpc", id=id)
-    return Request(wire.method, id if id != b"null" else None, wire.params)
+        raise RpcFault(INVALID_REQUEST, 'jsonrpc is "2.0"', field="jsonrpc", id=own)
+    return Request(wire.method, own if id != b"null" else None, wire.params)
 
 
-def _id_in(line: bytes) -> bytes | None:
+def _id_in(line: bytes) -> msgspec.Raw | None:
     """The id of what is an object, and else no request: who pipelines has to know which it was."""
     try:
         id = bytes(_ids.decode(line).id)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return id if id[:1] in b'"-0123456789' else None
+    return msgspec.Raw(id) if id[:1] in b'"-0123456789' else None
 
 
 def _unreadable(line: bytes) -> RpcFault:
@@ -122,7 +149,8 @@ def _unreadable(line: bytes) -> RpcFault:
     except (ValueError, RecursionError):
         return RpcFault(PARSE_ERROR, "not a line of JSON", fatal=True)
     id = read.get("id") if isinstance(read, dict) else None
-    known = json.dumps(id).encode() if isinstance(id, (str, int, float)) and not isinstance(id, bool) else None
+    has_id = isinstance(id, (str, int, float)) and not isinstance(id, bool)
+    known = msgspec.Raw(json.dumps(id).encode()) if has_id else None
     said = "a text has half of a surrogate pair, which is no character"
     params = read.get("params") if isinstance(read, dict) else None
     field = None
@@ -206,12 +234,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def result(id: bytes, value: object) -> bytes:
-    """A reply."""
-    return b'{"jsonrpc":"2.0","id":' + id + b',"result":' + _encoder.encode(value) + b"}\n"
+def lines(replies: Iterable[Result | ErrorReply]) -> bytes:
+    """Replies, a line each."""
+    return _encoder.encode_lines(replies)
 
 
-def refusal(id: bytes | None, error: Refusal) -> bytes:
+def result(id: Id, value: object) -> bytes:
+    """A reply as a line."""
+    return _encoder.encode_lines((Result(id, value),))
+
+
+def refused(id: Id, error: Refusal) -> ErrorReply:
     """A refusal as a reply: -32001 when it is worth trying again, else -32000; bad parameters are -32602."""
     if error.retry_after is not None:
         code = TRY_LATER
@@ -220,18 +253,18 @@ def refusal(id: bytes | None, error: Refusal) -> bytes:
     else:
         code = REFUSED
     data = ErrorData(error.reason, error.field, error.retry_after, error.detail)
-    return _error(id, code, REASONS[error.reason], data)
+    return ErrorReply(id, Error(code, REASONS[error.reason], data))
 
 
-def fault(id: bytes | None, error: RpcFault) -> bytes:
-    """A fault of the protocol as a reply."""
-    return _error(id, error.code, str(error), ErrorData(error.reason, error.field))
+def refusal(id: Id, error: Refusal) -> bytes:
+    """The same as a line."""
+    return _encoder.encode_lines((refused(id, error),))
 
 
-def _error(id: bytes | None, code: int, message: str, data: ErrorData) -> bytes:
-    known = id if id is not None else b"null"
-    body = _encoder.encode({"code": code, "message": message, "data": data})
-    return b'{"jsonrpc":"2.0","id":' + known + b',"error":' + body + b"}\n"
+def fault(id: Id, error: RpcFault) -> bytes:
+    """A fault of the protocol as a reply, as a line."""
+    data = ErrorData(error.reason, error.field)
+    return _encoder.encode_lines((ErrorReply(id, Error(error.code, str(error), data)),))
 
 
 def notification(method: str, params: bytes) -> bytes:

@@ -149,7 +149,7 @@ class Preparer:
             raise Refusal("invalid_params", f"ref has 1 to {MAX_REF} characters", field="ref")
         meta = None
         if request.meta is not None:
-            meta = _json.encode(request.meta).decode()
+            meta = encoded(request.meta).decode()
             if len(meta) > MAX_META:
                 raise Refusal("invalid_params", f"meta has at most {MAX_META} octets of JSON", field="meta")
         worded = self._worded(app, request, number, known) if request.text else None
@@ -333,9 +333,17 @@ def receipts_of(carrier: Carrier, parts: int) -> int:
     return 1 if parts == 1 else int(_RECEIPTS[carrier.receipt_segments])
 
 
+def encoded(value: object) -> bytes:
+    """A request, or its meta, as JSON. Raises Refusal where it is nested deeper than can be written just here."""
+    try:
+        return _json.encode(value)
+    except RecursionError:
+        raise Refusal("invalid_params", "meta is nested too deeply", field="meta") from None
+
+
 def digest(request: Submit) -> bytes:
-    """What two requests with the same ``ref`` must agree in."""
-    return hashlib.blake2b(_json.encode(request), digest_size=16).digest()
+    """What two requests with the same ``ref`` must agree in. Raises Refusal as `encoded` does."""
+    return hashlib.blake2b(encoded(request), digest_size=16).digest()
 
 
 def shard(number: str, peer: str) -> int:

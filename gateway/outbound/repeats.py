@@ -65,8 +65,11 @@ class Repeats:
         batch.open -= 1
         for place, request, _ in wanted:
             known = op.found.get(request.ref or "")
-            if known is not None and known[1] == digest(request):
-                batch.repeated.append((place, request.ref, known[0]))
+            try:
+                if known is not None and known[1] == digest(request):
+                    batch.repeated.append((place, request.ref, known[0]))
+            except Refusal:
+                continue  # nested so deeply that nothing was ever stored of it
         self._settle(batch)
 
     def _not_found(self, op: RefsOp, error: Exception) -> None:

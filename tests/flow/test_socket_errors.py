@@ -301,6 +301,30 @@ async def test_deep_nesting_is_an_answer_not_an_accident(autojump_clock: MockClo
             assert depth > 500
 
 
+async def test_what_can_be_read_and_not_be_written_again_is_refused(autojump_clock: MockClock) -> None:
+    """Where the reader still goes down and the writer, called from further down, does not; also under a ref in use."""
+    async with gateway() as g:
+        app = await g.connect()
+        refused = 0
+        await app.write(
+            b'{"jsonrpc":"2.0","id":1,"method":"submit","params":{"to":"+12125550101","text":"x","ref":"r"}}\n'
+        )
+        for depth in range(999, 880, -1):
+            meta = b'{"a":' * depth + b"1" + b"}" * depth
+            params = b'{"to":"+12125550101","text":"x","ref":"r","meta":%s}' % meta
+            await app.write(b'{"jsonrpc":"2.0","id":%d,"method":"submit","params":%s}\n' % (depth, params))
+            await trio.sleep(0.1)
+            if app.ended:
+                assert [one["error"]["code"] for one in app.lines if "error" in one] == [-32700]
+                app = await g.connect()
+                continue
+            error = (await app.reply(depth))["error"]
+            refused += error["data"]["detail"] == "meta is nested too deeply" if "detail" in error["data"] else 0
+            assert (error["code"], error["data"]["reason"]) in {(-32602, "invalid_params"), (-32000, "ref_conflict")}
+        assert error["data"]["reason"] == "ref_conflict"
+        assert refused
+
+
 @pytest.mark.parametrize("escaped", [rb"\ud800", rb"\udc00", rb"\ud83d", rb"\ud83dx", rb"\udc4b\ud83d"])
 async def test_lone_surrogates_are_refused_by_name(autojump_clock: MockClock, escaped: bytes) -> None:
     """What a careless language writes of half an emoji. It is not text, and must neither be stored nor end the
