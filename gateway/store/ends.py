@@ -52,57 +52,66 @@ def rfc3339(ms: int) -> str:
     return f"{known[1]}.{ms - seconds * 1000:03d}Z"
 
 
-class Facts:
+class Facts(msgspec.Struct, array_like=True, gc=False):
     """What the end event of a message needs to know of it."""
 
-    __slots__ = ("app", "id", "meta", "number", "parts", "peer", "receipt", "receipts", "ref")
+    id: int
+    app: str
+    number: str
+    peer: str
+    ref: str | None
+    parts: int
+    receipts: int  # `gateway.model.Receipts`
+    meta: str | None  # JSON
 
-    def __init__(
-        self,
-        id: int,
-        app: str,
-        number: str,
-        peer: str,
-        ref: str | None,
-        parts: int,
-        receipt: int,
-        meta: str | None,
-    ) -> None:
-        self.id = id
-        self.app = app
-        self.number = number
-        self.peer = peer
-        self.ref = ref
-        self.parts = parts
-        self.receipt = bool(receipt)
-        self.receipts = receipt  # `gateway.model.Receipts`
-        self.meta = meta
+    @property
+    def receipt(self) -> bool:
+        """Whether any receipt is awaited."""
+        return bool(self.receipts)
+
+
+read_facts = msgspec.json.Decoder(list[Facts]).decode
+"""Reads what `SELECT_MESSAGE_FACTS` gathers."""
+
+
+Told = tuple[Facts, int, str | None, str | None]
+"""The end of a message: state, reason and the carrier's own code."""
 
 
 def announce(tx: Tx, facts: Facts, state: int, reason: str | None, error: str | None) -> None:
     """Emits the end of a message to those who asked for it."""
-    tx.count("ended:" + STATE_WORDS[state])
-    streams = tx.streams.for_receipt(facts.app, facts.number)
-    if not streams:
-        return
-    event = ReceiptEvent(
-        at=rfc3339(tx.now),
-        id=tx.id_text.format(facts.id),
-        ref=facts.ref,
-        state=STATE_WORDS[state],
-        reason=reason,
-        error_code=error,
-        from_=facts.number,
-        to=facts.peer,
-        segments=facts.parts,
-        meta=msgspec.Raw(facts.meta.encode()) if facts.meta is not None else _NULL,
-    )
-    about = tx.streams.numbers.about
-    if about and (known := about.get(facts.number)) is not None:
-        event.number_meta = known.number_meta
-        event.owner = known.owner
-        event.group = known.group
-    tx.emit(streams, "receipt", facts.id, _encoder.encode(event))
+    announce_all(tx, [(facts, state, reason, error)])
+
+
+def announce_all(tx: Tx, told: list[Told]) -> None:
+    """Emits the ends of messages, each to those who asked for it."""
+    at, text, about = rfc3339(tx.now), tx.id_text.format, tx.streams.numbers.about
+    counts: dict[int, int] = {}
+    for facts, state, reason, error in told:
+        counts[state] = counts.get(state, 0) + 1
+        streams = tx.streams.for_receipt(facts.app, facts.number)
+        if not streams:
+            continue
+        meta = msgspec.Raw(facts.meta.encode()) if facts.meta is not None else _NULL
+        event = ReceiptEvent(
+            at,
+            text(facts.id),
+            facts.ref,
+            STATE_WORDS[state],
+            reason,
+            error,
+            facts.number,
+            facts.peer,
+            facts.parts,
+            meta,
+        )
+        if about and (known := about.get(facts.number)) is not None:
+            event.number_meta = known.number_meta
+            event.owner = known.owner
+            event.group = known.group
+        tx.emit(streams, "receipt", facts.id, _encoder.encode(event))
+    for state, count in counts.items():
+        tx.count("ended:" + STATE_WORDS[state], count)
 
 
 class End:
@@ -163,7 +172,7 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
     if not ends:
         return set()
     ids = list(dict.fromkeys(e.message_id for e in ends))
-    facts = {row[0]: Facts(*row) for row in SELECT_MESSAGE_FACTS.fetch(tx.con, [(i,) for i in ids])}
+    facts = {one.id: one for one in SELECT_MESSAGE_FACTS.gather(tx.con, [(i,) for i in ids], read_facts)}
     parts = parts_of(tx, ids)
     before = {mid: state_of(segments) for mid, segments in parts.items()}
     rows: list[Row] = []
@@ -291,11 +300,12 @@ def enough(tx: Tx, mid: int, segments: Segments) -> None:
 def parts_of(tx: Tx, ids: list[int]) -> dict[int, Segments]:
     """The segments of messages as they are stored, by message."""
     parts: dict[int, Segments] = {}
-    for mid, part, state, done_at, reason, error, _, carrier, in_doubt in SELECT_PARTS.fetch(
-        tx.con, [(i,) for i in ids]
-    ):
-        parts.setdefault(mid, {})[part] = [state, done_at, reason, error, in_doubt, carrier]
+    for mid, part, known in SELECT_PARTS.gather(tx.con, [(i,) for i in ids], _read_parts):
+        parts.setdefault(mid, {})[part] = known
     return parts
+
+
+_read_parts = msgspec.json.Decoder(list[tuple[int, int, list[Any]]]).decode
 
 
 def _end_unsent(tx: Tx, mid: int, segments: Segments) -> list[Row]:

@@ -8,22 +8,27 @@ each prepared once and kept by the connection; a burst of 77 runs as 64 + 8 + 4 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 MAX_CHUNK: Final = 256
 
 
 class Values:
-    """One statement over rows of ``columns`` values: ``{values}`` in its text becomes ``(?,?),(?,?)...``."""
+    """One statement over rows of ``columns`` values: ``{values}`` in its text becomes ``(?,?),(?,?)...``.
 
-    __slots__ = ("_sql", "columns", "text")
+    ``shared`` values stand before them, the same for all rows.
+    """
 
-    def __init__(self, text: str, columns: int) -> None:
+    __slots__ = ("_sql", "columns", "shared", "text")
+
+    def __init__(self, text: str, columns: int, shared: int = 0) -> None:
         self.text = text
         self.columns = columns
+        self.shared = shared
         row = "(" + ",".join("?" * columns) + ")"
         size = 1
         self._sql: dict[int, str] = {}
@@ -35,12 +40,12 @@ class Values:
         """The statement for a number of rows that is a power of two, at most `MAX_CHUNK`."""
         return self._sql[rows]
 
-    def run(self, con: sqlite3.Connection, rows: Sequence[Row]) -> int:
+    def run(self, con: sqlite3.Connection, rows: Sequence[Row], shared: Row = ()) -> int:
         """Runs it over ``rows``; returns the number of rows that were changed."""
         # Not Cursor.rowcount: sqlite3 leaves that at -1 for a statement that opens with WITH.
         before = con.total_changes
         for size, part in _chunks(rows):
-            con.execute(self._sql[size], list(chain.from_iterable(part)))
+            con.execute(self._sql[size], [*shared, *chain.from_iterable(part)])
         return con.total_changes - before
 
     def fetch(self, con: sqlite3.Connection, rows: Sequence[Row]) -> list[Row]:
@@ -48,6 +53,16 @@ class Values:
         out: list[Row] = []
         for size, part in _chunks(rows):
             out += con.execute(self._sql[size], list(chain.from_iterable(part))).fetchall()
+        return out
+
+    def gather(self, con: sqlite3.Connection, rows: Sequence[Row], decode: Callable[[str], list[T]]) -> list[T]:
+        """Runs a statement that makes one JSON array of its result over ``rows``, and returns what ``decode`` reads.
+
+        A row of a result is a step: this is one for all of them. Not for octets, which JSON has not.
+        """
+        out: list[T] = []
+        for size, part in _chunks(rows):
+            out += decode(con.execute(self._sql[size], list(chain.from_iterable(part))).fetchone()[0])
         return out
 
 
@@ -170,21 +185,36 @@ END: Final = Values(
     11,
 )
 
+# The same of segments that end alike, which is half the work of `END`: nothing is made to be joined.
+END_ALIKE: Final = Values(
+    "UPDATE segment SET state = ?, done_at = ?, reason = ?, error = ?, due_at = NULL,"
+    " receipt_state = coalesce(?, receipt_state), carrier_done_at = ?"
+    " WHERE segment.part = ? AND segment.state BETWEEN ? AND ? AND message_id IN ({values})",
+    1,
+    shared=9,
+)
+
+# What `gateway.store.ends.Facts` has.
+FACTS: Final = "m.id, m.app, m.number, m.peer, m.ref, m.parts, m.receipt, m.meta"
+
 SELECT_MESSAGE_FACTS: Final = Values(
-    "WITH v(mid) AS (VALUES {values}) SELECT m.id, m.app, m.number, m.peer, m.ref, m.parts, m.receipt, m.meta FROM v"
+    f"WITH v(mid) AS (VALUES {{values}}) SELECT json_group_array(json_array({FACTS})) FROM v"
     " CROSS JOIN message m ON m.id = v.mid",
     1,
 )
 
+# By message in the order asked for, its parts in theirs: that of the primary key.
 SELECT_PARTS: Final = Values(
-    "WITH v(mid) AS (VALUES {values}) SELECT s.message_id, s.part, s.state, s.done_at, s.reason, s.error, s.status,"
-    " s.carrier, s.in_doubt FROM v CROSS JOIN segment s ON s.message_id = v.mid ORDER BY s.message_id, s.part",
+    "WITH v(mid) AS (VALUES {values}) SELECT json_group_array(json_array(s.message_id, s.part,"
+    " json_array(s.state, s.done_at, s.reason, s.error, s.in_doubt, s.carrier)))"
+    " FROM v CROSS JOIN segment s ON s.message_id = v.mid",
     1,
 )
 
+# What `gateway.store.matching.Match` has.
 MATCH_RECEIPT: Final = Values(
-    "WITH v(i, bucket, carrier, key) AS (VALUES {values}) SELECT v.i, d.raw, d.message_id, d.part, s.state, s.done_at,"
-    " s.sent_at, s.carrier, m.app, m.number, m.peer, m.ref, m.parts, m.receipt, m.meta FROM v CROSS JOIN smsc_id d"
+    f"WITH v(i, bucket, carrier, key) AS (VALUES {{values}}) SELECT json_group_array(json_array({FACTS}, v.i, d.raw,"
+    " d.part, s.state, s.done_at, s.sent_at, s.carrier IS NOT v.carrier)) FROM v CROSS JOIN smsc_id d"
     " ON d.bucket = v.bucket AND d.carrier = v.carrier AND d.key = v.key"
     " CROSS JOIN segment s ON s.message_id = d.message_id AND s.part = d.part"
     " CROSS JOIN message m ON m.id = d.message_id",

@@ -59,25 +59,24 @@ class ReceiptIn(msgspec.Struct):
     against: bool = False  # it was counted as evidence against what was learnt
 
 
-class Match:
-    """A segment that an id leads to. ``stale``: it is with another carrier by now."""
+class Match(Facts, array_like=True, gc=False):
+    """A segment that an id leads to, and what is to be known of its message."""
 
-    __slots__ = ("done_at", "facts", "part", "raw", "sent_at", "stale", "state")
-
-    def __init__(self, row: Row, carrier: str) -> None:
-        self.raw: str = row[1]
-        self.part: int = row[3]
-        self.state: int = row[4]
-        self.done_at: int | None = row[5]
-        self.sent_at: int | None = row[6]
-        self.stale: bool = row[7] != carrier
-        self.facts = Facts(row[2], *row[8:])
+    asked: int  # which of the ids asked for leads to it
+    raw: str
+    part: int
+    state: int
+    done_at: int | None
+    sent_at: int | None
+    stale: int  # whether it is with another carrier by now
 
     @property
     def key(self) -> tuple[int, int]:
         """The segment."""
-        return self.facts.id, self.part
+        return self.id, self.part
 
+
+_read_matches = msgspec.json.Decoder(list[Match]).decode
 
 Found = list[tuple[ReceiptIn, Match]]
 
@@ -110,13 +109,13 @@ def match(tx: Tx, receipts: list[ReceiptIn], *, fresh: bool = True) -> tuple[Fou
     for b in (bucket, bucket - 1):
         if not left:
             break
-        candidates = _fetch(tx, receipts, [(i, b, receipts[i].carrier, keys[i]) for i in left])
+        candidates = _fetch(tx, [(i, b, receipts[i].carrier, keys[i]) for i in left])
         for i, matches in candidates.items():
             r = receipts[i]
             m: Match | None = matches[0]
             assert m is not None
-            if len(matches) > 1 or m.raw != r.raw or not same_peer(m.facts.peer, r.peer):
-                m = _sure([m for m in matches if same_peer(m.facts.peer, r.peer)], r.raw, leads[r.carrier] is None)
+            if len(matches) > 1 or m.raw != r.raw or not (m.peer == r.peer or same_peer(m.peer, r.peer)):
+                m = _sure([m for m in matches if same_peer(m.peer, r.peer)], r.raw, leads[r.carrier] is None)
             if m is None or (m.state > State.IN_DOUBT and _ahead(tx, r, m)):
                 continue
             found[i] = m
@@ -142,10 +141,13 @@ def match(tx: Tx, receipts: list[ReceiptIn], *, fresh: bool = True) -> tuple[Fou
     return [(receipts[i], found[i]) for i in sorted(found)], [receipts[i] for i in slow if i not in found]
 
 
-def _fetch(tx: Tx, receipts: list[ReceiptIn], probes: list[Row]) -> dict[int, list[Match]]:
+def _fetch(tx: Tx, probes: list[Row]) -> dict[int, list[Match]]:
     out: dict[int, list[Match]] = {}
-    for row in MATCH_RECEIPT.fetch(tx.con, probes):
-        out.setdefault(row[0], []).append(Match(row, receipts[row[0]].carrier))
+    for m in MATCH_RECEIPT.gather(tx.con, probes, _read_matches):
+        if m.asked in out:
+            out[m.asked].append(m)
+        else:
+            out[m.asked] = [m]
     return out
 
 
@@ -162,7 +164,7 @@ def _search(
         for key, forms in keys_of(r.raw).items():
             down_to = oldest if first in forms else recent
             probes += [(i, b, r.carrier, key) for b in range(bucket, down_to - 1, -1)]
-    return _fetch(tx, receipts, probes)
+    return _fetch(tx, probes)
 
 
 def _decide_all(
@@ -201,11 +203,11 @@ def _look(tx: Tx, receipts: list[ReceiptIn], candidates: dict[int, list[Match]])
 def _decide(tx: Tx, r: ReceiptIn, matches: list[Match], *, fresh: bool) -> Match | None:
     """The one segment that a receipt is for, or None; then ``undecided`` says whether there are any that it may be."""
     forms = keys_of(r.raw)
-    agreeing = [m for m in matches if same_peer(m.facts.peer, r.peer)]
+    agreeing = [m for m in matches if same_peer(m.peer, r.peer)]
     lead = tx.forms.lead(r.carrier)
     if lead is not None and agreeing and not any(lead in forms[fold(m.raw)] for m in agreeing):
         if not r.against and len(_distinct(agreeing)) == 1 and (fresh or tx.now - r.at >= UNDECIDED_MS):
-            r.against = not _unanswered(tx, r, agreeing[0].facts.peer, agreeing[0].facts.id)
+            r.against = not _unanswered(tx, r, agreeing[0].peer, agreeing[0].id)
             if r.against:
                 tx.forms.contradicted(r.carrier)
         if lead == tx.forms.lead(r.carrier):
@@ -266,7 +268,7 @@ def _in_another_form(tx: Tx, r: ReceiptIn, agreeing: list[Match]) -> Match | Non
     others = _distinct(agreeing)
     if len(others) != 1 or tx.forms.fixed(r.carrier) or tx.now - r.at < UNDECIDED_MS:
         return None
-    return None if _unanswered(tx, r, others[0].facts.peer, others[0].facts.id) else others[0]
+    return None if _unanswered(tx, r, others[0].peer, others[0].id) else others[0]
 
 
 def _by_id_alone(tx: Tx, r: ReceiptIn, matches: list[Match], lead: Form | None) -> Match | None:
@@ -284,14 +286,14 @@ def _by_id_alone(tx: Tx, r: ReceiptIn, matches: list[Match], lead: Form | None) 
     # What is at its end needs no receipt: this one is for a message with the same id whose response is not here yet.
     if len(alone) != 1 or alone[0].stale or alone[0].state > State.IN_DOUBT:
         return None
-    return None if _unanswered(tx, r, r.peer, alone[0].facts.id) else alone[0]
+    return None if _unanswered(tx, r, r.peer, alone[0].id) else alone[0]
 
 
 def _ahead(tx: Tx, r: ReceiptIn, m: Match) -> bool:
     """Whether a receipt may be for another segment than the one found, whose response is still to come."""
     if r.state is None or tx.now - r.at >= UNDECIDED_MS:
         return False
-    return _unanswered(tx, r, m.facts.peer, m.facts.id)
+    return _unanswered(tx, r, m.peer, m.id)
 
 
 _UNANSWERED: Final = (

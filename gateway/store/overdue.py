@@ -11,6 +11,7 @@ import sqlite3
 from typing import Any, ClassVar, Final, NamedTuple
 
 from gateway.store.carrier_state import put, stored
+from gateway.store.hot import FACTS
 from gateway.store.matching import Match, ReceiptIn
 from gateway.store.receipts import settle
 from gateway.store.tx import Op, Tx
@@ -114,11 +115,11 @@ class QueriedOp(Op):
                 continue
             # The answer is for the attempt that was asked for: not for one that a later response told of.
             row = tx.con.execute(
-                "SELECT 0, s.smsc_message_id, s.message_id, s.part, s.state, s.done_at, s.sent_at, s.carrier, m.app,"
-                " m.number, m.peer, m.ref, m.parts, m.receipt, m.meta FROM segment s JOIN message m"
-                " ON m.id = s.message_id WHERE s.message_id = ? AND s.part = ? AND s.smsc_message_id = ?",
-                (asked.message_id, asked.part, asked.smsc_message_id),
+                f"SELECT {FACTS}, 0, s.smsc_message_id, s.part, s.state, s.done_at, s.sent_at, s.carrier IS NOT ?"
+                " FROM segment s JOIN message m ON m.id = s.message_id"
+                " WHERE s.message_id = ? AND s.part = ? AND s.smsc_message_id = ?",
+                (op.carrier, asked.message_id, asked.part, asked.smsc_message_id),
             ).fetchone()
             if row is not None:
-                found.append((receipt, Match(row, op.carrier)))
+                found.append((receipt, Match(*row)))
         settle(tx, found)

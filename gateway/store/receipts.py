@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from gateway.model import State, id_floor
-from gateway.store.ends import End, announce, end_segments
+from gateway.store.ends import End, Told, announce_all, end_segments
 from gateway.store.forms import fold, other_forms
-from gateway.store.hot import DELETE_PARKED, END, INSERT_PARKED, MATCH_PARKED, Row
+from gateway.store.hot import DELETE_PARKED, END, END_ALIKE, INSERT_PARKED, MATCH_PARKED, Row
 from gateway.store.matching import Found, Match, ReceiptIn, match, smsc_bucket
 from gateway.store.tx import Op, Tx
 from gateway.store.undelivered import elsewhere
@@ -47,7 +47,8 @@ def settle(tx: Tx, found: Found) -> None:
     """Applies receipts to their segments; the first final one of a segment wins, contradictions are counted."""
     if tx.planner is not None and tx.planner.receipts:
         found = elsewhere(tx, found)
-    rows: list[Row] = []
+    single: dict[Row, list[Row]] = {}  # messages of one segment, by what is said of them
+    told: list[Told] = []
     several: list[End] = []
     done: dict[tuple[int, int], int] = {}
     for receipt, m in found:
@@ -60,55 +61,59 @@ def settle(tx: Tx, found: Found) -> None:
             tx.count("receipt_no_change")
             _trace(tx, receipt, m, "no_change")
             continue
-        facts = m.facts
-        key = (facts.id, m.part)
+        key = (m.id, m.part)
         state = done.get(key, m.state)
         # Sent and done: others of the message had their receipt, and it is at its end.
-        settled = state == State.SENT and m.done_at is not None and facts.receipt
+        settled = state == State.SENT and m.done_at is not None and m.receipts
         if not State.QUEUED <= state <= State.IN_DOUBT or (settled and receipt.state != State.DELIVERED):
             outcome = "duplicate" if state == receipt.state else "contradiction"
             tx.count(f"receipt_{outcome}")
             _trace(tx, receipt, m, outcome)
             continue
         done[key] = receipt.state
-        tx.count("receipt_matched")
         if m.sent_at is not None:
             # Less than nothing where the receipt was here before the response.
             tx.receipt_times.setdefault(receipt.carrier, []).append(max(0, receipt.at - m.sent_at) / 1000)
-        if facts.parts == 1:
-            rows.append(
-                (
-                    facts.id,
-                    m.part,
-                    receipt.state,
-                    tx.now,
-                    None,
-                    receipt.reason,
-                    receipt.error,
-                    receipt.receipt_state,
-                    int(State.QUEUED),
-                    int(State.IN_DOUBT),
-                    receipt.done,
-                )
-            )
-            if facts.receipt or state != State.SENT:
-                announce(tx, facts, receipt.state, receipt.reason, receipt.error)
+        if m.parts == 1:
+            said = (m.part, receipt.state, receipt.reason, receipt.error, receipt.receipt_state, receipt.done)
+            single.setdefault(said, []).append((m.id,))
+            if m.receipts or state != State.SENT:
+                told.append((m, receipt.state, receipt.reason, receipt.error))
         else:
             several.append(
                 End(
-                    facts.id,
+                    m.id,
                     m.part,
                     receipt.state,
                     receipt.reason or "undelivered",
                     error=receipt.error,
                     receipt_state=receipt.receipt_state,
-                    low=int(State.QUEUED),
-                    high=int(State.IN_DOUBT),
+                    low=_OPEN[0],
+                    high=_OPEN[1],
                     told=receipt.done,
                 )
             )
-    END.run(tx.con, rows)
+    if done:
+        tx.count("receipt_matched", len(done))
+    _end_single(tx, single)
+    announce_all(tx, told)
     end_segments(tx, several)
+
+
+_OPEN: Final = (int(State.QUEUED), int(State.IN_DOUBT))
+_ALIKE: Final = 8
+"""So many that end alike are worth a statement of their own."""
+
+
+def _end_single(tx: Tx, single: dict[Row, list[Row]]) -> None:
+    """Ends the only segments of messages: most receipts of a burst say the same, down to the second."""
+    rows: list[Row] = []
+    for (part, state, reason, error, receipt_state, told), ids in single.items():
+        if len(ids) >= _ALIKE:
+            END_ALIKE.run(tx.con, ids, (state, tx.now, reason, error, receipt_state, told, part, *_OPEN))
+        else:
+            rows += [(mid, part, state, tx.now, None, reason, error, receipt_state, *_OPEN, told) for (mid,) in ids]
+    END.run(tx.con, rows)
 
 
 def _trace(tx: Tx, receipt: ReceiptIn, m: Match, outcome: str) -> None:
@@ -119,7 +124,7 @@ def _trace(tx: Tx, receipt: ReceiptIn, m: Match, outcome: str) -> None:
         "id": receipt.raw,
         "came": receipt.at,
     }
-    tx.trace(m.facts.id, m.part, "receipt", receipt.carrier, detail)
+    tx.trace(m.id, m.part, "receipt", receipt.carrier, detail)
 
 
 LAST_ID: Final = (1 << 63) - 1

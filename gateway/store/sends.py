@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Final
 from gateway.model import Receipts, State, is_final
 from gateway.store.ends import (
     End,
-    Facts,
     Segments,
     announce,
     cause_of,
@@ -16,6 +15,7 @@ from gateway.store.ends import (
     end_unwanted,
     enough,
     parts_of,
+    read_facts,
     state_of,
 )
 from gateway.store.hot import (
@@ -290,8 +290,8 @@ def _announce(tx: Tx, sent: list[Sent], parts: dict[int, Segments]) -> None:
     ended -= {mid for mid in ended if any(known[0] in _OPEN for known in parts[mid].values())}
     if not ended:
         return
-    for row in SELECT_MESSAGE_FACTS.fetch(tx.con, [(mid,) for mid in sorted(ended)]):
-        facts, segments = Facts(*row), parts[row[0]]
+    for facts in SELECT_MESSAGE_FACTS.gather(tx.con, [(mid,) for mid in sorted(ended)], read_facts):
+        segments = parts[facts.id]
         if facts.receipts == Receipts.ANY:
             enough(tx, facts.id, segments)
         after = state_of(segments)

@@ -33,19 +33,19 @@ HOLD_RECEIPT: Final = Values(
 def elsewhere(tx: Tx, found: Found) -> Found:
     """Takes out of the receipts of a burst those whose message goes elsewhere, or may; returns the others."""
     ids = [
-        m.facts.id
+        m.id
         for receipt, m in found
         if receipt.state is not None
         and not m.stale
         and State.QUEUED <= m.state <= State.IN_DOUBT
-        and (receipt.state > State.DELIVERED or m.facts.parts > 1)
+        and (receipt.state > State.DELIVERED or m.parts > 1)
     ]
     if not ids:
         return found
     told: dict[int, dict[int, ReceiptIn]] = {}
     for receipt, m in found:
         if not m.stale and receipt.state is not None:
-            told.setdefault(m.facts.id, {}).setdefault(m.part, receipt)
+            told.setdefault(m.id, {}).setdefault(m.part, receipt)
     taken: dict[int, set[int]] = {}  # by message: the parts whose receipt is taken
     for c in candidates(tx, ids):
         news = told[c.id]
@@ -53,11 +53,11 @@ def elsewhere(tx: Tx, found: Found) -> Found:
             taken[c.id] = set(news)
     left: Found = []
     for receipt, m in found:
-        if m.facts.id not in taken or m.stale or receipt.state is None:
+        if m.id not in taken or m.stale or receipt.state is None:
             left.append((receipt, m))
             continue
-        first = m.part in taken[m.facts.id]
-        taken[m.facts.id].discard(m.part)
+        first = m.part in taken[m.id]
+        taken[m.id].discard(m.part)
         tx.count("receipt_matched" if first else "receipt_duplicate")
         detail = {
             "outcome": "held" if first else "duplicate",
@@ -66,7 +66,7 @@ def elsewhere(tx: Tx, found: Found) -> Found:
             "id": receipt.raw,
             "came": receipt.at,
         }
-        tx.trace(m.facts.id, m.part, "receipt", receipt.carrier, detail)
+        tx.trace(m.id, m.part, "receipt", receipt.carrier, detail)
         if first and m.sent_at is not None:
             tx.receipt_times.setdefault(receipt.carrier, []).append(max(0, receipt.at - m.sent_at) / 1000)
     return left

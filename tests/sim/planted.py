@@ -253,7 +253,7 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
     "a receipt is matched by another carrier's id": (
         _both(
             _statement(matching, "MATCH_RECEIPT", " AND d.carrier = v.carrier", ""),
-            _method(matching.Match, "__init__", lambda init: lambda self, row, carrier: init(self, row, row[7])),
+            _statement(matching, "MATCH_RECEIPT", "s.carrier IS NOT v.carrier", "0"),
             _function(matching, "same_peer", lambda a, b: True),
         ),
         frozenset({"receipts"}),

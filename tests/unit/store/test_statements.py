@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from gateway.store import hot
@@ -69,6 +70,7 @@ LOOKUPS = {
     "RETRY": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
     "DOUBT": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
     "END": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
+    "END_ALIKE": ["SEARCH segment USING PRIMARY KEY (message_id=? AND part=?)"],
     "SELECT_MESSAGE_FACTS": ["SEARCH m USING INTEGER PRIMARY KEY (rowid=?)"],
     "SELECT_PARTS": ["SEARCH s USING PRIMARY KEY (message_id=?)"],
     "MATCH_RECEIPT": [
@@ -84,7 +86,7 @@ LOOKUPS = {
     "DELETE_RETRY": ["SEARCH retry USING PRIMARY KEY (stream=? AND seq=?)"],
 }
 # Results that have an order need it made: of the burst's rows alone, never of a stored table.
-SORTS = {"SELECT_PARTS", "MATCH_PARKED"}
+SORTS = {"MATCH_PARKED"}
 
 
 def test_every_hot_statement_is_looked_at() -> None:
@@ -112,9 +114,9 @@ def test_a_statement_has_its_values_in_every_size(con: sqlite3.Connection, name:
     values = ALL[name]
     assert SIZES[-1] == MAX_CHUNK
     for size in SIZES:
-        assert values.sql(size).count("?") == size * values.columns
+        assert values.sql(size).count("?") == values.shared + size * values.columns
     # SQLite's own bound on variables (32766 since 3.32)
-    assert MAX_CHUNK * values.columns <= 32_766
+    assert values.shared + MAX_CHUNK * values.columns <= 32_766
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 3, 77, 255, 256, 257, 1000])
@@ -131,6 +133,44 @@ def test_rows_go_in_pieces_and_none_is_left_out(rows: int) -> None:
         assert len(executed) == rows // MAX_CHUNK + (rows % MAX_CHUNK).bit_count()
         assert change.run(con, [(i, i * i) for i in range(rows + 5)]) == rows
         assert read.fetch(con, [(i,) for i in range(rows)]) == [(i, i * i) for i in range(rows)]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 257])
+def test_a_result_is_gathered_as_it_is_stored(rows: int) -> None:
+    """Integers of 64 bits, null, any character and none: what comes of JSON is what a row would have."""
+    texts = ["", "\0", "a\0b", '"\\\u2028', "\x1f\x7f\x80", "\U0001f600\ufeff\uffff", "[1,null]"]
+    stored = [((1 << 63) - 1 - i, -(1 << 63) + i, texts[i % len(texts)], None) for i in range(rows)]
+    read = "WITH v(a) AS (VALUES {{values}}) SELECT {} FROM v CROSS JOIN t ON t.a = v.a"
+    with closing(sqlite3.connect(":memory:")) as con:
+        con.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER, c TEXT, d TEXT)")
+        Values("INSERT INTO t (a, b, c, d) VALUES {values}", 4).run(con, stored)
+        gathered = Values(read.format("json_group_array(json_array(t.a, t.b, t.c, t.d))"), 1)
+        decode = msgspec.json.Decoder(list[tuple[int, int, str, str | None]]).decode
+        asked = [(a,) for a, *_ in stored]
+        found = gathered.gather(con, asked, decode)
+        assert found == stored == Values(read.format("t.a, t.b, t.c, t.d"), 1).fetch(con, asked)
+        assert gathered.gather(con, [(5,)], decode) == []
+
+
+def test_what_is_damaged_is_an_error_not_a_gap() -> None:
+    with closing(sqlite3.connect(":memory:")) as con:
+        con.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)")
+        con.execute("INSERT INTO t VALUES (1, 'x'), (2, CAST(x'ff' AS TEXT)), (3, x'00'), (4, NULL)")
+        statement = "WITH v(a) AS (VALUES {values}) SELECT json_group_array(json_array(t.b)) FROM v JOIN t ON t.a = v.a"
+        decode = msgspec.json.Decoder(list[tuple[str]]).decode
+        for a, error in [(2, sqlite3.OperationalError), (3, sqlite3.OperationalError), (4, msgspec.ValidationError)]:
+            with pytest.raises(error):
+                Values(statement, 1).gather(con, [(1,), (a,)], decode)
+
+
+def test_values_are_shared_by_all_pieces() -> None:
+    with closing(sqlite3.connect(":memory:")) as con:
+        con.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b)")
+        Values("INSERT INTO t (a, b) VALUES {values}", 2).run(con, [(i, 0) for i in range(400)])
+        change = Values("UPDATE t SET b = ? WHERE b = ? AND a IN ({values})", 1, shared=2)
+        assert change.run(con, [(i,) for i in range(300)], (7, 0)) == 300
+        assert change.run(con, [(i,) for i in range(310)], (8, 0)) == 10
+        assert con.execute("SELECT b, count(*) FROM t GROUP BY b").fetchall() == [(0, 90), (7, 300), (8, 10)]
 
 
 def test_statements_are_prepared_once(con: sqlite3.Connection) -> None:
