@@ -11,14 +11,13 @@ from gateway.carrier.bind import Bind
 from gateway.carrier.carrier import Carrier
 from gateway.log import logger
 from gateway.metrics import Metrics
-from gateway.model import RECEIPT_STATES, STATE_WORDS
+from gateway.model import STATE_WORDS
 from gateway.policy.consent import Consents
 from gateway.policy.optout import OptOuts
 from gateway.policy.rules import RuleBook
 from gateway.settings import Settings
 from gateway.smpp.constants import CommandStatus, EsmClass, Tag
 from gateway.smpp.pdu import DataSm, DataSmResp, DeliverSm, DeliverSmResp, Pdu, Tlv
-from gateway.smpp.receipt import Receipt
 from gateway.smpp.session import Session
 from gateway.sms.reassembly import assemble, decode_text, read_part
 from gateway.store.arrivals import Ports, Tlvs, extra_of, hex_elements, ports_by
@@ -81,12 +80,17 @@ class Inbound:
         receipt_answers: list[tuple[int, Pdu]] = []
         arrivals: list[Arrival] = []
         arrival_answers: list[tuple[int, Pdu]] = []
-        read_receipt = carrier.wire.arriving.receipt
+        name, region = carrier.name, self._region
+        told, peer = carrier.wire.arriving.told, carrier.wire.arriving.peer
         for sequence, pdu in pdus:
             answer = _DELIVER_RESP if isinstance(pdu, DeliverSm) else _DATA_RESP
-            receipt = read_receipt(pdu)
+            receipt = told(pdu)
             if receipt is not None:
-                receipts.append(self._receipt(carrier, receipt, pdu, now))
+                raw, (state, receipt_state, reason, code, done) = receipt
+                # One that names no id cannot be matched; it is parked, and so kept and counted.
+                receipts.append(
+                    ReceiptIn(name, raw or "?", peer(pdu.source, region), state, receipt_state, reason, code, now, done)
+                )
                 receipt_answers.append((sequence, answer))
             else:
                 arrivals.append(self._arrival(carrier, pdu, now))
@@ -113,24 +117,6 @@ class Inbound:
             )
 
     # --- reading ------------------------------------------------------------------------------------------------------
-
-    def _receipt(self, carrier: Carrier, receipt: Receipt, pdu: DeliverSm | DataSm, now: int) -> ReceiptIn:
-        arriving = carrier.wire.arriving
-        state = None
-        if receipt.state is not None and not receipt.intermediate:
-            state = RECEIPT_STATES.get(receipt.state)
-        return ReceiptIn(
-            carrier=carrier.name,
-            # One that names no id cannot be matched; it is parked, and so kept and counted.
-            raw=receipt.id or "?",
-            peer=arriving.peer(pdu.source, self._region),
-            state=int(state) if state is not None else None,
-            receipt_state=int(receipt.state) if receipt.state is not None else None,
-            reason=arriving.reasons.of_receipt(receipt),
-            error=receipt.error,
-            at=now,
-            done=arriving.done_at(receipt),
-        )
 
     def _arrival(self, carrier: Carrier, pdu: DeliverSm | DataSm, now: int) -> Arrival:
         arriving = carrier.wire.arriving
