@@ -2,6 +2,7 @@
 
 python -m tests.sim --seeds 1000 --from 1 --jobs 2
 python -m tests.sim --seed 7 --trace
+python -m tests.sim --seeds 100 --twice
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import argparse
 import os
 import sys
 
-from tests.sim.many import find_planted, play_many
+from tests.sim.many import find_planted, play_many, play_twice
+from tests.sim.shaken import shake
 
 
 def main() -> int:
@@ -22,16 +24,23 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="only this one")
     parser.add_argument("--plant", metavar="NAME", help="a planted defect to be found, or `all`")
     parser.add_argument("--trace", action="store_true", help="print what happens")
+    parser.add_argument("--twice", action="store_true", help="whether what a seed plays depends on it alone")
+    parser.add_argument("--shake", type=int, metavar="SALT", help="set otherwise what it must not depend on")
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
         # The order of sets of words is part of a run.
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.sim", *sys.argv[1:]])
+    seeds = range(given.first, given.first + given.seeds)
+    if given.twice:
+        return play_twice(seeds)
+    if given.shake is not None:
+        shake(given.shake)
     if given.plant:
         return find_planted(given.plant, given.seeds)
     if given.seed is not None:
         return _one(given.seed, trace=given.trace)
-    return play_many(range(given.first, given.first + given.seeds), given.jobs)
+    return play_many(seeds, given.jobs)
 
 
 def _one(seed: int, *, trace: bool) -> int:

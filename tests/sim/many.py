@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from tests.sim.planted import FIRST, PLANTED, planted
 from tests.sim.run import play
+from tests.sim.shaken import shake
 
 REPLAY = "python -m tests.sim --seed {} --trace"
 Result = tuple[int, list[str], float, float, Counter[str]]
@@ -54,6 +55,29 @@ def _results(seeds: Iterable[int], jobs: int) -> Iterator[Result]:
         return
     with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=500) as pool:
         yield from pool.imap_unordered(_play, seeds)
+
+
+def play_twice(seeds: Iterable[int]) -> int:
+    """Plays each in two processes that are shaken differently; returns the exit status: 1 when they do not agree."""
+    spawn = multiprocessing.get_context("spawn")
+    played = failed = 0
+    with spawn.Pool(1, _shaken, (1,)) as one, spawn.Pool(1, _shaken, (2,)) as other:
+        for (seed, first), (_, second) in zip(one.imap(_digest, seeds), other.imap(_digest, seeds), strict=True):
+            played += 1
+            if first != second:
+                failed += 1
+                print(f"seed {seed}: {first[:16]} and {second[:16]}")
+                print(f"  {REPLAY.format(seed)} --shake 1, and with --shake 2", flush=True)
+    print(f"{played} seeds, {failed} played in two ways")
+    return 1 if failed else 0
+
+
+def _shaken(salt: int) -> None:
+    shake(salt)  # here, where all that is played with is imported already
+
+
+def _digest(seed: int) -> tuple[int, str]:
+    return seed, play(seed).digest
 
 
 def find_planted(name: str, seeds: int) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -80,7 +80,7 @@ def deterministic(seed: int) -> Iterator[None]:
 def play(seed: int, *, trace: bool = False) -> Outcome:
     """Plays a seed to its end; a law that is broken is in `failures`, nothing is raised."""
     outcome = Outcome(seed)
-    began = time.perf_counter()
+    began = perf_counter()
     ledger = Ledger(trace=trace)
 
     def logged(self: Logger, level: str, event: str, values: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ def play(seed: int, *, trace: bool = False) -> Outcome:
             trio.run(main, clock=MockClock(autojump_threshold=0))
         except Exception as error:
             ledger.failures.append("simulation: " + "".join(traceback.format_exception(error)))
-    outcome.real = time.perf_counter() - began
+    outcome.real = perf_counter() - began
     outcome.failures = ledger.failures
     outcome.digest = ledger.digest
     outcome.counts.update(ledger.counts)
