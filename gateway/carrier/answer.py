@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from gateway.carrier.outgoing import SegmentOut
 from gateway.smpp.pdu import Pdu
 
 
-class Answer:
+class Answer(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A response to a submit. ``late``: it came after the request had expired."""
 
-    __slots__ = ("late", "message_id", "segment", "status")
-
-    def __init__(self, segment: SegmentOut, status: int, message_id: str, late: bool) -> None:
-        self.segment = segment
-        self.status = status
-        self.message_id = message_id
-        self.late = late
+    segment: SegmentOut
+    status: int
+    message_id: str
+    late: bool
 
 
 class Ask:

@@ -11,7 +11,6 @@ from gateway.smpp.pdu import Tlv
 from gateway.sms.segment import SegmentBody
 
 if TYPE_CHECKING:
-    from gateway.carrier.bind import Bind
     from gateway.policy.quiet import Rest
 
 ONLY_PART: Final = (1,)
@@ -63,13 +62,9 @@ Taken = tuple[Outgoing, Sequence[int]]
 """A message, and those of its parts that are to be claimed."""
 
 
-class SegmentOut:
+class SegmentOut(msgspec.Struct, eq=False, gc=False):
     """One claimed segment: what the session gives back with the response, so nothing has to be looked up."""
 
-    __slots__ = ("bind", "message", "part", "written_at")
-
-    def __init__(self, message: Outgoing, part: int) -> None:
-        self.message = message
-        self.part = part
-        self.bind: Bind | None = None
-        self.written_at = 0.0
+    message: Outgoing
+    part: int
+    written_at: float = 0.0  # by Trio's clock

@@ -111,7 +111,6 @@ class Traffic(ABC):
     def send(self, segment: SegmentOut, pdu: SubmitSm, now: float) -> None:
         """Puts a submit_sm into the session; `flush` writes. The caller has seen that it `takes` one."""
         assert self.session is not None
-        segment.bind = self._me
         segment.written_at = now
         segment.message.begun = True
         self.session.send_request(pdu, now, segment)

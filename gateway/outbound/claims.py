@@ -70,7 +70,8 @@ class Claims:
         keys: list[Key] = []
         kept: list[Taken] = []
         expired: list[End] = []
-        for item, parts in taken:
+        for one in taken:
+            item, parts = one
             late = item.until <= now_ms
             if late and item.expires_at <= now_ms:
                 expired += [End(item.id, p, State.EXPIRED, "expired_unsent", low=0, high=1) for p in parts]
@@ -90,8 +91,9 @@ class Claims:
                 continue
             # Open from here on: an answer to another part that comes first must not end the message.
             item.open += len(parts)
-            kept.append((item, parts))
-            keys += [(item.id, part) for part in parts]
+            kept.append(one)
+            for part in parts:
+                keys.append((item.id, part))
         if expired:
             self._writer.put(EndOp(expired))
         self._outbound.resting.put(queue.carrier)
@@ -115,19 +117,23 @@ class Claims:
         claimed = None if op.claimed is op.keys else set(op.claimed)
         out: list[SegmentOut] = []
         back: list[SegmentOut] = []
+        counts: dict[str, int] = {}
         for item, parts in kept:
-            queue.count(item.app, -len(parts))
+            counts[item.app] = counts.get(item.app, 0) + len(parts)
             mine = parts if claimed is None else [p for p in parts if (item.id, p) in claimed]
             if item.settled:
                 mine = [p for p in mine if p not in item.settled]
             # Refused meanwhile: another carrier is to take it, so that nothing more of it shall be accepted here.
             where = out if item.refusal is None else back
-            where += [SegmentOut(item, part) for part in mine]
+            for part in mine:
+                where.append(SegmentOut(item, part))
             if len(mine) != len(parts):
                 # Cancelled, expired or settled while it waited.
                 item.open -= len(parts) - len(mine)
                 self._unused(item, len(parts) - len(mine))
                 self._outbound.place(queue, item)
+        for app, segments in counts.items():
+            queue.count(app, -segments)
         self.push(name, out)
         if back:
             self.unclaim(name, back)

@@ -85,23 +85,24 @@ class Pairs:
 
     # --- who holds a pair ---------------------------------------------------------------------------------------------
 
-    def hold(self, item: Outgoing) -> None:
-        """A message holds its pair from now on, if nobody does."""
+    def hold(self, item: Outgoing) -> bool:
+        """A message holds its pair from now on, if nobody does; returns whether nobody did."""
         pair = (item.number, item.peer)
-        if pair not in self.busy:
-            self.busy[pair] = None
-            item.holds = True
-            if item.lane:
-                self._low[pair] = item
+        if pair in self.busy:
+            return False
+        self.busy[pair] = None
+        item.holds = True
+        if item.lane:
+            self._low[pair] = item
+        return True
 
     def gets(self, item: Outgoing, *, first: bool = False) -> bool:
         """Has a message hold its pair if it is its turn, ``first`` of its lane or last."""
-        pair = (item.number, item.peer)
-        if pair not in self.busy:
-            self.hold(item)
+        if self.hold(item):
             return True
         if item.lane:
             return False
+        pair = (item.number, item.peer)
         waiters = self.busy[pair]
         if not (waiters is not None and waiters.free) and not (self._low and self._steps_back(pair)):
             return False

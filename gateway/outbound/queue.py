@@ -343,25 +343,30 @@ class CarrierQueue:
         if not turns.begun:
             turns.begun = True
             turns.deficit[app] += QUANTUM
+        units, deficit = turns.units[app], turns.deficit
+        slow = bool(self.slow.gates or self.slow)
         while budget > 0:
-            unit = next((u for u in turns.units[app] if u.items), None)
-            if unit is None:
+            for unit in units:
+                if unit.items:
+                    break
+            else:
                 turns.leave()
                 return budget
             item = unit.items[0]
-            if len(item.waiting) > turns.deficit[app]:
+            waiting = len(item.waiting)
+            if waiting > deficit[app]:
                 turns.pass_on()
                 return budget
             unit.items.popleft()
-            if not item.waiting or self._slowed(item, now) or not self._gets_pair(item):
+            if not waiting or (slow and self._slowed(item, now)) or not self._gets_pair(item):
                 continue
-            turns.deficit[app] -= len(item.waiting)
+            deficit[app] -= waiting
             budget -= self._claim(item, budget, out)
         return budget
 
     def _gets_pair(self, item: Outgoing, *, first: bool = False) -> bool:
         """Has a message hold its pair; while another does it waits for that, ``first`` of its lane or last."""
-        if not self.ordered or item.holds or self.pairs.gets(item, first=first):
+        if not self.ordered or item.holds or self.pairs.hold(item) or self.pairs.gets(item, first=first):
             return True
         self._waits(item, first=first)
         return False
@@ -383,10 +388,13 @@ class CarrierQueue:
         return True
 
     def _claim(self, item: Outgoing, budget: int, out: list[Taken]) -> int:
-        parts = item.waiting[:budget]
-        item.waiting = item.waiting[budget:]
-        item.placed = bool(item.waiting)
-        if item.waiting:
+        parts = item.waiting
+        if len(parts) <= budget:
+            item.waiting = ()
+            item.placed = False
+        else:
+            parts, item.waiting = parts[:budget], parts[budget:]
+            item.placed = True
             self._urgent[item.lane].appendleft(item)
         if parts:
             out.append((item, parts))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
+import msgspec
+
 from gateway.model import Receipts, State, is_final
 from gateway.store.ends import (
     End,
@@ -157,31 +159,19 @@ class DoubtOp(Op):
                 tx.trace(mid, part, "doubt", op.carrier, detail)
 
 
-class Sent:
+class Sent(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A positive response for a segment. ``late``: it came after the segment had been given up as in doubt.
 
     ``written`` is when its submit_sm was handed to the session, in ms.
     """
 
-    __slots__ = ("at", "late", "message_id", "part", "raw", "receipt", "written")
-
-    def __init__(
-        self,
-        message_id: int,
-        part: int,
-        raw: str,
-        at: int,
-        receipt: int,
-        late: bool = False,
-        written: int | None = None,
-    ) -> None:
-        self.message_id = message_id
-        self.part = part
-        self.raw = raw
-        self.at = at
-        self.receipt = receipt
-        self.late = late
-        self.written = written
+    message_id: int
+    part: int
+    raw: str
+    at: int
+    receipt: int
+    late: bool = False
+    written: int | None = None
 
 
 class ResponseOp(Op):
