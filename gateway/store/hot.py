@@ -3,6 +3,9 @@
 sqlite3 gives up the interpreter lock at every step of a statement, so an `executemany` of 64 rows beside a busy thread
 took 37 ms where one statement with 64 rows takes under one. A statement is therefore written for 1, 2, 4 ... 256 rows,
 each prepared once and kept by the connection; a burst of 77 runs as 64 + 8 + 4 + 1.
+
+Those that write for every message are OR FAIL. Where a row cannot be stored, what the statement did before it is then
+not taken back by itself, for which SQLite would first copy each page that it touches; the transaction is, as a whole.
 """
 
 from __future__ import annotations
@@ -76,8 +79,8 @@ def _chunks(rows: Sequence[Row]) -> Iterable[tuple[int, Sequence[Row]]]:
 
 
 INSERT_MESSAGE: Final = Values(
-    "INSERT INTO message (id, app, number, peer, class, body, meta, ref, encoding, options, scheme, concat_ref, parts,"
-    " receipt, expires_at, door, route) VALUES {values}",
+    "INSERT OR FAIL INTO message (id, app, number, peer, class, body, meta, ref, encoding, options, scheme, concat_ref,"
+    " parts, receipt, expires_at, door, route) VALUES {values}",
     17,
 )
 
@@ -85,8 +88,8 @@ INSERT_MESSAGE: Final = Values(
 INSERT_COUNTED: Final = Values(INSERT_MESSAGE.text.replace("route)", "route, air, charged)"), 19)
 
 INSERT_SEGMENT: Final = Values(
-    "INSERT INTO segment (message_id, part, carrier, app, lane, rank, shard, state, epoch, attempts, in_doubt, due_at,"
-    " expires_at) VALUES {values}",
+    "INSERT OR FAIL INTO segment (message_id, part, carrier, app, lane, rank, shard, state, epoch, attempts, in_doubt,"
+    " due_at, expires_at) VALUES {values}",
     13,
 )
 
@@ -97,7 +100,7 @@ SELECT_REF: Final = Values(
 )
 
 INSERT_REF: Final = Values(
-    "INSERT INTO ref (bucket, app, ref, message_id, digest) VALUES {values} ON CONFLICT DO NOTHING", 5
+    "INSERT OR FAIL INTO ref (bucket, app, ref, message_id, digest) VALUES {values} ON CONFLICT DO NOTHING", 5
 )
 
 INSERT_TOLD: Final = Values(
@@ -109,7 +112,7 @@ INSERT_TOLD: Final = Values(
 # Claims: only what still waits, and with this carrier, is claimed; a message cancelled, settled or moved meanwhile is
 # not.
 CLAIM: Final = Values(
-    "WITH v(mid, part, epoch, carrier, at) AS (VALUES {values}) UPDATE segment SET state = 2, epoch = v.epoch,"
+    "WITH v(mid, part, epoch, carrier, at) AS (VALUES {values}) UPDATE OR FAIL segment SET state = 2, epoch = v.epoch,"
     " attempts = attempts + 1, due_at = NULL, written_at = v.at FROM v"
     " WHERE message_id = v.mid AND segment.part = v.part AND state = 1"
     " AND segment.carrier = coalesce(v.carrier, segment.carrier)",
@@ -134,7 +137,7 @@ SELECT_SEGMENT: Final = Values(
 
 # A positive response: sent, unless a receipt or an operator was faster. done_at only where `sent` is the end.
 SENT: Final = Values(
-    "WITH v(mid, part, smsc, at, done, bind, written) AS (VALUES {values}) UPDATE segment SET"
+    "WITH v(mid, part, smsc, at, done, bind, written) AS (VALUES {values}) UPDATE OR FAIL segment SET"
     " state = CASE WHEN state IN (0, 1, 2, 4) THEN 3 ELSE state END, smsc_message_id = v.smsc, sent_at = v.at,"
     " done_at = coalesce(done_at, v.done), status = 0, due_at = NULL, bind = v.bind, written_at = v.written"
     " FROM v WHERE message_id = v.mid AND segment.part = v.part",
@@ -142,7 +145,7 @@ SENT: Final = Values(
 )
 
 INSERT_SMSC_ID: Final = Values(
-    "INSERT INTO smsc_id (bucket, carrier, key, message_id, part, raw) VALUES {values} ON CONFLICT DO NOTHING",
+    "INSERT OR FAIL INTO smsc_id (bucket, carrier, key, message_id, part, raw) VALUES {values} ON CONFLICT DO NOTHING",
     6,
 )
 
@@ -178,7 +181,7 @@ SETTLE: Final = Values(
 # An end of a segment; `low` to `high` are the states that it may end from.
 END: Final = Values(
     "WITH v(mid, part, state, at, status, reason, error, receipt_state, low, high, told) AS (VALUES {values})"
-    " UPDATE segment SET state = v.state, done_at = v.at, status = coalesce(v.status, segment.status),"
+    " UPDATE OR FAIL segment SET state = v.state, done_at = v.at, status = coalesce(v.status, segment.status),"
     " reason = v.reason, error = v.error, due_at = NULL,"
     " receipt_state = coalesce(v.receipt_state, segment.receipt_state), carrier_done_at = v.told"
     " FROM v WHERE message_id = v.mid AND segment.part = v.part AND segment.state BETWEEN v.low AND v.high",
@@ -187,7 +190,7 @@ END: Final = Values(
 
 # The same of segments that end alike, which is half the work of `END`: nothing is made to be joined.
 END_ALIKE: Final = Values(
-    "UPDATE segment SET state = ?, done_at = ?, reason = ?, error = ?, due_at = NULL,"
+    "UPDATE OR FAIL segment SET state = ?, done_at = ?, reason = ?, error = ?, due_at = NULL,"
     " receipt_state = coalesce(?, receipt_state), carrier_done_at = ?"
     " WHERE segment.part = ? AND segment.state BETWEEN ? AND ? AND message_id IN ({values})",
     1,
@@ -268,7 +271,7 @@ INSERT_INBOUND: Final = Values(
     10,
 )
 
-INSERT_EVENT: Final = Values("INSERT INTO event (stream, seq, at, kind, subject, payload) VALUES {values}", 6)
+INSERT_EVENT: Final = Values("INSERT OR FAIL INTO event (stream, seq, at, kind, subject, payload) VALUES {values}", 6)
 
 PUT_CURSOR: Final = Values(
     "INSERT INTO cursor (stream, acked, sparse) VALUES {values}"

@@ -201,7 +201,8 @@ def search_ids(con: sqlite3.Connection, search: Search) -> tuple[list[int], int 
         # Few rows are in these states, whatever the size of the table: start from them.
         where.append(f"m.id IN (SELECT message_id FROM segment WHERE {_BY_INDEX[state]})")
     elif state in _FAILED:
-        where.append("m.id IN (SELECT message_id FROM segment WHERE state IN (6, 7, 8, 9))")
+        # As the index has it: see `segment_failed`.
+        where.append("m.id IN (SELECT message_id FROM segment WHERE state BETWEEN 6 AND 9)")
     condition = " AND ".join(where) or "1"
     found: list[int] = []
     seen = 0
