@@ -6,8 +6,11 @@ takes first. When the collector comes, and what the machine's clocks say, is cha
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import itertools
 import time
+import weakref
 from collections.abc import Callable
 from random import Random
 from typing import Any, Final
@@ -15,21 +18,32 @@ from typing import Any, Final
 import trio._core._run as scheduler
 
 _OURS: Final = frozenset({"gateway", "tests", "trio"})
-_BITS: Final = (1 << 61) - 1
+_BY_ADDRESS: Final[Any] = object.__hash__
 _JUMP: Final = 50.0
 """Seconds that a clock of the machine may be ahead of itself."""
 
 
 def shake(salt: int) -> None:
-    """Sets it all as ``salt`` says, from now on to the end of the process; before anything is played."""
+    """Sets it all as ``salt`` says, from now on to the end of the process; before anything is played.
+
+    With an odd one things are in the order in which they came, with an even one the other way round.
+    """
     rng = Random(salt)
-    odd = rng.getrandbits(60) | 1  # to multiply by it is to put addresses in another order
+    way = 1 if salt % 2 else -1
+    count = itertools.count(2)
+    places: dict[int, int] = {}  # by address; what cannot be watched has the place of what lay there before it
+    watched: dict[int, weakref.ref[object]] = {}
 
     def place(thing: object) -> int:
-        return ((id(thing) >> 4) * odd) & _BITS
+        at = id(thing)
+        if at not in places:
+            places[at] = next(count)
+            with contextlib.suppress(TypeError):
+                watched[at] = weakref.ref(thing, lambda _: (watched.pop(at), places.pop(at)))
+        return way * places[at]
 
     for one in _by_address(object):
-        one.__hash__ = lambda self: place(self) >> 20  # type: ignore[method-assign, assignment]
+        one.__hash__ = place
     vars(scheduler)["id"] = place  # what breaks its ties
     for name in ("time", "monotonic", "perf_counter"):
         setattr(time, name, _jumping(getattr(time, name), rng))
@@ -39,13 +53,14 @@ def shake(salt: int) -> None:
 def _by_address(base: type) -> list[Any]:
     """Our classes, and Trio's, whose objects are in a set by where they lie."""
     out: list[Any] = []
-    todo, seen = [base], {base, type}  # what is a class stays: dicts have them already
+    todo: list[Any] = [base]
+    seen = {base, type}  # what is a class stays as it is: dicts have them already
     while todo:
         for one in type.__subclasses__(todo.pop()):
             if one not in seen:
                 seen.add(one)
                 todo.append(one)
-                if one.__module__.partition(".")[0] in _OURS and one.__hash__ is object.__hash__:
+                if one.__module__.partition(".")[0] in _OURS and one.__hash__ is _BY_ADDRESS:
                     out.append(one)
     return out
 
