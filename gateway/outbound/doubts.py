@@ -17,7 +17,7 @@ from gateway.carrier.carrier import BIND_INTERVAL
 from gateway.carrier.outgoing import SegmentOut
 from gateway.log import logger
 from gateway.model import State
-from gateway.store import queries
+from gateway.store import pages, queries
 from gateway.store.ends import End, EndOp
 from gateway.store.resolve import ResendOp, Untaken, UntakenOp
 from gateway.store.sends import DoubtOp
@@ -140,7 +140,7 @@ class Doubts:
 
     async def _admit(self, ids: list[int]) -> None:
         loader = self._outbound.loader
-        found = await self._outbound.store.reader.read(partial(queries.queued_by_id, ids=ids))
+        found = await self._outbound.store.reader.read(partial(pages.by_id, ids=ids))
         loader.admit(loader.restore(found))
 
     # --- operators ----------------------------------------------------------------------------------------------------

@@ -13,14 +13,14 @@ from gateway.carrier.outgoing import Outgoing
 from gateway.log import logger
 from gateway.model import State
 from gateway.outbound.pairs import PairLeft
-from gateway.outbound.prepare import restore
 from gateway.outbound.queue import CarrierQueue
+from gateway.outbound.restoring import restore
 from gateway.outbound.retries import Absent
 from gateway.outbound.slow import MOST, Left
 from gateway.outbound.units import Unit
-from gateway.store import queries
+from gateway.store import pages, queries
 from gateway.store.ends import End, EndOp
-from gateway.store.hot import Row
+from gateway.store.pages import Page, Queued
 
 if TYPE_CHECKING:
     from gateway.outbound.outbound import Outbound
@@ -85,13 +85,13 @@ class Loader:
         where = queries.QueueUnit(queue.carrier, lane, app, rank)
         limit = min(PAGE, queue.look_ahead)
         try:
-            found, last = await self._read(lambda con: queries.queued(con, where, after, limit))
+            found, last = await self._read(lambda con: pages.of_unit(con, where, after, limit))
         except Exception as error:
             unit.loading = False
             await self._not_read(queue, error)
             return
         # What waits for its pair on disk anyway is not put together first.
-        found = [one for one in found if not queue.passed_over(unit, one[0][0], one[0][2], one[0][3])]
+        found = queue.taken_of(unit, found)
         queue.loaded(unit, await self._restore_slowly(found), last=last)
         self._outbound.claims.refill(queue.carrier)
         if not unit.complete:
@@ -102,9 +102,7 @@ class Loader:
         queue.slow.begin(left)
         where = queries.QueueUnit(queue.carrier, *left.unit)
         try:
-            found, last = await self._read(
-                lambda con: queries.queued_of(con, where, left.after, MOST // 2, left.number)
-            )
+            found, last = await self._read(lambda con: pages.of_number(con, where, left.after, MOST // 2, left.number))
         except Exception as error:
             queue.slow.gave_up(left)
             await self._not_read(queue, error)
@@ -122,32 +120,32 @@ class Loader:
         if not lefts:
             return
 
-        def read(con: sqlite3.Connection) -> list[tuple[list[tuple[Row, list[Row]]], int | None]]:
+        def read(con: sqlite3.Connection) -> list[Page]:
             return [
-                queries.queued_between(
+                pages.of_pair(
                     con, queries.QueueUnit(queue.carrier, *left.unit), left.pair, left.low, left.high, left.limit
                 )
                 for left in lefts
             ]
 
         try:
-            pages = await self._read(read)
+            found_of = await self._read(read)
         except Exception as error:
             for left in lefts:
                 queue.pairs.gave_up(left)
             await self._not_read(queue, error)
             return
-        for left, (found, last) in zip(lefts, pages, strict=True):
+        for left, (found, last) in zip(lefts, found_of, strict=True):
             queue.loaded_pair(left, await self._restore_slowly(found), last)
         self._outbound.claims.refill(queue.carrier)
 
     async def _load_due(self, queue: CarrierQueue, absents: list[Absent]) -> None:
         """Messages whose next attempt is due, which waited for it on disk."""
         try:
-            found: list[tuple[Row, list[Row]]] = []
+            found: list[Queued] = []
             for at in range(0, len(absents), PAGE):
                 ids = [absent.id for absent in absents[at : at + PAGE]]
-                found += await self._store.reader.read(partial(queries.queued_by_id, ids=ids))
+                found += await self._store.reader.read(partial(pages.by_id, ids=ids))
         except Exception as error:
             queue.retries.gave_up(absents)
             await self._not_read(queue, error)
@@ -170,27 +168,28 @@ class Loader:
         await trio.sleep(1)
         self.nudge()
 
-    async def _restore_slowly(self, found: list[tuple[Row, list[Row]]]) -> list[Outgoing]:
+    async def _restore_slowly(self, found: list[Queued]) -> list[Outgoing]:
         items: list[Outgoing] = []
         for at in range(0, len(found), RESTORED):
             items += self.restore(found[at : at + RESTORED])
             await trio.lowlevel.checkpoint()
         return items
 
-    def restore(self, found: list[tuple[Row, list[Row]]]) -> list[Outgoing]:
+    def restore(self, found: list[Queued]) -> list[Outgoing]:
         """Stored rows as messages. One that cannot be put on the air any more is set aside, with its reason."""
         items: list[Outgoing] = []
         quiet, now_ms = self._outbound.intake.preparer.quiet, self._outbound.clock.now_ms()
-        for row, segments in found:
+        for row in found:
             try:
-                item = restore(row, segments, quiet, now_ms)
+                item = restore(row, quiet, now_ms)
             except Exception as error:
                 self._outbound.metrics.unsendable.inc()
-                _log.error("message_set_aside", id=self._store.id_text.format(row[0]), error=repr(error))
-                ends = [End(row[0], s[0], State.FAILED, "unsendable", low=0, high=1) for s in segments]
+                _log.error("message_set_aside", id=self._store.id_text.format(row.id), error=repr(error))
+                ends = [End(row.id, part, State.FAILED, "unsendable", low=0, high=1) for part in row.waiting]
                 self._outbound.writer.put(EndOp(ends))
                 continue
-            self._outbound.rerouter.recall(item, segments)
+            if row.status or row.others:
+                self._outbound.rerouter.recall(item, row)
             items.append(item)
         return items
 

@@ -10,14 +10,14 @@ import itertools
 import random
 import zlib
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Final
 
 import msgspec
 
 from gateway.carrier.outgoing import ONLY_PART, Outgoing
 from gateway.model import CLASSES, LANES, IdSource, Receipts, State
 from gateway.outbound.choice import Choice, Chosen
-from gateway.outbound.options import USUAL, restored, stored
+from gateway.outbound.options import USUAL, stored
 from gateway.outbound.origin import Origins
 from gateway.outbound.planning import Planning
 from gateway.outbound.request import App, Refusal, Submit
@@ -32,10 +32,9 @@ from gateway.smpp.pdu import Tlv
 from gateway.sms.address import AddressError, normalise
 from gateway.sms.compose import warnings_of
 from gateway.sms.preview import Preview
-from gateway.sms.segment import SegmentBody, SegmentPlan, render
+from gateway.sms.segment import SegmentPlan
 from gateway.store.checks import checks
 from gateway.store.known import Known, Need
-from gateway.store.queries import Row
 from gateway.store.submits import NewMessage
 
 MAX_REF: Final = 128
@@ -349,51 +348,3 @@ def digest(request: Submit) -> bytes:
 def shard(number: str, peer: str) -> int:
     """The shard of a pair, 0 to 63, the same on every node and in every run."""
     return zlib.crc32(f"{number} {peer}".encode()) & 63
-
-
-def restore(row: Row, segments: list[Row], quiet: QuietHours | None = None, now_ms: int = 0) -> Outgoing:
-    """The message of a stored row (`QUEUED_COLUMNS`) with its queued segments; octets come out as the first time.
-
-    ``quiet`` are the quiet hours that hold for it from now on.
-
-    Raises ValueError when the row cannot be put on the air any more.
-    """
-    mid, app, number, peer, klass, body, encoding, packed, scheme, ref, parts, receipt, expires_at = row
-    options = restored(packed)
-    content: str | bytes = body if encoding == "binary" else body.decode()
-    bodies: tuple[SegmentBody, ...] = render(
-        content,
-        encoding=encoding,
-        scheme=scheme,
-        alphabet=cast(Any, options.alphabet),
-        udh=options.udh,
-        flash=options.flash_way,
-        shift=options.shift,
-        added=options.added,
-        ref=ref,
-    )
-    if len(bodies) != parts:
-        raise ValueError(f"the stored message has {parts} parts, its text makes {len(bodies)}")
-    first = segments[0]
-    rest = None if quiet is None else quiet.of(CLASSES[klass], peer, options.zone or None, app)
-    return Outgoing(
-        mid,
-        app,
-        number,
-        peer,
-        first[4],
-        first[5],
-        first[6],
-        parts,
-        receipt,
-        expires_at,
-        expires_at if rest is None else min(rest.goes_until(now_ms), expires_at) or expires_at,
-        options.validity,
-        tuple(Tlv(tag, value) for tag, value in options.tlvs) if options.tlvs else (),
-        bodies,
-        [s[0] for s in segments],
-        max([s[1] or 0 for s in segments]),
-        max([s[2] for s in segments]),
-        options.protocol_id,
-        rest,
-    )

@@ -22,6 +22,7 @@ from gateway.outbound.pairs import PairLeft, Pairs
 from gateway.outbound.retries import MOST_DUE, Absent, Retries
 from gateway.outbound.slow import Left, SlowNumbers
 from gateway.outbound.units import Turns, Unit, UnitKey
+from gateway.store.pages import Queued
 from gateway.store.queries import QueueUnit
 from gateway.store.reroute import Moved
 from gateway.store.tx import Ended
@@ -96,14 +97,20 @@ class CarrierQueue:
         unit.complete = False
         unit.last = 0
 
-    def passed_over(self, unit: Unit, id: int, number: str, peer: str) -> bool:
-        """Whether a message of a page is none to wait in its unit: it is in memory already, or stays on disk."""
-        return id in self.known or id in self.retries.left or self.pairs.leaves(number, peer, unit.key, id)
+    def taken_of(self, unit: Unit, page: list[Queued]) -> list[Queued]:
+        """Those of a page that are to wait in their unit: the others are in memory already, or stay on disk."""
+        return [row for row in page if not self._passed_over(unit, row)]
+
+    def _passed_over(self, unit: Unit, one: Queued | Outgoing) -> bool:
+        if one.id in self.known or one.id in self.retries.left:
+            return True
+        pair = (one.number, one.peer)
+        return pair in self._busy and self.pairs.leaves(*pair, unit.key, one.id)
 
     def loaded(self, unit: Unit, items: list[Outgoing], *, last: int | None) -> None:
         """Takes a page read from the database; ``last`` is the id it went to, None if it was the last page."""
         for item in unit.page_read(items, last):
-            if self.passed_over(unit, item.id, item.number, item.peer):
+            if self._passed_over(unit, item):
                 continue
             if item.due_at:
                 self.hold_pair(item)

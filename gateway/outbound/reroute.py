@@ -20,7 +20,7 @@ from gateway.outbound.queue import CarrierQueue
 from gateway.outbound.replan import Replanner
 from gateway.outbound.units import UnitKey
 from gateway.settings import Settings
-from gateway.store.hot import Row
+from gateway.store.pages import Queued
 from gateway.store.reroute import CAUSES, Cause, Moved, Refused, RerouteOp, Unit
 from gateway.store.sticky import AGED, AgeStickyOp, sticky_pairs
 from gateway.store.undelivered import PAGE as DECIDED
@@ -254,18 +254,20 @@ class Rerouter:
                 self._outbound.claims.unclaim(item.carrier, [SegmentOut(item, other) for other in others])
         return True
 
-    def recall(self, item: Outgoing, segments: Iterable[Row]) -> None:
+    def recall(self, item: Outgoing, row: Queued) -> None:
         """A message from disk: where its carrier refused a segment and a kill came before it went, it goes now.
 
-        The refusal is stored with the segment, which is queued; ``segments`` are rows of `gateway.store.queries`.
+        The refusal is stored with the segment, which is queued.
         """
         if item.carrier not in self._refusals or self._choice.routing is None:
             return
         carrier = self._outbound.carriers.get(item.carrier)
-        for part, _, _, in_doubt, *_, status in segments:
+        if carrier is None:
+            return
+        for one in (row, *(row.others or ())):
             # One in doubt was written again after that.
-            if status and not in_doubt and carrier is not None and carrier.statuses.action(status) is Action.REROUTE:
-                item.refusal = (part, status, carrier.wire.reasons.of_status(status))
+            if one.status and not one.in_doubt and carrier.statuses.action(one.status) is Action.REROUTE:
+                item.refusal = (one.part, one.status, carrier.wire.reasons.of_status(one.status))
                 return
 
     def take(self, queue: CarrierQueue, item: Outgoing) -> None:

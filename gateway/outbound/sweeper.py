@@ -15,7 +15,7 @@ from gateway.outbound.rescoped import Rescoped
 from gateway.outbound.stopped import StoppedNumbers
 from gateway.settings import Settings
 from gateway.settings.own import OWN_APP
-from gateway.store import queries
+from gateway.store import pages, queries
 from gateway.store.ends import End, EndOp
 from gateway.store.inbound import GiveUpPartsOp
 from gateway.store.matching import UNDECIDED_MS
@@ -136,7 +136,7 @@ class Sweeper:
             going = await self._not_stopped(ids)
             if going:
                 await store.writer.do(DueOp(going))
-                found = await store.reader.read(partial(queries.queued_by_id, ids=going))
+                found = await store.reader.read(partial(pages.by_id, ids=going))
                 self._outbound.loader.admit(self._outbound.loader.restore(found))
             if len(ids) < PAGE:
                 return

@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from . import gsm0338
 from . import national as tables
 from .cutting import SEPTETS_ALONE, carrier_octets, cut, fill_bits_after, room_for
 from .encoding import (
@@ -83,6 +84,7 @@ FORCING_CHARS_NAMED: Final = 5
 _Tlvs = tuple[tuple[int, int | bytes], ...]
 
 _DATA_CODING: Final[dict[Encoding, int]] = {"gsm7": 0x00, "ucs2": 0x08, "latin1": 0x03, "binary": 0x04}
+_GSM7: Final = _DATA_CODING["gsm7"]
 # Flash is message class 0. With a class the coding groups of TS 23.038 §4 have only their own alphabets: Latin-1
 # goes as 8-bit data, and group 1111 has no UCS-2, which goes by group 0001 there too.
 _FLASH_CODING: Final[dict[FlashWay, dict[Encoding, int]]] = {
@@ -401,6 +403,11 @@ def render(
     ref: int = 0,
 ) -> tuple[SegmentBody, ...]:
     """The segments of a message whose encoding is settled; the errors of `plan`."""
+    plain = shift is None and flash is None and not udh and not added
+    if plain and encoding == alphabet == "gsm7" and isinstance(text, str):
+        septets = gsm0338.try_encode(text)
+        if septets is not None and len(septets) <= SEPTETS_ALONE:  # by far the most frequent: one part needs no plan
+            return (SegmentBody(septets, 0, _GSM7),)
     return plan(
         text, encoding=encoding, scheme=scheme, alphabet=alphabet, udh=udh, flash=flash, shift=shift, added=added
     ).render(ref)

@@ -87,51 +87,8 @@ def _units(con: sqlite3.Connection) -> Iterator[Row]:
         yield row
 
 
-QUEUED_COLUMNS: Final = (
-    "m.id, m.app, m.number, m.peer, m.class, m.body, m.encoding, m.options, m.scheme, m.concat_ref, m.parts, m.receipt,"
-    " m.expires_at"
-)
-
-
-def queued(
-    con: sqlite3.Connection, unit: QueueUnit, after: int, limit: int
-) -> tuple[list[tuple[Row, list[Row]]], int | None]:
-    """Messages of a unit that wait, oldest first, after the id ``after``, and the id to go on from (None: no more).
-
-    Each is its `QUEUED_COLUMNS` and its queued segments as (part, due_at, attempts, in_doubt, carrier, lane, rank,
-    status). One that is cancelled while this reads is left out, so a page may hold less than ``limit`` and still not be
-    the last.
-    """
-    ids = con.execute(
-        "SELECT DISTINCT message_id FROM segment WHERE state = 1 AND carrier = ? AND lane = ? AND app = ? AND rank = ?"
-        " AND message_id > ? ORDER BY message_id LIMIT ?",
-        (unit.carrier, unit.lane, unit.app, unit.rank, after, limit),
-    ).fetchall()
-    return _with_segments(con, [i for (i,) in ids]), ids[-1][0] if len(ids) >= limit else None
-
-
 SCANNED: Final = 5000
 """Messages of a unit that are looked at in one read for those of a number."""
-
-
-def queued_of(
-    con: sqlite3.Connection, unit: QueueUnit, after: int, limit: int, number: str
-) -> tuple[list[tuple[Row, list[Row]]], int | None]:
-    """As `queued`, of one of our numbers only. It may find none and yet not be at the end."""
-    scan = (
-        "SELECT DISTINCT message_id AS id FROM segment WHERE state = 1 AND carrier = ? AND lane = ? AND app = ?"
-        f" AND rank = ? AND message_id > ? ORDER BY message_id LIMIT {SCANNED}"
-    )
-    given = (unit.carrier, unit.lane, unit.app, unit.rank, after)
-    ids = con.execute(
-        f"SELECT m.id FROM ({scan}) q CROSS JOIN message m ON m.id = q.id WHERE m.number = ? LIMIT ?",
-        (*given, number, limit),
-    ).fetchall()
-    found = _with_segments(con, [i for (i,) in ids])
-    if len(ids) >= limit:
-        return found, ids[-1][0]
-    seen, last = con.execute(f"SELECT count(*), max(id) FROM ({scan})", given).fetchone()
-    return found, last if seen >= SCANNED else None
 
 
 def queued_from(
@@ -189,40 +146,6 @@ def _out_of(con: sqlite3.Connection, rows: list[Row]) -> list[tuple[str, str, st
         stored = {row[:3]: None for row in rows}
         found += [(app, number, peer, scope) for app, number, peer in stored for scope in held.get(peer, ())]
     return found
-
-
-def queued_between(
-    con: sqlite3.Connection, unit: QueueUnit, pair: tuple[str, str], low: int, high: int, limit: int
-) -> tuple[list[tuple[Row, list[Row]]], int | None]:
-    """As `queued`, of one (number, peer) and with ids from ``low`` to ``high``: what there is of the peer is walked."""
-    number, peer = pair
-    ids = con.execute(
-        "SELECT m.id FROM message m INDEXED BY message_peer WHERE m.peer = ? AND m.id BETWEEN ? AND ? AND m.number = ?"
-        " AND EXISTS (SELECT 1 FROM segment s WHERE s.message_id = m.id AND s.state = 1 AND s.carrier = ?"
-        " AND s.lane = ? AND s.app = ? AND s.rank = ?) ORDER BY m.id LIMIT ?",
-        (peer, low, high, number, unit.carrier, unit.lane, unit.app, unit.rank, limit),
-    ).fetchall()
-    return _with_segments(con, [i for (i,) in ids]), ids[-1][0] if len(ids) >= limit else None
-
-
-def queued_by_id(con: sqlite3.Connection, ids: list[int]) -> list[tuple[Row, list[Row]]]:
-    """The same for messages whose ids are known, for instance those whose time has come."""
-    return _with_segments(con, ids)
-
-
-def _with_segments(con: sqlite3.Connection, ids: list[int]) -> list[tuple[Row, list[Row]]]:
-    if not ids:
-        return []
-    marks = ",".join("?" * len(ids))
-    messages = con.execute(f"SELECT {QUEUED_COLUMNS} FROM message m WHERE m.id IN ({marks})", ids).fetchall()
-    segments: dict[int, list[Row]] = {}
-    for mid, *rest in con.execute(
-        "SELECT message_id, part, due_at, attempts, in_doubt, carrier, lane, rank, status FROM segment"
-        f" WHERE message_id IN ({marks}) AND state = 1 ORDER BY message_id, part",
-        ids,
-    ):
-        segments.setdefault(mid, []).append(tuple(rest))
-    return [(row, segments[row[0]]) for row in sorted(messages) if row[0] in segments]
 
 
 def due_scheduled(con: sqlite3.Connection, now: int, limit: int = 500) -> list[int]:

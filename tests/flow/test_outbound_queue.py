@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,39 @@ async def test_a_full_queue_is_refused_until_it_has_room(autojump_clock: MockClo
         g.smsc.respond(g.smsc.unanswered[0])
         await g.smsc.came(12)
         await app.submit("x")
+
+
+DAMAGE = [
+    "UPDATE message SET body = x'ff' WHERE id = ?",
+    "UPDATE message SET body = NULL WHERE id = ?",
+    "UPDATE message SET encoding = 'morse' WHERE id = ?",
+    "UPDATE message SET options = '{' WHERE id = ?",
+    "UPDATE message SET parts = 2 WHERE id = ?",
+    "UPDATE segment SET attempts = 'often' WHERE message_id = ?",
+    # It has no end either that could be told: it stays where it is, and is in nobody's way.
+    "UPDATE message SET peer = CAST(x'2b31ff' AS TEXT) WHERE id = ?",
+]
+
+
+async def test_what_is_damaged_on_disk_is_set_aside_and_all_else_goes_out(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with gateway(tmp_path, carrier="window = 5", extra=LOOK_AHEAD, answer=withhold) as g:
+        app = await g.connect()
+        ids = await app.submits([{"to": peers(100)[i], "text": labelled(i)} for i in range(100)])
+        damaged = range(30, 100, 10)
+        with closing(sqlite3.connect(tmp_path / "smsgw.db")) as con:
+            stored = con.execute("SELECT id FROM message ORDER BY id").fetchall()
+            for at, damage in zip(damaged, DAMAGE, strict=True):
+                con.execute(damage, stored[at])
+            con.commit()
+        while len(g.smsc.submits) < 93 or g.smsc.unanswered:
+            await g.settled()
+            g.smsc.respond(g.smsc.unanswered[0])
+        assert g.smsc.texts == [labelled(i) for i in range(100) if i not in damaged]
+        await g.settled()
+        assert g.daemon.metrics.registry.get_sample_value("smsgw_messages_set_aside_total") == 7
+        for at in damaged[:6]:
+            message = await app.message(ids[at])
+            assert (message["state"], message["reason"]) == ("failed", "unsendable")
+        assert g.segments("message_id", "state = 1") == list(stored[damaged[6]])

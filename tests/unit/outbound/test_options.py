@@ -12,12 +12,14 @@ import pytest
 from gateway.carrier.outgoing import Outgoing
 from gateway.model import Clock, IdSource
 from gateway.outbound.options import GUARDED_TLVS, OUR_TLVS, Options, restored, stored
-from gateway.outbound.prepare import Prepared, Preparer, digest, restore
+from gateway.outbound.prepare import Prepared, Preparer, digest
 from gateway.outbound.request import App, Refusal, Submit
+from gateway.outbound.restoring import restore
 from gateway.settings import load
 from gateway.smpp.constants import Tag
 from gateway.smpp.tlv import TLVS, tag_name
 from gateway.sms.national import Shift
+from gateway.store.pages import Queued
 from tests.support.daemons import write_config
 
 NOW = 1_760_000_000_000
@@ -44,12 +46,15 @@ def refused(tmp_path: Path, carrier: str = "", app: App = LOCAL, **params: Any) 
 def again(made: Prepared, options: str | None = None) -> Outgoing:
     """The message as a restart reads it."""
     row = made.row
+    segments = [(part, None, 0, 0, row.carrier, row.lane, row.rank, None) for part in range(1, row.parts + 1)]
     columns = (
-        *(row.id, row.app, row.number, row.peer, row.klass, row.body, row.encoding, options or row.options, row.scheme),
-        *(row.concat_ref, row.parts, row.receipt, row.expires_at),
+        *(row.id, row.app, row.number, row.peer, row.klass),
+        row.body.hex() if row.encoding == "binary" else row.body.decode(),
+        *(row.encoding, options or row.options, row.scheme, row.concat_ref, row.parts, row.receipt, row.expires_at),
+        *segments[0],
+        segments[1:],
     )
-    segments = [(part, None, 0, None, row.carrier, row.lane, row.rank) for part in range(1, row.parts + 1)]
-    return restore(columns, segments)
+    return restore(msgspec.convert(columns, Queued))
 
 
 def on_air(message: Outgoing) -> Any:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from gateway.sms.segment import SegmentBody, TooLongError, UnencodableError, plan, render
@@ -227,6 +230,19 @@ def test_rendered_octets(text: str | bytes, options: dict, segments: list[Segmen
     rendered = render(text, **asked)
     assert rendered == tuple(segments)
     assert render(text, **asked) == rendered
+
+
+@pytest.mark.parametrize("alphabet", ["gsm7", "gsm7_packed", "latin1", "ascii"])
+@pytest.mark.parametrize("text", ["", "Hello", "@", "{" * 80, "{" * 81, "x" * 160, "x" * 161, "\0", "é", "ż"])
+def test_what_is_rendered_at_once_is_what_its_plan_renders(text: str, alphabet: Any) -> None:
+    asked: dict[str, Any] = {"encoding": "gsm7", "scheme": "udh8", "alphabet": alphabet}
+    try:
+        expected = plan(text, **asked).render(7)
+    except UnencodableError as error:
+        with pytest.raises(UnencodableError, match=re.escape(str(error))):
+            render(text, **asked, ref=7)
+        return
+    assert render(text, **asked, ref=7) == expected
 
 
 def test_a_header_of_the_callers_own_takes_room() -> None:

@@ -10,8 +10,8 @@ import pytest
 import trio
 
 from gateway.model import State, id_floor
-from gateway.outbound.prepare import restore
-from gateway.store import queries
+from gateway.outbound.restoring import restore
+from gateway.store import pages
 from gateway.store.receipts import ReceiptOp
 from tests.support.revisions import database_at
 from tests.support.stores import DAY, NUMBER, PEER, START, Desk
@@ -52,8 +52,8 @@ async def test_each_goes_on_from_where_it_was(desk: Desk) -> None:
     assert desk.store.recover({"acme": True}) == {"acme": 1}
     states = {mid: desk.segments(mid)[0]["state"] for mid in (QUEUED, SUBMITTING, SENT, HELD)}
     assert states == {QUEUED: State.QUEUED, SUBMITTING: State.QUEUED, SENT: State.SENT, HELD: State.IN_DOUBT}
-    found = desk.store.read_now(lambda con: queries.queued_by_id(con, [QUEUED, SUBMITTING]))
-    assert [restore(*row).bodies[0].short_message for row in found] == [b"Hello", b"Hello"]
+    found = desk.store.read_now(lambda con: pages.by_id(con, [QUEUED, SUBMITTING]))
+    assert [restore(row).bodies[0].short_message for row in found] == [b"Hello", b"Hello"]
     await desk.do(ReceiptOp([desk.receipt("A1")]))
     assert desk.segments(SENT)[0]["state"] == State.DELIVERED
     assert desk.rows("SELECT count(*) FROM message WHERE tried IS NULL AND route IS NULL") == [(4,)]

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from gateway.model import State
-from gateway.store import inbound, parts, queries
+from gateway.store import inbound, pages, parts, queries
 from gateway.store.ends import End, EndOp
 from gateway.store.queries import QueueUnit
 from gateway.store.resolve import DueOp
-from gateway.store.sends import DoubtOp, ResponseOp
 from tests.support.stores import DAY, START, Desk
 
 S = State
@@ -66,33 +65,6 @@ async def test_lines_of_the_queue(desk: Desk) -> None:
         ("acme", 1, "shop", 4, first),
         ("other", 0, "app", 1, other),
     ]
-
-
-async def test_pages_of_a_unit_in_the_order_of_its_messages(desk: Desk) -> None:
-    mids = [await desk.submit(parts=1 + i % 3, ref=None, body=f"{i}".encode()) for i in range(25)]
-    await desk.submit(lane=1)
-    await desk.claim((mids[3], 1), (mids[5], 1))
-    found: list[Any] = []
-    after: int | None = 0
-    while after is not None:
-        page, after = read(desk, queries.queued, UNIT, after, 10)
-        found += page
-    assert [row[0] for row, _ in found] == [mid for i, mid in enumerate(mids) if i != 3]
-    by_id = {row[0]: (row, segments) for row, segments in found}
-    row, segments = by_id[mids[5]]
-    assert row[5] == b"5"
-    assert segments == [(part, None, 0, 0, "acme", 0, 9, None) for part in (2, 3)], "the claimed part does not wait"
-
-
-async def test_what_waits_is_read_with_its_time_and_its_past(desk: Desk) -> None:
-    mid = await desk.submit(state=S.SUBMITTING, parts=2)
-    await desk.do(ResponseOp("acme", [], [], [(mid, 1, 0x58, START + 900)], None), DoubtOp([(mid, 2)], True))
-    page, following = read(desk, queries.queued, UNIT, 0, 10)
-    assert following is None
-    ((_, segments),) = page
-    assert segments == [(1, START + 900, 1, 0, "acme", 0, 9, 0x58), (2, None, 1, 1, "acme", 0, 9, None)]
-    assert read(desk, queries.queued_by_id, [mid, 999]) == page
-    assert read(desk, queries.queued_by_id, []) == []
 
 
 async def test_scheduled_messages_come_due(desk: Desk) -> None:
@@ -174,7 +146,7 @@ READS: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
         ["COVERING INDEX segment_queued ((carrier,lane,app,rank,message_id)>(?,?,?,?,?))"],
     ),
     "queued": (
-        lambda con: queries.queued(con, UNIT, 5, 10),
+        lambda con: pages.of_unit(con, UNIT, 5, 10),
         [
             "COVERING INDEX segment_queued (carrier=? AND lane=? AND app=? AND rank=? AND message_id>?)",
             "INTEGER PRIMARY KEY (rowid=?)",
