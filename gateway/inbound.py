@@ -178,7 +178,7 @@ class Inbound:
         metrics = self._metrics.carrier(bind.carrier.name)
         for word, count in counts.items():
             metrics.receipts(word, count)
-        bind.respond(session, [(sequence, pdu, 0) for sequence, pdu in answers])
+        bind.respond(session, answers)
 
     def _messages_stored(self, op: InboundOp) -> None:
         bind, session, answers = cast(_Context, op.context)
@@ -189,7 +189,7 @@ class Inbound:
             counts[number] = counts.get(number, 0) + 1
         for number, count in counts.items():
             self._metrics.inbound.labels(number).inc(count)
-        bind.respond(session, [(sequence, pdu, 0) for sequence, pdu in answers])
+        bind.respond(session, answers)
 
     def _receipts_refused(self, op: ReceiptOp, error: Exception) -> None:
         self._refuse(op.context, error)
@@ -202,7 +202,7 @@ class Inbound:
         self._metrics.carrier(bind.carrier.name).inbound_failed.inc(len(answers))
         _log.warning("inbound_refused", bind=bind.name, count=len(answers), error=str(error))
         status = CommandStatus.ESME_RX_T_APPN
-        bind.respond(session, [(sequence, pdu, status) for sequence, pdu in answers])
+        bind.respond(session, answers, status)
 
 
 def ruling_of(settings: Settings) -> Ruling | None:

@@ -228,7 +228,8 @@ class Carrier(Life):
         unsendable: list[SegmentOut] = []
         turn = self._rotation
         urgent, rest = self._ready
-        gates = self.gates
+        gates, window = self.gates, self.settings.window
+        written_of = self.wire.written
         gated_until = float("inf")
         self._ungate()
         while senders:
@@ -244,7 +245,7 @@ class Carrier(Life):
                 segment = ready.popleft()
                 self._gated[segment.message.lane and 1].append(segment)
                 continue
-            if not pacer.allow(now):
+            if pacer.rate and not pacer.allow(now):
                 self.pace.held_back = True
                 self._pump_at(pacer.next_at)
                 break
@@ -252,7 +253,7 @@ class Carrier(Life):
             bind = senders[turn % len(senders)]
             segment = ready.popleft()
             try:
-                bind.send(segment, self.wire.submit(segment, now_ms), now)
+                bind.send(segment, written_of(segment, now_ms), now)
             except ValueError as error:  # it fits no PDU; others shall not suffer for it
                 _log.error("segment_unsendable", bind=bind.name, error=str(error))
                 unsendable.append(segment)
@@ -260,7 +261,7 @@ class Carrier(Life):
             written += 1
             if gate is not None:
                 gate.pacer.count(now)
-            if bind.in_use >= self.settings.window:
+            if bind.in_use >= window:
                 senders.remove(bind)
         if gated_until < float("inf"):
             self._pump_at(gated_until)

@@ -108,12 +108,18 @@ class Traffic(ABC):
             and not self.link.blocked
         )
 
-    def send(self, segment: SegmentOut, pdu: SubmitSm, now: float) -> None:
-        """Puts a submit_sm into the session; `flush` writes. The caller has seen that it `takes` one."""
+    def send(self, segment: SegmentOut, pdu: SubmitSm | bytes, now: float) -> None:
+        """Puts a submit_sm, or the octets of its body, into the session; `flush` writes.
+
+        The caller has seen that it `takes` one. Raises ValueError when the PDU cannot be written.
+        """
         assert self.session is not None
         segment.written_at = now
         segment.message.begun = True
-        self.session.send_request(pdu, now, segment)
+        if isinstance(pdu, bytes):
+            self.session.send_written(SubmitSm, pdu, now, segment)
+        else:
+            self.session.send_request(pdu, now, segment)
         self.in_use += 1
 
     def ask(self, pdu: Pdu, ask: Ask) -> None:
@@ -154,13 +160,12 @@ class Traffic(ABC):
 
     # --- what comes in ------------------------------------------------------------------------------------------------
 
-    def respond(self, session: Session, answers: list[tuple[int, Pdu, int]]) -> None:
-        """Answers inbound PDUs (sequence, response, status), unless their session is gone."""
+    def respond(self, session: Session, answers: list[tuple[int, Pdu]], status: int = 0) -> None:
+        """Answers inbound PDUs (sequence and response) with a command_status, unless their session is gone."""
         if session is not self.session or self.link is None:
             return
         self.unanswered -= len(answers)
-        for sequence, pdu, status in answers:
-            session.send_response(sequence, pdu, status)
+        session.send_responses(answers, status)
         self.link.flush()
         if self._going and not self.unanswered:
             self.carrier.all_answered()

@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway.carrier.arriving import Arriving
 from gateway.carrier.outgoing import SegmentOut
+from gateway.carrier.template import Template, cut, fill
 from gateway.model import receipt_asked
 from gateway.settings import Carrier as CarrierSettings
 from gateway.settings.carrier.forms import text_tlv, tlvs_of, ton_npi_of, zone_of
@@ -22,6 +23,9 @@ from gateway.smpp.times import write_absolute, write_relative
 from gateway.sms.address import calling_code, kind_of, ton_npi
 
 SOURCE_CACHE: Final = 10_000
+MOST_TEMPLATES: Final = 2000
+LONGEST_ADDRESS: Final = 20
+"""Characters of source_addr and destination_addr (SMPP 3.4 §4.4.1)."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -63,6 +67,42 @@ class Wire:
         self._campaigns: dict[str, Tlv] = {}
         self._always = settings.validity_sent == "always"
         self._validity = _validity(settings)
+        self._templates: dict[tuple[str, int, int, int, int], Template] = {}
+        # Whether submits have nothing of the carrier's that depends on more than what a template is kept by.
+        self._plain = not (self._tlvs or self._campaign_tag is not None or self._always or settings.dest_national)
+
+    def written(self, segment: SegmentOut, now_ms: int) -> SubmitSm | bytes:
+        """The submit_sm of a segment, or the octets of its body where those of another had to be changed little.
+
+        Raises ValueError where it fits no PDU.
+        """
+        m = segment.message
+        body = m.bodies[segment.part - 1]
+        text = body.short_message
+        digits = m.peer[1:]
+        if (
+            not self._plain
+            or m.tlvs
+            or body.tlvs
+            or m.validity
+            or m.receipt > 1
+            or not 0 < len(text) <= self._longest
+            or m.peer[:1] != "+"
+            or not digits.isdigit()
+            or not digits.isascii()
+            or len(digits) >= LONGEST_ADDRESS
+        ):
+            return self.submit(segment, now_ms)
+        kind = (m.number, m.receipt, body.esm_class, body.data_coding, m.protocol_id)
+        template = self._templates.get(kind)
+        if template is not None:
+            return fill(template, digits, text)
+        pdu = self.submit(segment, now_ms)
+        template = cut(pdu, digits)
+        if len(self._templates) >= MOST_TEMPLATES:
+            self._templates.clear()
+        self._templates[kind] = template
+        return pdu
 
     def submit(self, segment: SegmentOut, now_ms: int) -> SubmitSm:
         """The submit_sm (SMPP 3.4 §4.4.1) of a segment. Raises ValueError where it fits no PDU."""

@@ -40,6 +40,16 @@ class Ledger:
         """The number that `sequence` gave has been sent."""
         self._advance()
 
+    def take(self) -> int:
+        """The sequence_number of a request that is sent for certain: `sequence` and `used` at once."""
+        sequence = self._next
+        if self._wrapped or sequence == MAX_SEQUENCE:
+            sequence = self.sequence()
+            self._advance()
+        else:
+            self._next = sequence + 1
+        return sequence
+
     def _advance(self) -> None:
         if self._next < MAX_SEQUENCE:
             self._next += 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import struct
+from collections.abc import Callable, Collection
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +13,7 @@ from gateway.smpp.codec import encode
 from gateway.smpp.config import SessionConfig
 from gateway.smpp.constants import INTERFACE_VERSION_34, CommandStatus, Tag
 from gateway.smpp.errors import LocalProtocolError, WindowFull
+from gateway.smpp.framing import HEADER_LENGTH
 from gateway.smpp.ledger import Ledger
 from gateway.smpp.pdu import Pdu, Tlv
 from gateway.smpp.states import (
@@ -23,6 +25,8 @@ from gateway.smpp.states import (
     Role,
     SessionState,
 )
+
+_header: Final = struct.Struct(">IIII").pack
 
 
 class Sender:
@@ -147,6 +151,21 @@ class Sender:
         ledger.used()
         return sequence
 
+    def send_written(self, cls: type[Pdu], body: bytes, now: float, token: Any = None) -> int:
+        """As `send_request`, of a PDU that is `WINDOWED` and whose body, without TLVs, is written already."""
+        if cls not in self._we_may:
+            raise LocalProtocolError(f"{cls.__name__} from the {self._role.value} when {self._state.value}")
+        config = self._config
+        windowed = self._windowed
+        if len(windowed) >= config.window:
+            raise WindowFull(f"{len(windowed)} requests are unanswered")
+        sequence = self._ledger.take()
+        length = HEADER_LENGTH + len(body)
+        self._output.append(_header(length, cls.command_id, 0, sequence) + body)
+        self._pending_output += length
+        windowed[sequence] = (now + config.response_timeout, token, RESPONSE_TO[cls])
+        return sequence
+
     def send_response(self, sequence: int, pdu: Pdu, status: int = 0) -> None:
         """Answer a request of the peer that is `WINDOWED`.
 
@@ -162,6 +181,21 @@ class Sender:
             raise LocalProtocolError("every request has been answered")
         self._send(self._encode(pdu, sequence, status))
         self._unanswered -= 1
+
+    def send_responses(self, answers: Collection[tuple[int, Pdu]], status: int = 0) -> None:
+        """Answer several requests alike, by sequence_number and response: as `send_response`, all of them or none."""
+        if self._state is SessionState.CLOSED or not answers:
+            return
+        if len(answers) > self._unanswered:
+            raise LocalProtocolError(f"{len(answers)} answers, and {self._unanswered} requests wait for one")
+        encode = self._encode
+        frames: list[bytes] = []
+        for sequence, pdu in answers:
+            if type(pdu) not in WINDOWED_RESPONSES:
+                raise LocalProtocolError(f"{type(pdu).__name__} is not for send_responses")
+            frames.append(encode(pdu, sequence, status))
+        self._send(b"".join(frames))
+        self._unanswered -= len(frames)
 
     def accept_bind(self, sequence: int, system_id: str, now: float, tlvs: tuple[Tlv, ...] = ()) -> None:
         """Accept a peer's bind under our system_id; the session is bound.

@@ -14,6 +14,7 @@ from gateway.smpp.pdu import DeliverSm, DeliverSmResp, Pdu, SubmitSm, SubmitSmRe
 from gateway.smpp.tlv import write_tlvs
 
 _header: Final = struct.Struct(">IIII").pack
+_empty_text: Final = struct.Struct(">IIIIx").pack
 
 _CHARACTER: Final[dict[int, str]] = {octet: chr(octet) for octet in range(256)}
 
@@ -99,7 +100,10 @@ def _write_submit_sm_resp(pdu: SubmitSmResp, sequence: int, status: int) -> byte
 def _write_deliver_sm_resp(pdu: DeliverSmResp, sequence: int, status: int) -> bytes:
     if pdu.message_id or pdu.tlvs:
         return _write_by_table(pdu, sequence, status)
-    return _write_header(1, DeliverSmResp.command_id, status, sequence) + b"\0"
+    try:
+        return _empty_text(HEADER_LENGTH + 1, DeliverSmResp.command_id, status, sequence)
+    except struct.error:
+        return _write_header(1, DeliverSmResp.command_id, status, sequence) + b"\0"  # says why not
 
 
 def _write_by_table(pdu: Any, sequence: int, status: int) -> bytes:

@@ -51,14 +51,14 @@ async def test_messages_that_come_while_the_carrier_unbinds_go_out_afterwards(au
 
 
 async def test_a_message_that_fits_no_pdu_fails_alone(autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    make = Wire.submit
+    make = Wire.written
 
     def pdu(self: Wire, segment: Any, now_ms: int) -> Any:
         if segment.message.peer.endswith("13"):
             raise ValueError("it fits no PDU")
         return make(self, segment, now_ms)
 
-    monkeypatch.setattr(Wire, "submit", pdu)
+    monkeypatch.setattr(Wire, "written", pdu)
     async with gateway() as running:
         app = await running.connect()
         ids = await app.submits([{"to": peer, "text": "Hello"} for peer in peers(20)])
@@ -68,7 +68,7 @@ async def test_a_message_that_fits_no_pdu_fails_alone(autojump_clock: Clock, mon
         assert running.daemon.metrics.registry.get_sample_value("smsgw_messages_set_aside_total") == 1
         assert (await status(running))["in_flight"] == 0
         # its pair is free again
-        monkeypatch.setattr(Wire, "submit", make)
+        monkeypatch.setattr(Wire, "written", make)
         await app.until_state(await app.submit("Again", to=peers(14)[13]), "sent")
 
 
