@@ -21,6 +21,11 @@ from gateway.store.revision import bring_to_newest
 
 MINIMUM_SQLITE: Final = (3, 35, 0)  # UPDATE ... FROM came with 3.33, RETURNING with 3.35
 BUSY_TIMEOUT_MS: Final = 2000
+WRITER_PAGES: Final = 32_768
+"""KiB of the database that the writer keeps in memory."""
+READER_PAGES: Final = 4096
+"""KiB that each connection for reading keeps. It begins anew with every commit of the writer, and the system has the
+pages anyway: more would only be taken by the first long search, and never be given back."""
 INSTALL: Final = "install"
 """Key in ``store_info`` of the number of this database."""
 RESTART_WAIT_MS: Final = 200
@@ -129,21 +134,21 @@ class Database:
         """
         if self.path is None:
             if self._memory is None:
-                self._memory = self._open(":memory:")
+                self._memory = self._open(":memory:", WRITER_PAGES)
             return self._memory
-        con = self._open(str(self.path))
+        con = self._open(str(self.path), READER_PAGES if read_only else WRITER_PAGES)
         if read_only:
             con.execute("PRAGMA query_only = ON")
         return con
 
-    def _open(self, name: str) -> sqlite3.Connection:
+    def _open(self, name: str, pages: int) -> sqlite3.Connection:
         con = sqlite3.connect(name, isolation_level=None, check_same_thread=False, cached_statements=512)
         try:
             con.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
             con.execute("PRAGMA journal_mode = WAL")
             con.execute(f"PRAGMA synchronous = {'NORMAL' if self.synchronous == 'normal' else 'FULL'}")
             con.execute("PRAGMA wal_autocheckpoint = 0")
-            con.execute("PRAGMA cache_size = -32768")
+            con.execute(f"PRAGMA cache_size = -{pages}")
             con.execute("PRAGMA temp_store = MEMORY")
         except BaseException:
             con.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from gateway.settings.service import Store as SettingsStore
 from gateway.store.database import (
     BUSY_TIMEOUT_MS,
+    READER_PAGES,
     Database,
     StoreError,
     checkpoint,
@@ -69,6 +71,28 @@ def test_a_reader_cannot_write(tmp_path: Path) -> None:
         con.execute("DELETE FROM message")
     con.close()
     store.close()
+
+
+def test_a_long_search_takes_no_memory_for_good(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 's.db'}")
+    con = database.connect()
+    con.execute("CREATE TABLE filler (octets BLOB)")
+    con.execute(
+        "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+        "INSERT INTO filler SELECT zeroblob(16384) FROM n"
+    )
+    reader = database.connect(read_only=True)
+    before = _resident()
+    assert reader.execute("SELECT sum(length(octets)), max(hex(octets)) FROM filler").fetchone()[0] == 16_384_000
+    assert _resident() - before < READER_PAGES + 2048
+    reader.close()
+    con.close()
+    database.close()
+
+
+def _resident() -> int:
+    """Resident memory of this process in KiB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
 
 
 def test_a_second_daemon_is_refused_and_told_by_whom(tmp_path: Path) -> None:
