@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+import msgspec
+
 from gateway.model import IdSource, IdText
 from gateway.policy.consent import Consents
 from gateway.policy.optout import OptOuts
@@ -31,18 +33,15 @@ if TYPE_CHECKING:
     from gateway.store.ruled import Ruling
 
 
-class Live:
+class Live(msgspec.Struct, eq=False, gc=False):
     """An event as it was just committed, for those who wait for it."""
 
-    __slots__ = ("at", "kind", "payload", "seq", "stream", "subject")
-
-    def __init__(self, stream: int, seq: int, at: int, kind: str, subject: int, payload: bytes) -> None:
-        self.stream = stream
-        self.seq = seq
-        self.at = at
-        self.kind = kind
-        self.subject = subject
-        self.payload = payload
+    stream: int
+    seq: int
+    at: int
+    kind: str
+    subject: int
+    payload: bytes
 
 
 @cache
