@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -314,6 +314,22 @@ class IdSource:
                     self._ms += 1
                     self._counter = 0
             return self._ms << _MS_SHIFT | self._node | self._counter
+
+    def some(self, count: int) -> Sequence[int]:
+        """Several new ids that rise, each larger than every one before; at most 32768."""
+        if count > 1 << _COUNTER_BITS:
+            raise ValueError(f"{count} ids are more than the {1 << _COUNTER_BITS} of a millisecond")
+        with self._lock:
+            now = self._clock.now_ms()
+            if now > self._ms:
+                self._ms, first = now, 0
+            elif self._counter + count < 1 << _COUNTER_BITS:
+                first = self._counter + 1
+            else:
+                self._ms, first = self._ms + 1, 0
+            self._counter = first + count - 1
+            base = self._ms << _MS_SHIFT | self._node | first
+        return range(base, base + count)
 
 
 class IdText:

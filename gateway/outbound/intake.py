@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Final
 
 from gateway.carrier.outgoing import SegmentOut
@@ -32,6 +32,15 @@ if TYPE_CHECKING:
 
 _log = logger(component="outbound")
 
+# Plain numbers: the members of an enumeration are dearer to look up, and to store (see `NewMessage`).
+_SCHEDULED: Final = int(State.SCHEDULED)
+_QUEUED: Final = int(State.QUEUED)
+_SUBMITTING: Final = int(State.SUBMITTING)
+MOST_IDS: Final = 10_000
+"""Ids that are drawn at once."""
+
+Room = tuple[int, int]
+"""The segments that a carrier has room for, and how many of those are not for lane 1."""
 Outcome = Accepted | Refusal
 Done = Callable[[list[Outcome]], None]
 
@@ -94,7 +103,7 @@ class Intake:
             return
         batch = Batch(app, len(requests), done, door)
         if self.ahead.idle:
-            self._plan(batch, zip(range(len(requests)), requests, repeat(None)))
+            self._plan(batch, list(zip(range(len(requests)), requests, repeat(None))))
         else:
             straight, waiting = self.ahead.split(app, requests)
             if waiting:
@@ -145,36 +154,38 @@ class Intake:
             batch.outcomes[i] = _not_stored(error)
         self._settle(batch)
 
-    def _plan(self, batch: Batch, requests: Iterable[tuple[int, Submit, Known | None]]) -> None:
+    def _plan(self, batch: Batch, requests: list[tuple[int, Submit, Known | None]]) -> None:
         """Makes messages of requests, and has them stored in one operation."""
         now_ms = self._store.clock.now_ms()
         app, door = batch.app, batch.door
-        prepare = self.preparer.prepare
+        name, limit = app.name, self._limit
+        prepare, queues = self.preparer.prepare, self._outbound.queues
         moved: list[StickyRow] = []
-        planned: list[tuple[int, Prepared]] = []
+        planned: list[Prepared] = []
         refused: list[Refused] = []
-        for i, request, known in requests:
+        rooms: dict[str, Room | None] = {}
+        for (i, request, known), message_id in zip(requests, self._ids(len(requests)), strict=True):
             try:
-                prepared = prepare(app, request, now_ms, known)
-                queue = self._outbound.queue(prepared.row.carrier)
-                if queue.stored.get(app.name, 0) >= self._limit:
+                prepared = prepare(app, request, now_ms, known, 1, message_id)
+                row = prepared.row
+                queue = queues.get(row.carrier) or self._outbound.queue(row.carrier)
+                if queue.stored.get(name, 0) >= limit:
                     raise Refusal("queue_full", retry_after=10)
             except Refusal as refusal:
                 refused.append((i, request, refusal))
                 continue
-            if prepared.row.state == State.QUEUED:
-                self._try_direct(prepared, queue)
-                if prepared.row.state == State.QUEUED:
-                    queue.count(app.name, prepared.outgoing.parts)
-                    # Until it is in the queue, what comes after it must not go past.
-                    queue.coming[prepared.row.lane] += 1
+            if row.state == _QUEUED and not self._goes_straight(prepared, queue, rooms):
+                queue.count(name, row.parts)
+                # Until it is in the queue, what comes after it must not go past.
+                queue.coming[row.lane] += 1
             if known is not None and known.used is not None and known.used.room is not None:
                 # For the next of the same burst; what counts is what is stored.
-                known.used.room.take(prepared.row.number, prepared.row.air)
-            prepared.row.door = door
+                known.used.room.take(row.number, row.air)
+            row.door = door
             if prepared.moved:
-                moved.append((prepared.row.number, prepared.row.peer, prepared.row.carrier, now_ms))
-            planned.append((i, prepared))
+                moved.append((row.number, row.peer, row.carrier, now_ms))
+            prepared.place = i
+            planned.append(prepared)
         if refused:
             self.repeats.refuse(batch, refused)
         if not planned:
@@ -182,8 +193,13 @@ class Intake:
         if moved:
             self._writer.put(self._outbound.choice.hold_all(moved))
         batch.open += 1
-        op = SubmitOp([p.row for _, p in planned], (batch, planned))
+        op = SubmitOp([p.row for p in planned], (batch, planned))
         self._writer.put(op, self._submitted, self._not_submitted)
+
+    def _ids(self, count: int) -> Iterable[int]:
+        """New ids for so many messages, rising; not all need be used."""
+        ids = self._store.ids
+        return chain.from_iterable(ids.some(min(MOST_IDS, count - at)) for at in range(0, count, MOST_IDS))
 
     def _settle(self, batch: Batch) -> None:
         """Has a batch answered when all of it is done; in the order of its requests, whenever each was done."""
@@ -200,49 +216,57 @@ class Intake:
         if self._writer.disk_full:
             raise Refusal("disk_full", retry_after=10)
 
-    def _try_direct(self, prepared: Prepared, queue: CarrierQueue) -> None:
-        """Where a slot is free and nothing waits before it, the message is claimed by the insert itself."""
-        outgoing = prepared.outgoing
-        carrier = self._outbound.carriers.get(outgoing.carrier)
-        if carrier is None or not queue.passes(outgoing.lane, outgoing.number, outgoing.peer):
-            return
-        kept_free = carrier.kept_free if outgoing.lane else 0
-        if carrier.room() - queue.reserved - kept_free < len(outgoing.waiting):
-            return
-        prepared.row.state = State.SUBMITTING
-        queue.reserved += len(outgoing.waiting)
-        queue.hold_pair(outgoing)
+    def _goes_straight(self, prepared: Prepared, queue: CarrierQueue, rooms: dict[str, Room | None]) -> bool:
+        """Where a slot is free and nothing waits before it, the message is claimed by the insert itself.
+
+        ``rooms`` are those of the carriers as they were at the begin of the burst.
+        """
+        row = prepared.row
+        if not queue.passes(row.lane, row.number, row.peer):
+            return False
+        if row.carrier in rooms:
+            room = rooms[row.carrier]
+        else:
+            carrier = self._outbound.carriers.get(row.carrier)
+            room = rooms[row.carrier] = None if carrier is None else (carrier.room(), carrier.kept_free)
+        if room is None or room[0] - queue.reserved - (room[1] if row.lane else 0) < row.parts:
+            return False
+        row.state = _SUBMITTING
+        queue.reserved += row.parts
+        queue.hold_pair(prepared.outgoing)
+        return True
 
     def _submitted(self, op: SubmitOp) -> None:
         batch: Batch
-        planned: list[tuple[int, Prepared]]
+        planned: list[Prepared]
         batch, planned = op.context
         batch.open -= 1
         text = self._store.id_text.format
-        direct, behind = self._direct, self._behind
-        for i, p in planned:
-            row, outgoing = p.row, p.outgoing
-            queue = self._outbound.queues[row.carrier]
-            if row.state == State.QUEUED:
+        direct, behind, queues, outcomes = self._direct, self._behind, self._outbound.queues, batch.outcomes
+        for p in planned:
+            row = p.row
+            queue = queues[row.carrier]
+            if row.state == _QUEUED:
                 queue.coming[row.lane] -= 1
             if row.refused is not None:
                 behind.add(row.carrier)
                 self._taken_back(p)
                 if row.refused.cap is not None:
                     self._alarm(row.app, row.refused.cap, row.refused.detail)
-                batch.outcomes[i] = _refused(p, row.refused)
+                outcomes[p.place] = _refused(p, row.refused)
                 continue
             if row.duplicate_of is not None:
                 behind.add(row.carrier)
                 self._taken_back(p)
                 if row.conflict:
-                    batch.outcomes[i] = Refusal("ref_conflict", field="ref")
+                    outcomes[p.place] = Refusal("ref_conflict", field="ref")
                 else:
-                    batch.repeated.append((i, row.ref, row.duplicate_of))
+                    batch.repeated.append((p.place, row.ref, row.duplicate_of))
                 continue
             if row.noted is not None:
                 p.warnings.append(row.noted)
-            if row.state == State.SUBMITTING:
+            if row.state == _SUBMITTING:
+                outgoing = p.outgoing
                 parts = outgoing.waiting
                 outgoing.waiting = []
                 outgoing.open = len(parts)
@@ -252,16 +276,15 @@ class Intake:
                     direct[row.carrier] = outs
                 else:
                     known += outs
-            elif row.state == State.QUEUED:
+            elif row.state == _QUEUED:
                 behind.add(row.carrier)
-                queue.add(outgoing)
+                queue.add(p.outgoing)
             if p.held:
                 self._outbound.metrics.quiet_held.labels("door").inc()
-            state = "scheduled" if row.state == State.SCHEDULED else "queued"
-            batch.outcomes[i] = Accepted(
+            outcomes[p.place] = Accepted(
                 text(row.id),
                 row.ref,
-                state,
+                "scheduled" if row.state == _SCHEDULED else "queued",
                 p.plan.parts,
                 row.encoding,
                 row.number,
@@ -286,15 +309,15 @@ class Intake:
 
     def _not_submitted(self, op: SubmitOp, error: Exception) -> None:
         batch: Batch
-        planned: list[tuple[int, Prepared]]
+        planned: list[Prepared]
         batch, planned = op.context
         batch.open -= 1
-        for i, p in planned:
-            if p.row.state == State.QUEUED:
+        for p in planned:
+            if p.row.state == _QUEUED:
                 self._outbound.queues[p.row.carrier].coming[p.row.lane] -= 1
             self._taken_back(p)
-            batch.outcomes[i] = _not_stored(error)
-        for name in {p.row.carrier for _, p in planned}:
+            batch.outcomes[p.place] = _not_stored(error)
+        for name in {p.row.carrier for p in planned}:
             self._outbound.claims.refill(name)
         self._settle(batch)
 
@@ -308,22 +331,21 @@ class Intake:
     def _taken_back(self, prepared: Prepared) -> None:
         """A message that was not stored leaves no trace in its queue."""
         queue, outgoing = self._outbound.queues[prepared.row.carrier], prepared.outgoing
-        if prepared.row.state == State.SUBMITTING:
+        if prepared.row.state == _SUBMITTING:
             queue.reserved -= len(outgoing.waiting)
             queue.finished(outgoing)
-        elif prepared.row.state == State.QUEUED:
+        elif prepared.row.state == _QUEUED:
             queue.count(outgoing.app, -outgoing.parts)
 
     def _tell(self, batch: Batch) -> None:
         outcomes = [o for o in batch.outcomes if o is not None]
         app = batch.app.name
-        accepted = sum(isinstance(o, Accepted) for o in outcomes)
+        refused = [o for o in outcomes if isinstance(o, Refusal)]
+        accepted = len(outcomes) - len(refused)
         if accepted:
             self._outbound.metrics.app_accepted.labels(app).inc(accepted)
-        if accepted != len(outcomes):
-            for o in outcomes:
-                if isinstance(o, Refusal):
-                    self._outbound.metrics.app_refused.labels(app, o.reason).inc()
+        for refusal in refused:
+            self._outbound.metrics.app_refused.labels(app, refusal.reason).inc()
         batch.done(outcomes)
 
 

@@ -55,6 +55,7 @@ class Origins:
         self._pool_of = {app.name: self._pools[app.pool] for app in settings.apps if app.pool is not None}
         self._within: dict[tuple[frozenset[str], frozenset[str]], frozenset[str]] = {}
         self._spelt: dict[str, str] = {}
+        self._settled: dict[tuple[str, str | None, frozenset[str] | None], From] = {}
         self.asks = len(self._all) > 1
 
     @staticmethod
@@ -124,15 +125,24 @@ class Origins:
 
         Raises Refusal where it may not go there, or from there.
         """
+        # What one app names, or its only number: the same for each peer, where nothing limits either.
+        settled = self._settled.get((app.name, wanted, app.numbers))
+        if settled is not None and peer not in self._deaf:
+            return settled
         if not app.replies and (refused := self.destinations.refused(app.name, peer)) is not None:
             raise Refusal(refused.reason, refused.detail, field="to")
         if wanted is None or wanted.startswith(BY_NAME):
             room = self.room(known, now_ms)
-            found = self._chosen(self.pool(app, wanted), klass, peer, known or NOTHING, room, segments)
+            pool = self.pool(app, wanted)
+            found = self._chosen(pool, klass, peer, known or NOTHING, room, segments)
+            alone = len(pool) == 1 and found.number in self._all
         else:
             found = From(self._named(app, wanted), "named")
+            alone = True
         if found.number in self._looked_at or peer in self._deaf:
             return self._may(app, found, klass, peer, now_ms)
+        if alone and self.destinations.anywhere(app.name) and len(self._settled) < CACHED:
+            self._settled[app.name, wanted, app.numbers] = found
         return found
 
     def _chosen(

@@ -11,7 +11,7 @@ from gateway.settings import Carrier, Settings
 from gateway.sms.compose import Way, compose
 from gateway.sms.national import Language
 from gateway.sms.preview import Preview, preview
-from gateway.sms.segment import SegmentPlan, TooLongError, UnencodableError
+from gateway.sms.segment import SegmentPlan, TooLongError, UnencodableError, plan_alone
 from gateway.sms.transliterate import Change
 from gateway.sms.udh import UdhError
 
@@ -47,7 +47,14 @@ class Planning:
 
         ``worded`` is what was made of its text. Raises Refusal.
         """
-        content: str | bytes | None = request.text if worded is None else worded.text
+        text = request.text if worded is None else worded.text
+        if text and _asks_for_nothing(request):
+            # A text without a wish goes in one segment, mostly; where it goes as gsm7 nothing is to be transliterated.
+            way = self._ways_of.get(app.name, self._ways)[carrier.name]
+            alone = plan_alone(text, way.scheme, way.alphabet)
+            if alone is not None:
+                return alone, text, self._usual[carrier.name], ()
+        content: str | bytes | None = text
         if request.data is not None or content is None or request.encoding == "binary":
             content = _content(app, request)
         options = self._options(app, request, carrier)
@@ -104,6 +111,11 @@ class Planning:
         way = self._way(app, request, carrier, options)
         content = _content(app, request) if worded is None else worded.text
         return preview(content, way, transliterated=_transliterates(request, carrier))
+
+
+def _asks_for_nothing(request: Submit) -> bool:
+    """Whether a request leaves it to us how its text goes."""
+    return request.data is None and request.encoding == "auto" and request.national is None and is_usual(request)
 
 
 def _transliterates(request: Submit, carrier: Carrier) -> bool:

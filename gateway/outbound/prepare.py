@@ -31,6 +31,7 @@ from gateway.settings.routes import MessageClass
 from gateway.smpp.pdu import Tlv
 from gateway.sms.address import AddressError, normalise
 from gateway.sms.compose import warnings_of
+from gateway.sms.numbering import possible_as_is
 from gateway.sms.preview import Preview
 from gateway.sms.segment import SegmentPlan
 from gateway.store.checks import checks
@@ -43,23 +44,26 @@ LONGEST_VALIDITY: Final = 14 * 86_400.0
 LATEST_SEND: Final = 366 * 86_400.0
 
 
+_QUEUED: Final = int(State.QUEUED)
+_SCHEDULED: Final = int(State.SCHEDULED)
 _json: Final = msgspec.json.Encoder(order="sorted")
 
 
-class Prepared:
+class Prepared(msgspec.Struct, eq=False, gc=False):
     """A request that may be stored: the row to be, and the message as the queue takes it."""
 
-    __slots__ = ("held", "moved", "outgoing", "plan", "row", "warnings", "why", "worded")
+    row: NewMessage
+    outgoing: Outgoing
+    plan: SegmentPlan  # its parts are on the air, also where the carrier does the cutting
+    why: Why = "named"  # it goes out from its number
+    moved: bool = False  # its pair is to be remembered on this carrier
+    worded: Worded | None = None  # what was made of its text
+    held: bool = False  # quiet hours put it off
+    warnings: list[str] = []
+    place: int = 0  # in what it came with
 
-    def __init__(self, row: NewMessage, outgoing: Outgoing, plan: SegmentPlan, *, moved: bool = False) -> None:
-        self.row = row
-        self.outgoing = outgoing
-        self.plan = plan  # its parts are on the air, also where the carrier does the cutting
-        self.moved = moved  # its pair is to be remembered on this carrier
-        self.warnings: list[str] = []
-        self.worded: Worded | None = None  # what was made of its text
-        self.held = False  # quiet hours put it off
-        self.why: Why = "named"  # it goes out from its number
+    def __repr__(self) -> str:  # logs and tracebacks must not show text
+        return f"Prepared({self.row!r})"
 
 
 class Preparer:
@@ -80,11 +84,14 @@ class Preparer:
         self._settings = settings
         self.region = settings.default_region
         self._validity = settings.limits.default_validity
+        self._validity_ms = int(self._validity * 1000)
         sole = settings.carriers[0].name if len(settings.carriers) == 1 else None
         self._carrier_of: dict[str, Carrier | None] = {
             value: settings.carriers_by_name.get(number.carrier or sole or "")
             for value, number in settings.numbers_by_value.items()
         }
+        # What the shard of a pair is reckoned from, "number peer", as far as the number makes it.
+        self._begun = {value: zlib.crc32(f"{value} ".encode()) for value in settings.numbers_by_value}
         self.origins = Origins(settings)
         self.sending = self.origins.sending
         self.content = Content(settings)
@@ -120,19 +127,29 @@ class Preparer:
         return self.origins.metered(app, request.from_, request.class_, peer)
 
     def prepare(
-        self, app: App, request: Submit, now_ms: int, known: Known | None = None, segments: int = 1
+        self,
+        app: App,
+        request: Submit,
+        now_ms: int,
+        known: Known | None = None,
+        segments: int = 1,
+        message_id: int | None = None,
     ) -> Prepared:
         """The message of a request. ``known`` is what `need` asked for. Raises Refusal.
 
-        ``segments``: for so many its number is to have room, if another was found to have too little.
+        ``segments``: for so many its number is to have room, if another was found to have too little. ``message_id`` is
+        drawn where none is given.
         """
-        try:
-            peer = normalise(request.to, self.region).value
-        except AddressError as error:
-            raise Refusal("invalid_to", error.detail, field="to") from None
+        peer = request.to
+        if not possible_as_is(peer):
+            try:
+                peer = normalise(peer, self.region).value
+            except AddressError as error:
+                raise Refusal("invalid_to", error.detail, field="to") from None
         number, why, warnings = self.origins.of(app, request.from_, request.class_, peer, now_ms, known, segments)
         carrier = self._carrier_of[number]
-        message_id = self._ids.next()
+        if message_id is None:
+            message_id = self._ids.next()
         chosen: Chosen | None = None
         if self.choice.routing is not None:
             facts = Facts(number, app.name, request.class_, peer)
@@ -156,9 +173,12 @@ class Preparer:
         if planned.parts > segments and why in ("hash", "room"):
             room = self.origins.room(known, now_ms)
             if room is not None and not room.has(number, planned.parts):
-                return self.prepare(app, request, now_ms, known, planned.parts)  # ends: each time for more segments
+                # It ends: each time it is for more segments.
+                return self.prepare(app, request, now_ms, known, planned.parts, message_id)
         ref = self.next_ref() if planned.parts > 1 else 0
-        due_at, validity = self._times(request, now_ms)
+        due_at, validity = None, self._validity_ms
+        if request.send_at is not None or request.validity is not None:
+            due_at, validity = self._times(request, now_ms)
         zone, rest, held, until = request.zone, None, None, 0
         if zone is not None or request.class_ in self.quiet.classes:
             zone, rest = self.rest(request.class_, peer, zone, known, app.name)
@@ -197,13 +217,14 @@ class Preparer:
             carrier.name,
             lane,
             rank,
-            shard(number, peer),
-            State.QUEUED if due_at is None else State.SCHEDULED,
+            zlib.crc32(peer.encode(), self._begun[number]) & 63,  # its shard, the same on every node and in every run
+            _QUEUED if due_at is None else _SCHEDULED,
             due_at,
             None,
             None if chosen is None else chosen.route,
         )
-        row.air = planned.parts
+        if planned.parts != parts:
+            row.cut = planned.parts
         outgoing = Outgoing(
             message_id,
             app.name,
@@ -225,8 +246,7 @@ class Preparer:
             options.protocol_id,
             rest,
         )
-        prepared = Prepared(row, outgoing, planned, moved=chosen is not None and chosen.moved)
-        prepared.why = why
+        prepared = Prepared(row, outgoing, planned, why, chosen is not None and chosen.moved)
         if worded is not None:
             prepared.worded = worded
             prepared.warnings += worded.warnings
@@ -343,8 +363,3 @@ def encoded(value: object) -> bytes:
 def digest(request: Submit) -> bytes:
     """What two requests with the same ``ref`` must agree in. Raises Refusal as `encoded` does."""
     return hashlib.blake2b(encoded(request), digest_size=16).digest()
-
-
-def shard(number: str, peer: str) -> int:
-    """The shard of a pair, 0 to 63, the same on every node and in every run."""
-    return zlib.crc32(f"{number} {peer}".encode()) & 63

@@ -74,7 +74,7 @@ def no_app(name: str, known: Iterable[str]) -> Refusal:
     return Refusal("invalid_params", said, field="app")
 
 
-class Accepted(msgspec.Struct):
+class Accepted(msgspec.Struct, gc=False):
     """What ``submit`` returns once the message is stored."""
 
     id: str

@@ -50,6 +50,11 @@ class Destinations:
             return Refused(kind, f"{peer} is {what} by the numbering plan of {line_of(peer).country}")
         return None
 
+    def anywhere(self, app: str) -> bool:
+        """Whether an app may send to every peer."""
+        reach = self._apps.get(app, self._usual)
+        return reach.countries is None and not reach.refused
+
     def reach(self, app: str) -> Reach:
         """Whom an app may send to; one that the configuration does not name, as the operator, anywhere."""
         return self._apps.get(app, self._usual)

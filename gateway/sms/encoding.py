@@ -44,10 +44,9 @@ def has_septets(alphabet: Alphabet) -> bool:
 
 def to_septets(text: str, alphabet: Alphabet) -> bytes | None:
     """`text` as septets of the default alphabet, or None when it or the carrier's alphabet lacks a character."""
-    codec = _CODEC.get(alphabet)
-    if codec is not None:
+    if alphabet in _CODEC:
         try:
-            text.encode(codec)
+            text.encode(_CODEC[alphabet])
         except UnicodeEncodeError:
             return None
     return gsm0338.try_encode(text)

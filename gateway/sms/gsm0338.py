@@ -91,6 +91,8 @@ def _encoding_map() -> Any:
 
 _ENCODING: Final = _encoding_map()
 _AT_TO_ZERO: Final = bytes(0 if octet == 0x80 else octet for octet in range(256))
+_THE_SAME: Final = bytes(code for code, char in enumerate(DEFAULT_ALPHABET) if ord(char) == code != ESC)
+"""Septets that are the ASCII of their characters: letters, digits, and most signs."""
 _HIGH: Final = re.compile(rb"[\x81-\xff]")
 _ESC_PAIR_OF: Final = {bytes((0x80 | code,)): bytes((ESC, code)) for code in EXTENSION}
 _ENCODABLE: Final = (frozenset(DEFAULT_ALPHABET) | frozenset(EXTENSION.values())) - {"\x1b"}
@@ -123,8 +125,12 @@ resolve_escapes: Final[Callable[[str], str]] = partial(re.compile("\x1b.?", re.D
 
 def try_encode(text: str) -> bytes | None:
     """As `encode`, but None when a character is in neither table."""
+    if text.isascii():
+        octets = text.encode()
+        if not octets.translate(None, _THE_SAME):  # as most texts are that have no accents
+            return octets
     try:
-        octets: bytes = codecs.charmap_encode(text, "strict", _ENCODING)[0]
+        octets = codecs.charmap_encode(text, "strict", _ENCODING)[0]
     except UnicodeEncodeError:
         return None
     if b"\0" in octets:

@@ -9,6 +9,7 @@ calling code, on first use; whatever they cannot decide is left to phonenumbers 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -41,10 +42,13 @@ class _Plan(msgspec.Struct, frozen=True, gc=False):
     longest: int
     national_prefix: re.Pattern[str] | None
     international_prefix: re.Pattern[str] | None
+    usual: Callable[[str], object]  # matches most of those that are possible as they are, and no others
 
 
 _plans: dict[str, _Plan] = {}
 _region_plans: dict[str, _Plan | None] = {}
+_usual: dict[str, Callable[[str], object]] = {}
+"""`_Plan.usual` by "+" and three digits, which tell the calling code: the first question asked of each number."""
 
 
 def _read(code: str, metadata: PhoneMetadata) -> _Plan:
@@ -53,6 +57,9 @@ def _read(code: str, metadata: PhoneMetadata) -> _Plan:
     local = tuple(general.possible_length_local_only) if general is not None else ()
     national = metadata.national_prefix_for_parsing
     international = metadata.international_prefix
+    fitting = [size for size in {*possible, *local} if 7 <= len(code) + size <= 15] or [0]
+    behind = "|".join(f"[0-9]{{{size}}}" for size in sorted(fitting, reverse=True))
+    ahead = f"(?!{national})" if national else ""
     return _Plan(
         code=code,
         code_digits=len(code),
@@ -60,6 +67,7 @@ def _read(code: str, metadata: PhoneMetadata) -> _Plan:
         longest=max(possible, default=0),
         national_prefix=re.compile(national) if national else None,
         international_prefix=re.compile(international) if international else None,
+        usual=re.compile(rf"\+{code}{ahead}(?:{behind})").fullmatch,
     )
 
 
@@ -99,9 +107,14 @@ def possible_as_is(value: str) -> bool | None:
     True and False are the answers of is_possible_number; None says that this takes a parse (other
     characters, an unknown calling code, a national prefix between code and number).
     """
+    usual = _usual.get(value[:4])
+    if usual is not None and usual(value) is not None:
+        return True
     if _CLEAN(value) is None:
         return None
     plan = _plan_of(value)
+    if plan is not None:
+        _usual[value[:4]] = plan.usual
     if plan is None or _takes_off(plan.national_prefix, value[1 + plan.code_digits :]):
         return None
     return len(value) - 1 - plan.code_digits in plan.lengths

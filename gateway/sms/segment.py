@@ -56,6 +56,7 @@ __all__ = [
     "UnencodableError",
     "forcing",
     "plan",
+    "plan_alone",
     "render",
 ]
 
@@ -288,10 +289,8 @@ def plan(
                         )
                         if found is not None:
                             return found
-                elif not udh and not added and (used := len(septets)) <= SEPTETS_ALONE:  # by far the most frequent
-                    return SegmentPlan(
-                        "gsm7", 1, used, SEPTETS_ALONE - used, SEPTETS_ALONE, scheme, alphabet, flash, b"", (septets,)
-                    )
+                elif not udh and not added and len(septets) <= SEPTETS_ALONE:
+                    return _alone(septets, scheme, alphabet, flash)
             if septets is not None:
                 resolved, data = "gsm7", septets
             elif encoding == "gsm7":
@@ -337,6 +336,17 @@ def plan(
     return SegmentPlan(
         resolved, parts, used, left, room, scheme, alphabet, flash, udh, pieces, settled, unforced, tuple(national)
     )
+
+
+def plan_alone(text: str, scheme: Scheme, alphabet: Alphabet) -> SegmentPlan | None:
+    """What `plan` makes of a text that goes as gsm7 in one segment, as by far the most do; None of any other."""
+    septets = to_septets(text, alphabet)
+    return None if septets is None or len(septets) > SEPTETS_ALONE else _alone(septets, scheme, alphabet, None)
+
+
+def _alone(septets: bytes, scheme: Scheme, alphabet: Alphabet, flash: FlashWay | None) -> SegmentPlan:
+    used = len(septets)
+    return SegmentPlan("gsm7", 1, used, SEPTETS_ALONE - used, SEPTETS_ALONE, scheme, alphabet, flash, b"", (septets,))
 
 
 def _by_languages(

@@ -183,3 +183,28 @@ def test_install_has_53_bits() -> None:
     for install in (-1, 1 << 53):
         with pytest.raises(ValueError, match="53"):
             IdText(install)
+
+
+def test_several_ids_are_those_that_come_one_after_the_other() -> None:
+    hand = Hand()
+    ids, others = source(hand, node=5), source(hand, node=5)
+    assert [*ids.some(3), ids.next(), *ids.some(2)] == [others.next() for _ in range(6)]
+    hand.now += 1
+    assert [*ids.some(1), ids.next()] == [others.next() for _ in range(2)]
+
+
+def test_several_ids_are_of_one_millisecond_or_the_next_and_rise() -> None:
+    ids = source(Hand(), node=63)
+    given = [id for _ in range(7) for id in ids.some(10_000)]
+    assert given == sorted(set(given))
+    assert {id >> 15 & 63 for id in given} == {63}
+    assert id_ms(given[-1]) == NOW + 2  # three times 10,000 for each, and none shared
+    assert len(ids.some(1 << 15)) == 1 << 15
+    assert ids.next() > given[-1]
+    with pytest.raises(ValueError, match="32769"):
+        ids.some((1 << 15) + 1)
+
+
+def test_several_ids_after_a_restart_leave_the_stored_millisecond_alone() -> None:
+    ids = source(Hand(), after=NOW << 21 | 7)
+    assert id_ms(ids.some(2)[0]) == NOW + 1

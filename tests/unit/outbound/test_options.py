@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,12 @@ def again(made: Prepared, options: str | None = None) -> Outgoing:
 
 def on_air(message: Outgoing) -> Any:
     return message.bodies, message.tlvs, message.protocol_id, message.validity
+
+
+def test_the_shard_of_a_pair_is_that_of_its_octets(tmp_path: Path) -> None:
+    """What was stored is found by it, by every node and every version."""
+    row = prepared(tmp_path, text="x").row
+    assert (row.number, row.peer, row.shard) == ("+15551230001", TO, zlib.crc32(b"+15551230001 +12125550101") & 63)
 
 
 REQUESTS: list[tuple[str, dict[str, Any]]] = [

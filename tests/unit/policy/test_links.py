@@ -106,6 +106,17 @@ def test_a_shortener_is_found_and_named(text: str) -> None:
     assert found.said == REFUSED[text]
 
 
+def test_sentences_about_a_link_change_nothing() -> None:
+    """Full stops that end sentences are read over in one go: none of them may hide another."""
+    for text in (*REFUSED, *PASS):
+        alone, among = LINKS.find(text), LINKS.find(f"One. Two. {text} Three.")
+        assert (among and among.domain) == (alone and alone.domain), text
+    for text in ("One.", "One. Two.", "One. ", ".", "..", "Wait... what.", "1.50. And. 3.", ". ."):
+        assert LINKS.find(text) is None, text
+    for text in ("One..t.co/x.", ". .t.co/x", "One. bit.ly", "t.co/x. ", "One.\tt.co/x."):
+        assert LINKS.find(text) is not None, text
+
+
 @pytest.mark.parametrize("text", PASS)
 def test_what_is_none_passes(text: str) -> None:
     assert LINKS.find(text) is None

@@ -34,6 +34,14 @@ def test_nothing_else_is_encodable() -> None:
             assert (gsm0338.try_encode(char) is not None) == (char in known), hex(point)
 
 
+def test_a_text_of_ascii_is_encoded_as_it_is_beside_an_accent() -> None:
+    """Letters, digits and most signs take a way of their own."""
+    for text in [*map(chr, range(128)), "Code 12. Don't share!\r\n", "a@b", "x_y", "5 $", "[ok]", "", "a\0", "a\x1b"]:
+        beside = gsm0338.try_encode("é" + text)
+        assert gsm0338.try_encode(text) == (None if beside is None else beside[1:]), repr(text)
+    assert gsm0338.try_encode("Az09 !?") == b"Az09 !?"
+
+
 def test_agrees_with_smpplib_where_smpplib_is_right() -> None:
     for char in (foreign.GSM_CHARS + foreign.EXTENSION_CHARS).replace("§", "").replace("\f", ""):
         assert gsm0338.encode(char) == smpplib.gsm.gsm_encode(char)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.sms.segment import SegmentBody, TooLongError, UnencodableError, plan, render
+from gateway.sms.segment import SegmentBody, TooLongError, UnencodableError, plan, plan_alone, render
 from gateway.sms.udh import UdhError
 
 PORTS = bytes.fromhex("06050423f40000")  # a header of the caller's own, 7 octets
@@ -243,6 +243,20 @@ def test_what_is_rendered_at_once_is_what_its_plan_renders(text: str, alphabet: 
             render(text, **asked, ref=7)
         return
     assert render(text, **asked, ref=7) == expected
+
+
+@pytest.mark.parametrize("alphabet", ["gsm7", "gsm7_packed", "latin1", "ascii"])
+def test_one_segment_of_septets_is_planned_alike_on_the_short_way(alphabet: str) -> None:
+    taken = 0
+    for text in ("x", "x" * 160, "x" * 161, "€" * 80, "€" * 80 + "x", "Grüße @", "Δ", "ж", "a`b", "\x1b"):
+        alone = plan_alone(text, "udh16", alphabet)
+        whole = plan(text, scheme="udh16", alphabet=alphabet)
+        if whole.encoding == "gsm7" and whole.parts == 1:
+            assert alone == whole
+            taken += 1
+        else:
+            assert alone is None
+    assert taken == {"gsm7": 5, "gsm7_packed": 5, "latin1": 3, "ascii": 2}[alphabet]
 
 
 def test_a_header_of_the_callers_own_takes_room() -> None:
