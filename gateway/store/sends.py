@@ -44,6 +44,7 @@ class ClaimOp(Op):
 
     __slots__ = ("carrier", "claimed", "context", "keys")
     order: ClassVar[int] = 50
+    passes: ClassVar[bool] = True
     name: ClassVar[str] = "claim"
 
     def __init__(self, keys: list[Key], context: Any = None, carrier: str | None = None) -> None:
@@ -62,16 +63,27 @@ class ClaimOp(Op):
         con = tx.con
         if tx.asks:
             end_unwanted(tx, [mid for op in ops for mid, _ in op.keys])
-        rows = [(mid, part, tx.epoch, op.carrier, tx.now) for op in ops for mid, part in op.keys]
+        asked = 0
+        alike: dict[tuple[str | None, int], list[Row]] = {}
+        for op in ops:
+            asked += len(op.keys)
+            carrier = op.carrier
+            for mid, part in op.keys:
+                group = alike.get((carrier, part))
+                if group is None:
+                    group = alike[carrier, part] = []
+                group.append((mid,))
+        bursts = [(rows, (tx.epoch, tx.now, part, carrier)) for (carrier, part), rows in alike.items()]
         con.execute("SAVEPOINT claim")
-        if CLAIM.run(con, rows) == len(rows):
+        if sum(CLAIM.run(con, *burst) for burst in bursts) == asked:
             for op in ops:
                 op.claimed = op.keys
         else:
             # Some were cancelled, expired, settled or claimed while they waited: see which are ours. A segment is
             # given to one who asks for it, never to two.
             con.execute("ROLLBACK TO claim")
-            carriers = {(mid, part): carrier for mid, part, carrier in CLAIM_TOLD.fetch(con, rows)}
+            claimed = [row for burst in bursts for row in CLAIM_TOLD.fetch(con, *burst)]
+            carriers = {(mid, part): carrier for mid, part, carrier in claimed}
             for op in ops:
                 # Two may ask for one that went from one carrier to another just now: it is for where it is.
                 op.claimed = {k for k in op.keys if k in carriers and op.carrier in (None, carriers[k])}
@@ -179,6 +191,7 @@ class ResponseOp(Op):
 
     ``retries`` are rows (message_id, part, command_status, due_at in ms); ``written`` says of segments that were not
     accepted when their submit_sm was handed to the session, in ms. Messages in ``gone`` end and are not tried again.
+    ``group``: how many of the carrier are stored at once where its window waits for them; 0: as many as there are.
     """
 
     __slots__ = ("bind", "carrier", "context", "gone", "refused", "retries", "sent", "written")
@@ -196,8 +209,11 @@ class ResponseOp(Op):
         *,
         bind: str | None = None,
         written: dict[Key, int] | None = None,
+        group: int = 0,
     ) -> None:
         super().__init__()
+        if group:
+            self.line, self.group = carrier, 2 * group  # an answer is two rows, see `weight`
         self.carrier = carrier
         self.sent = sent
         self.refused = refused

@@ -9,7 +9,17 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from gateway.model import State
-from gateway.store.hot import INSERT_COUNTED, INSERT_MESSAGE, INSERT_REF, INSERT_SEGMENT, INSERT_TOLD, SELECT_REF, Row
+from gateway.store.hot import (
+    INSERT_ALIKE,
+    INSERT_ALIKE_NOTED,
+    INSERT_MESSAGE,
+    INSERT_REF,
+    INSERT_SEGMENT,
+    INSERT_SEGMENTS_ALIKE,
+    INSERT_TOLD,
+    SELECT_REF,
+    Row,
+)
 from gateway.store.optins import asked
 from gateway.store.tx import Base, Op, Tx
 from gateway.store.verdicts import Check, Verdict, judge
@@ -19,6 +29,8 @@ REF_BUCKET_MS: Final = 86_400_000
 
 And in tomorrow's, for a clock that stepped back over midnight.
 """
+FEW: Final = 4
+"""Below so many that are alike, statements of their own are not worth it."""
 
 
 class NewMessage(msgspec.Struct, eq=False, gc=False):
@@ -75,6 +87,7 @@ class SubmitOp(Op):
 
     __slots__ = ("context", "messages", "octets", "rows")
     order: ClassVar[int] = 10
+    passed: ClassVar[bool] = True
     first: ClassVar[bool] = True  # answers of the same burst free slots, of which the first is for a one-time code
     name: ClassVar[str] = "submit"
 
@@ -114,28 +127,26 @@ class SubmitOp(Op):
         """Stores messages, and the refs of those that have one."""
         con, today = tx.con, tx.now // REF_BUCKET_MS
         INSERT_REF.run(con, [(today, m.app, m.ref, m.id, m.digest) for m in messages if m.ref is not None])
-        rows: list[Row] = []
-        counted: list[Row] = []
-        segments: list[Row] = []
-        epoch = tx.epoch
+        alike: dict[Row, list[NewMessage]] = {}
+        odd: list[NewMessage] = []
         for m in messages:
-            row = (
-                m.id, m.app, m.number, m.peer, m.klass, m.body, m.meta, m.ref, m.encoding, m.options, m.scheme,
-                m.concat_ref, m.parts, m.receipt, m.expires_at, m.door, m.route
+            if m.charged is not None or m.air != m.parts:
+                odd.append(m)
+                continue
+            shared = (
+                m.app, m.klass, m.options, m.scheme, m.receipt, m.door, m.route, m.carrier, m.lane, m.rank, m.state,
+                m.due_at, m.meta is None and m.ref is None,
             )  # fmt: skip
-            if m.charged is None and m.air == m.parts:
-                rows.append(row)
+            group = alike.get(shared)
+            if group is None:
+                group = alike[shared] = []
+            group.append(m)
+        for group in alike.values():
+            if len(group) < FEW:
+                odd += group
             else:
-                counted.append((*row, m.air if m.air != m.parts else None, m.charged))
-            claimed = 1 if m.state == State.SUBMITTING else 0
-            for part in range(1, m.parts + 1):
-                segments.append(
-                    (m.id, part, m.carrier, m.app, m.lane, m.rank, m.shard, m.state, epoch if claimed else 0, claimed,
-                     0, m.due_at, m.expires_at)
-                )  # fmt: skip
-        INSERT_MESSAGE.run(con, rows)
-        INSERT_COUNTED.run(con, counted)
-        INSERT_SEGMENT.run(con, segments)
+                _insert_alike(tx, group)
+        _insert_each(tx, odd)
         told: list[Row] = [(m.peer, m.number, m.id) for m in messages if m.tells]
         if told:
             INSERT_TOLD.run(con, told)
@@ -178,6 +189,53 @@ class SubmitOp(Op):
             m.conflict = holder is not m and holder.digest != m.digest
         first |= {m.id: m for m in holders.values()}
         return list(holders.values())
+
+
+def _insert_each(tx: Tx, messages: list[NewMessage]) -> None:
+    """Stores messages of any kind."""
+    rows: list[Row] = []
+    segments: list[Row] = []
+    for m in messages:
+        rows.append(
+            (
+                m.id, m.app, m.number, m.peer, m.klass, m.body, m.meta, m.ref, m.encoding, m.options, m.scheme,
+                m.concat_ref, m.parts, m.receipt, m.expires_at, m.door, m.route,
+                m.air if m.air != m.parts else None, m.charged,
+            )
+        )  # fmt: skip
+        epoch, attempts = _claim(tx, m)
+        for part in range(1, m.parts + 1):
+            segments.append(
+                (m.id, part, m.carrier, m.app, m.lane, m.rank, m.shard, m.state, epoch, attempts, 0, m.due_at,
+                 m.expires_at)
+            )  # fmt: skip
+    INSERT_MESSAGE.run(tx.con, rows)
+    INSERT_SEGMENT.run(tx.con, segments)
+
+
+def _insert_alike(tx: Tx, messages: list[NewMessage]) -> None:
+    """Stores messages that are alike: what they share is that of the first."""
+    m = messages[0]
+    shared: Row = (m.app, m.klass, m.options, m.scheme, m.receipt, m.door, m.route)
+    if m.meta is None and m.ref is None:
+        rows: list[Row] = [
+            (m.id, m.number, m.peer, m.body, m.encoding, m.concat_ref, m.parts, m.expires_at) for m in messages
+        ]
+        INSERT_ALIKE.run(tx.con, rows, shared)
+    else:
+        rows = [
+            (m.id, m.number, m.peer, m.body, m.encoding, m.concat_ref, m.parts, m.expires_at, m.meta, m.ref)
+            for m in messages
+        ]
+        INSERT_ALIKE_NOTED.run(tx.con, rows, shared)
+    segments: list[Row] = [(m.id, part, m.shard, m.expires_at) for m in messages for part in range(1, m.parts + 1)]
+    shared = (m.carrier, m.app, m.lane, m.rank, m.state, *_claim(tx, m), 0, m.due_at)
+    INSERT_SEGMENTS_ALIKE.run(tx.con, segments, shared)
+
+
+def _claim(tx: Tx, message: NewMessage) -> tuple[int, int]:
+    """Epoch and attempts of a new segment: some are claimed as they are stored."""
+    return (tx.epoch, 1) if message.state == State.SUBMITTING else (0, 0)
 
 
 class RefsOp(Op):

@@ -28,8 +28,13 @@ def con() -> Iterator[sqlite3.Connection]:
 
 def plan(con: sqlite3.Connection, sql: str) -> list[str]:
     """What SQLite does for a statement, one step a line."""
-    marks = sql.count("?")
-    return [row[3] for row in con.execute("EXPLAIN QUERY PLAN " + sql, [None] * marks)]
+    return [row[3] for row in con.execute("EXPLAIN QUERY PLAN " + sql, [None] * marks(sql))]
+
+
+def marks(sql: str) -> int:
+    """How many values a statement is to be given: one for each ``?``, and one for all ``?1``."""
+    found = re.findall(r"\?\d*", sql)
+    return found.count("?") + len(set(found) - {"?"})
 
 
 def aliases(sql: str) -> dict[str, str]:
@@ -44,7 +49,9 @@ def aliases(sql: str) -> dict[str, str]:
 # What each statement may look up, and by what: the whole of the primary key, or the index named.
 LOOKUPS = {
     "INSERT_MESSAGE": [],
-    "INSERT_COUNTED": [],
+    "INSERT_ALIKE": [],
+    "INSERT_ALIKE_NOTED": [],
+    "INSERT_SEGMENTS_ALIKE": [],
     "INSERT_SEGMENT": [],
     "INSERT_REF": [],
     "INSERT_TOLD": [],
@@ -114,7 +121,7 @@ def test_a_statement_has_its_values_in_every_size(con: sqlite3.Connection, name:
     values = ALL[name]
     assert SIZES[-1] == MAX_CHUNK
     for size in SIZES:
-        assert values.sql(size).count("?") == values.shared + size * values.columns
+        assert marks(values.sql(size)) == values.shared + size * values.columns
     # SQLite's own bound on variables (32766 since 3.32)
     assert values.shared + MAX_CHUNK * values.columns <= 32_766
 
@@ -171,6 +178,15 @@ def test_values_are_shared_by_all_pieces() -> None:
         assert change.run(con, [(i,) for i in range(300)], (7, 0)) == 300
         assert change.run(con, [(i,) for i in range(310)], (8, 0)) == 10
         assert con.execute("SELECT b, count(*) FROM t GROUP BY b").fetchall() == [(0, 90), (7, 300), (8, 10)]
+
+
+def test_values_that_open_each_row_are_bound_once() -> None:
+    with closing(sqlite3.connect(":memory:")) as con:
+        con.execute("CREATE TABLE t (a, b, c INTEGER PRIMARY KEY, d)")
+        put = Values("INSERT INTO t (a, b, c, d) VALUES {rows}", 2, shared=2)
+        assert put.sql(2) == "INSERT INTO t (a, b, c, d) VALUES (?1,?2,?,?),(?1,?2,?,?)"
+        assert put.run(con, [(i, -i) for i in range(300)], ("x", None)) == 300
+        assert con.execute("SELECT * FROM t ORDER BY c").fetchall() == [("x", None, i, -i) for i in range(300)]
 
 
 def test_statements_are_prepared_once(con: sqlite3.Connection) -> None:

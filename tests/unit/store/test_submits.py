@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.model import State
-from gateway.store.submits import REF_BUCKET_MS, NewMessage, RefsOp, SubmitOp
+from gateway.store.submits import FEW, REF_BUCKET_MS, NewMessage, RefsOp, SubmitOp
 from gateway.store.tx import Tx
 from gateway.store.verdicts import Check, Verdict
 from tests.support.stores import DAY, NUMBER, PEER, START, Desk
@@ -38,6 +40,53 @@ async def test_a_message_is_stored_as_it_was_given(desk: Desk) -> None:
             "status": None, "reason": None, "error": None, "receipt_state": None, "smsc_message_id": None,
             "sent_at": None, "done_at": None, "bind": None, "written_at": None, "carrier_done_at": None,
         }  # fmt: skip
+
+
+KINDS: list[dict[str, Any]] = [
+    {},
+    {"parts": 3, "body": b"long", "concat_ref": 4242, "encoding": "ucs2", "shard": 63, "peer": "+15557654321"},
+    {"meta": '{"order":1}', "ref": "with both"},
+    {"meta": "{}", "number": "+15550009999"},
+    {"ref": "r"},
+    {"state": S.SUBMITTING, "door": "socket", "route": "uk"},
+    {"state": S.SUBMITTING, "parts": 2, "scheme": "sar", "receipt": 0},
+    {"state": S.SCHEDULED, "due_at": START + 5000, "options": '{"flash":true}'},
+    {"klass": 2, "lane": 1, "rank": 3, "app": "other", "carrier": "second", "receipt": 2, "expires_at": START + 7},
+    {"charged": 1},
+    {"air": 3},
+]
+
+
+@pytest.mark.parametrize("alike", [1, FEW - 1, FEW, 5 * FEW])
+async def test_what_is_alike_in_a_burst_is_stored_as_each_by_itself(desk: Desk, alike: int) -> None:
+    """Of every kind so many, mixed."""
+    messages = []
+    for i in range(alike):
+        for kind in KINDS:
+            given = dict(kind)
+            later = {name: given.pop(name) for name in ("air", "charged") if name in given}
+            if "ref" in given:
+                given["ref"] += str(i)
+            m = desk.new(**given)
+            m.air = later.get("air", m.parts)
+            m.charged = later.get("charged")
+            messages.append(m)
+
+    def rows(*bursts: list[NewMessage]) -> list[Any]:
+        desk.con.execute("SAVEPOINT before")
+        for burst in bursts:
+            SubmitOp._insert(Tx(desk.con, desk.now, desk.writer.base), burst)
+        found = [desk.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in ("message", "segment", "ref")]
+        desk.con.execute("ROLLBACK TO before")
+        desk.con.execute("RELEASE before")
+        return found
+
+    together = rows(messages)
+    assert together == rows(*([m] for m in messages))
+    assert [len(found) for found in together] == [11 * alike, 14 * alike, 2 * alike]
+    assert {row[0]: row[19] for row in together[0] if row[19] is not None} == {
+        m.id: 1 for m in messages if m.charged is not None
+    }
 
 
 async def test_a_scheduled_message_waits_for_its_time(desk: Desk) -> None:
