@@ -13,7 +13,7 @@ from gateway.carrier.answer import Answer, Ask
 from gateway.carrier.outgoing import Outgoing, SegmentOut
 from gateway.link import Link, Turns
 from gateway.log import logger
-from gateway.smpp.pdu import DataSm, DeliverSm, Pdu, SubmitSm
+from gateway.smpp.pdu import DataSm, DeliverSm, Pdu, SubmitSm, SubmitSmResp
 from gateway.smpp.session import (
     Event,
     PduRejected,
@@ -200,15 +200,16 @@ class Traffic(ABC):
         for event in events:
             kind = type(event)
             if kind is ResponseReceived:
-                segment = event.token  # type: ignore[union-attr]
+                segment, pdu = event.token, event.pdu  # type: ignore[union-attr]
                 if isinstance(segment, SegmentOut):
-                    message_id = getattr(event.pdu, "message_id", "")  # type: ignore[union-attr]
+                    message_id = pdu.message_id if isinstance(pdu, SubmitSmResp) else ""
                     answers.append(Answer(segment, event.status, message_id, event.late))  # type: ignore[union-attr]
                 elif isinstance(segment, Ask) and not event.late:  # type: ignore[union-attr]
-                    segment.done(event.pdu, event.status)  # type: ignore[union-attr]
+                    segment.done(pdu, event.status)  # type: ignore[union-attr]
             elif kind is RequestReceived:
-                if isinstance(event.pdu, (DeliverSm, DataSm)):  # type: ignore[union-attr]
-                    arrived.append((event.sequence, event.pdu))  # type: ignore[union-attr]
+                pdu = event.pdu  # type: ignore[union-attr]
+                if isinstance(pdu, (DeliverSm, DataSm)):
+                    arrived.append((event.sequence, pdu))  # type: ignore[union-attr]
                 else:
                     self._other_request(event)  # type: ignore[arg-type]
             elif kind is RequestExpired:

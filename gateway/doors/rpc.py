@@ -269,4 +269,4 @@ def fault(id: Id, error: RpcFault) -> bytes:
 
 def notification(method: str, params: bytes) -> bytes:
     """A notification with ready-made parameters."""
-    return b'{"jsonrpc":"2.0","method":"' + method.encode() + b'","params":' + params + b"}\n"
+    return b'{"jsonrpc":"2.0","method":"%b","params":%b}\n' % (method.encode(), params)

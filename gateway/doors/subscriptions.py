@@ -38,8 +38,8 @@ class Subscription:
                     await self._room.wait()
                     continue
                 await self.connection.output_room()
-                for delivery in await feed.take(min(room, PAGE)):
-                    self.connection.send(rpc.notification(delivery.kind, delivery.body()))
+                deliveries = await feed.take(min(room, PAGE))
+                self.connection.send(b"".join([rpc.notification(d.kind, d.body()) for d in deliveries]))
 
     def acked(self) -> None:
         """There may be room again."""

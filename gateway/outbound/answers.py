@@ -40,6 +40,7 @@ class Answers:
         untaken: list[tuple[SegmentOut, int]] = []
         written: dict[Key, int] = {}  # of what was not accepted
         started = now_ms - now * 1000  # the wall clock's time at the zero of Trio's
+        written_at, at = -1.0, 0  # of the segment before: those of one write share it
         throttled_at: float | None = None
         full = False
         action = carrier.statuses.action
@@ -48,7 +49,9 @@ class Answers:
             segment = a.segment
             item = segment.message
             judged = action(a.status)
-            at = int(started + segment.written_at * 1000)
+            if segment.written_at != written_at:
+                written_at = segment.written_at
+                at = int(started + written_at * 1000)
             if judged is Action.SENT:
                 receipt = item.receipt
                 if receipt > 1:

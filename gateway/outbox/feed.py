@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import trio
 
 from gateway.store import queries
@@ -26,21 +27,19 @@ SPARSE: Final = 20_000
 """Events done beyond the first that is not; past this a feed hands out nothing new until that one is done."""
 
 
-class Delivery:
+class Delivery(msgspec.Struct, eq=False, gc=False):
     """An event to deliver. ``id`` is its stable name; ``redelivered``: it may have been delivered before."""
 
-    __slots__ = ("at", "kind", "payload", "redelivered", "seq", "stream", "subject")
+    stream: int
+    seq: int
+    at: int
+    kind: str
+    subject: int
+    payload: bytes
+    redelivered: bool
 
-    def __init__(
-        self, stream: int, seq: int, at: int, kind: str, subject: int, payload: bytes, redelivered: bool
-    ) -> None:
-        self.stream = stream
-        self.seq = seq
-        self.at = at
-        self.kind = kind
-        self.subject = subject
-        self.payload = payload
-        self.redelivered = redelivered
+    def __repr__(self) -> str:  # logs and tracebacks must not show text
+        return f"<Delivery {self.id} of {self.kind}>"
 
     @property
     def id(self) -> str:
@@ -49,8 +48,8 @@ class Delivery:
 
     def body(self) -> bytes:
         """Its parameters as JSON, with ``event_id`` and ``redelivered`` in front."""
-        flag = "true" if self.redelivered else "false"
-        return f'{{"event_id":"{self.stream}-{self.seq}","redelivered":{flag},'.encode() + self.payload[1:]
+        flag = b"true" if self.redelivered else b"false"
+        return b'{"event_id":"%d-%d","redelivered":%b,%b' % (self.stream, self.seq, flag, self.payload[1:])
 
 
 class Feed:
@@ -100,9 +99,10 @@ class Feed:
         self.last = live.seq
         tail = self._tail
         tail.append(live)
-        self._tail_octets += len(live.payload)
-        while len(tail) > TAIL or self._tail_octets > TAIL_OCTETS:
-            self._tail_octets -= len(tail.popleft().payload)
+        octets = self._tail_octets + len(live.payload)
+        while octets > TAIL_OCTETS or len(tail) > TAIL:
+            octets -= len(tail.popleft().payload)
+        self._tail_octets = octets
         if not self._news.is_set():
             self._news.set()
 
@@ -127,13 +127,17 @@ class Feed:
         if not tail or tail[0].seq != self.position + 1:
             return None
         out: list[Delivery] = []
+        done, seen = self.done, self._seen
+        seq, octets = self.position, 0
         while tail and len(out) < limit:
             e = tail.popleft()
-            self._tail_octets -= len(e.payload)
-            self.position = e.seq
-            if e.seq not in self.done:
-                out.append(Delivery(e.stream, e.seq, e.at, e.kind, e.subject, e.payload, e.seq <= self._seen))
-        self._seen = max(self._seen, self.position)
+            seq, payload = e.seq, e.payload
+            octets += len(payload)
+            if seq not in done:
+                out.append(Delivery(e.stream, seq, e.at, e.kind, e.subject, payload, seq <= seen))
+        self._tail_octets -= octets
+        self.position = seq
+        self._seen = max(seen, seq)
         return out
 
     async def _from_disk(self, limit: int) -> list[Delivery]:

@@ -31,8 +31,12 @@ __all__ = [
     "encode",
 ]
 
-_read_header: Final = struct.Struct(">IIII").unpack_from
-_reader_of: Final = READERS.get
+read_header: Final = struct.Struct(">IIII").unpack_from
+"""command_length, command_id, command_status and sequence_number of a frame (§3.2)."""
+reader_of: Final = READERS.__getitem__
+"""What reads the frames of a command_id; raises some of `UNREADABLE`, as that itself does."""
+UNREADABLE: Final = (LookupError, ValueError, FieldFault, struct.error)
+"""Raised for a frame of which `decode` says what is wrong with it."""
 
 
 def encode(pdu: Pdu, sequence: int, status: int = 0) -> bytes:
@@ -57,16 +61,15 @@ def decode(frame: bytes) -> tuple[int, int, Pdu]:
     """
     if len(frame) < HEADER_LENGTH:
         raise UnrecoverablePduError(f"{len(frame)} octets are no PDU")
-    length, command_id, status, sequence = _read_header(frame)
+    length, command_id, status, sequence = read_header(frame)
     if length != len(frame):
         raise UnrecoverablePduError(f"command_length {length} in a frame of {len(frame)} octets")
-    reader = _reader_of(command_id)
-    if reader is None:
+    if command_id not in READERS:
         raise RecoverablePduError(
             CommandStatus.ESME_RINVCMDID, sequence, command_id, f"unknown command_id 0x{command_id:08X}"
         )
     try:
-        return sequence, status, reader(frame)
+        return sequence, status, reader_of(command_id)(frame)
     except TlvError as error:
         fault, detail = CommandStatus.ESME_RINVOPTPARSTREAM, str(error)
     except FieldFault as error:

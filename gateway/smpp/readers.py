@@ -22,7 +22,7 @@ _read_five: Final = struct.Struct("5B").unpack_from
 def _message_reader(cls: type[SubmitSm] | type[DeliverSm]) -> Callable[[bytes], Pdu]:
     def read(frame: bytes) -> Pdu:
         # One character for each octet: the positions are the same in both.
-        characters = str(frame, "latin-1")
+        characters = frame.decode("latin-1")
         find = characters.index
         if frame[16]:
             end = find("\0", 16)
@@ -102,15 +102,10 @@ def _text_response_reader(cls: Callable[..., Pdu]) -> Callable[[bytes], Pdu]:
     empty = cls()
 
     def read(frame: bytes) -> Pdu:
-        length = len(frame)
-        if length <= 17:
-            return empty if length == 16 or not frame[16] else cls(str(frame[16:], "latin-1"))
-        end = frame.find(0, 16)
-        if end == length - 1:
-            return cls(str(frame[16:end], "latin-1"))
-        if end < 0:
-            return cls(str(frame[16:], "latin-1"))
-        return cls(str(frame[16:end], "latin-1"), read_tlvs(frame, end + 1, lenient=True))
+        text, _, rest = frame[16:].partition(b"\0")
+        if rest:
+            return cls(text.decode("latin-1"), read_tlvs(frame, len(frame) - len(rest), lenient=True))
+        return cls(text.decode("latin-1")) if text else empty
 
     return read
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.smpp import pdu as p
-from gateway.smpp.codec import command_name, decode, encode
+from gateway.smpp.codec import UNREADABLE, command_name, decode, encode, read_header, reader_of
 from gateway.smpp.config import SessionConfig
 from gateway.smpp.constants import RESPONSE_BIT, CommandStatus, Tag
 from gateway.smpp.errors import LocalProtocolError, RecoverablePduError, UnrecoverablePduError, WindowFull
@@ -141,10 +141,11 @@ class Session(Sender):
         active = False
         answer = None
         for frame in frames:
+            _, command_id, status, sequence = read_header(frame)
             try:
-                sequence, status, pdu = decode(frame)
-            except RecoverablePduError as error:
-                self._reject(error.sequence, error.command_id, error.status, error.detail, events)
+                pdu = reader_of(command_id)(frame)
+            except UNREADABLE:
+                self._unreadable(frame, events)
                 continue
             cls = type(pdu)
             if cls in WINDOWED_RESPONSES:
@@ -175,6 +176,12 @@ class Session(Sender):
             # Of those of one read the last says enough.
             self._congestion(answer)
         self._finish_unbind(now, events)
+
+    def _unreadable(self, frame: bytes, events: list[Event]) -> None:
+        try:
+            decode(frame)
+        except RecoverablePduError as error:
+            self._reject(error.sequence, error.command_id, error.status, error.detail, events)
 
     def _control_request(self, sequence: int, pdu: Pdu, now: float, events: list[Event]) -> None:
         cls = type(pdu)
