@@ -29,7 +29,7 @@ _log = logger(component="outbound")
 _T = TypeVar("_T")
 
 PAGE: Final = 500
-RESTORED: Final = 50
+RESTORED: Final = 100
 """Messages that are restored without a pause: what is being written shall not wait longer, or it comes in a heap."""
 PAIRS: Final = 20
 """Pairs of which what they left on disk is read at once."""
@@ -188,7 +188,7 @@ class Loader:
                 ends = [End(row.id, part, State.FAILED, "unsendable", low=0, high=1) for part in row.waiting]
                 self._outbound.writer.put(EndOp(ends))
                 continue
-            if row.status or row.others:
+            if row.segments is not None:
                 self._outbound.rerouter.recall(item, row)
             items.append(item)
         return items

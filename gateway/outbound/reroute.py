@@ -262,12 +262,11 @@ class Rerouter:
         if item.carrier not in self._refusals or self._choice.routing is None:
             return
         carrier = self._outbound.carriers.get(item.carrier)
-        if carrier is None:
-            return
-        for one in (row, *(row.others or ())):
+        for part in row.segments or ():
             # One in doubt was written again after that.
-            if one.status and not one.in_doubt and carrier.statuses.action(one.status) is Action.REROUTE:
-                item.refusal = (one.part, one.status, carrier.wire.reasons.of_status(one.status))
+            status = part.status
+            if status and not part.in_doubt and carrier and carrier.statuses.action(status) is Action.REROUTE:
+                item.refusal = (part.part, status, carrier.wire.reasons.of_status(status))
                 return
 
     def take(self, queue: CarrierQueue, item: Outgoing) -> None:

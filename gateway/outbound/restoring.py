@@ -49,12 +49,13 @@ def restore(row: Queued, quiet: QuietHours | None = None, now_ms: int = 0) -> Ou
     parts = row.parts
     if len(bodies) != parts:
         raise ValueError(f"the stored message has {parts} parts, its text makes {len(bodies)}")
-    others = row.others
-    waiting: Sequence[int] = row.waiting if others or row.part != 1 else ONLY_PART
-    due_at, attempts = row.due_at or 0, row.attempts
-    if others:
-        due_at = max(due_at, *[other.due_at or 0 for other in others])
-        attempts = max(attempts, *[other.attempts for other in others])
+    segments = row.segments
+    waiting: Sequence[int] = ONLY_PART
+    due_at = attempts = 0
+    if segments is not None:
+        waiting = row.waiting
+        due_at = max([segment.due_at or 0 for segment in segments])
+        attempts = max([segment.attempts for segment in segments])
     expires_at = row.expires_at
     until = expires_at
     rest = None if quiet is None else quiet.of(CLASSES[row.klass], row.peer, options.zone or None, row.app)

@@ -22,16 +22,14 @@ class QueuedPart(msgspec.Struct, array_like=True, gc=False):
     due_at: int | None
     attempts: int
     in_doubt: int
-    carrier: str
-    lane: int
-    rank: int
     status: int | None
 
 
 class Queued(msgspec.Struct, array_like=True, gc=False):
-    """What is stored of a message that waits, with its first queued segment; ``others`` are those after it.
+    """What is stored of a message that waits, with its queued segments.
 
     ``body`` is the text; octets in hexadecimal where the encoding is binary; None where it is gone, or no octets.
+    ``segments`` is None where there is nothing to tell: the first is queued, no other is, and it was never tried.
     ``damage`` says what is wrong with a row that cannot be read: then it has an id and the numbers of its segments, and
     nothing else.
     """
@@ -49,21 +47,16 @@ class Queued(msgspec.Struct, array_like=True, gc=False):
     parts: int
     receipt: int
     expires_at: int
-    part: int
-    due_at: int | None
-    attempts: int
-    in_doubt: int
     carrier: str
     lane: int
     rank: int
-    status: int | None
-    others: list[QueuedPart] | None
+    segments: list[QueuedPart] | None
     damage: str = ""
 
     @property
     def waiting(self) -> list[int]:
         """The numbers of its queued segments."""
-        return [self.part, *[other.part for other in self.others or ()]]
+        return [1] if self.segments is None else sorted([segment.part for segment in self.segments])
 
 
 Page = tuple[list[Queued], int | None]
@@ -73,22 +66,26 @@ _BODY: Final = (
     "CASE WHEN typeof(m.body) <> 'blob' THEN NULL WHEN m.encoding = 'binary' THEN hex(m.body)"
     " ELSE CAST(m.body AS TEXT) END"
 )
-_SEGMENT: Final = "{0}.part, {0}.due_at, {0}.attempts, {0}.in_doubt, {0}.carrier, {0}.lane, {0}.rank, {0}.status"
-_OTHERS: Final = (
-    # Whether there are any is asked first: it takes half of the time of an array of none.
-    "CASE WHEN EXISTS (SELECT 1 FROM segment o WHERE o.message_id = s.message_id AND o.part > s.part)"
-    f" THEN (SELECT json_group_array(json_array({_SEGMENT.format('o')})) FROM segment o"
-    " WHERE o.message_id = s.message_id AND o.part > s.part AND o.state = 1) END"
+# Of the first queued segment, `s`. It is asked before an array is made, which takes longer.
+_IS_USUAL: Final = (
+    "s.part = 1 AND s.attempts = 0 AND s.in_doubt = 0 AND s.due_at IS NULL AND s.status IS NULL AND NOT EXISTS"
+    " (SELECT 1 FROM segment o WHERE o.message_id = s.message_id AND o.part > 1)"
+)
+_SEGMENTS: Final = (
+    f"CASE WHEN NOT ({_IS_USUAL}) THEN"
+    " (SELECT json_group_array(json_array(o.part, o.due_at, o.attempts, o.in_doubt, o.status)) FROM segment o"
+    " WHERE o.message_id = s.message_id AND o.part >= s.part AND o.state = 1) END"
 )
 _IS_FIRST: Final = (
     "(s.part = 1 OR NOT EXISTS (SELECT 1 FROM segment b WHERE b.message_id = s.message_id AND b.part < s.part"
     " AND b.state = 1))"
 )
-# One of each message that has a queued segment, so that a long body is there once; blobs are decoded by nobody else.
+# One of each message that has a queued segment, so that a long body is there once. As a blob, or a text that is none
+# would be shown by the error that it makes.
 _MESSAGES: Final = (
     "SELECT CAST(json_group_array(json_array(m.id, m.app, m.number, m.peer, m.class,"
     f" {_BODY}, m.encoding, m.options, m.scheme, m.concat_ref, m.parts, m.receipt, m.expires_at,"
-    f" {_SEGMENT.format('s')}, {_OTHERS})) AS BLOB) FROM q CROSS JOIN message m ON m.id = q.id"
+    f" s.carrier, s.lane, s.rank, {_SEGMENTS})) AS BLOB) FROM q CROSS JOIN message m ON m.id = q.id"
     f" CROSS JOIN segment s ON s.message_id = m.id AND s.state = 1 AND {_IS_FIRST}"
 )
 _PAGE: Final = (
@@ -172,9 +169,8 @@ def _one(con: sqlite3.Connection, id: int) -> list[Queued]:
     parts = con.execute("SELECT part FROM segment WHERE message_id = ? AND state = 1 ORDER BY part", (id,)).fetchall()
     if not parts:
         return []
-    others = [QueuedPart(part, None, 0, 0, "", 0, 0, None) for (part,) in parts[1:]]
-    blank = ("", "", "", 0, None, "", None, "", 0, 0, 0, 0)
-    return [Queued(id, *blank, parts[0][0], None, 0, 0, "", 0, 0, None, others, damage)]
+    segments = [QueuedPart(part, None, 0, 0, None) for (part,) in parts]
+    return [Queued(id, "", "", "", 0, None, "", None, "", 0, 0, 0, 0, "", 0, 0, segments, damage)]
 
 
 def _is_damage(error: Exception) -> bool:

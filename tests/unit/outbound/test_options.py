@@ -47,13 +47,12 @@ def refused(tmp_path: Path, carrier: str = "", app: App = LOCAL, **params: Any) 
 def again(made: Prepared, options: str | None = None) -> Outgoing:
     """The message as a restart reads it."""
     row = made.row
-    segments = [(part, None, 0, 0, row.carrier, row.lane, row.rank, None) for part in range(1, row.parts + 1)]
+    segments = [(part, None, 0, 0, None) for part in range(1, row.parts + 1)]
     columns = (
         *(row.id, row.app, row.number, row.peer, row.klass),
         row.body.hex() if row.encoding == "binary" else row.body.decode(),
         *(row.encoding, options or row.options, row.scheme, row.concat_ref, row.parts, row.receipt, row.expires_at),
-        *segments[0],
-        segments[1:],
+        *(row.carrier, row.lane, row.rank, segments if row.parts > 1 else None),
     )
     return restore(msgspec.convert(columns, Queued))
 
