@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.model import STATE_WORDS, UNSENT, Receipts, State, is_final, message_state
 from gateway.policy.consent import NO_CONSENT
-from gateway.store.hot import END, HOLD, SELECT_MESSAGE_FACTS, SELECT_PARTS, SETTLE, Row
+from gateway.store.hot import END, END_ALIKE, HOLD, SELECT_MESSAGE_FACTS, SELECT_PARTS, SETTLE, Row
 from gateway.store.optedout import OPTED_OUT, covered, unwanted
 from gateway.store.tx import Op, Tx
 
@@ -162,17 +162,40 @@ class End:
         self.told = told  # when it came to its end by the carrier's clock, in ms
 
 
-def end_segments(tx: Tx, ends: list[End]) -> set[int]:
+ALIKE: Final = 8
+"""So many that end alike are worth a statement of their own."""
+
+
+def write_ends(tx: Tx, rows: list[Row]) -> None:
+    """Writes ends, rows of `END`: most of a burst of receipts say the same of many messages, down to the second."""
+    if len(rows) >= ALIKE:
+        alike: dict[Row, list[Row]] = {}
+        for row in rows:
+            alike.setdefault(row[1:], []).append(row[:1])
+        rows = []
+        for said, ids in alike.items():
+            if len(ids) >= ALIKE:
+                part, state, at, status, reason, error, receipt_state, low, high, told = said
+                shared = (state, at, status, reason, error, receipt_state, told, part, low, high)
+                END_ALIKE.run(tx.con, ids, shared)
+            else:
+                rows += [(*id, *said) for id in ids]
+    END.run(tx.con, rows)
+
+
+def end_segments(tx: Tx, ends: list[End], known_facts: Iterable[Facts] = ()) -> set[int]:
     """Ends segments and announces the messages that thereby come to theirs; returns the ids of messages changed.
 
     When a message comes to a bad end, its segments that are still unsent end with it: half a text helps nobody.
     A copy that is still unsent when the validity ends, its peer opts out, or quiet hours refuse it, is held in doubt:
-    its first attempt may have been taken.
+    its first attempt may have been taken. What is known of messages need not be looked up.
     """
     if not ends:
         return set()
     ids = list(dict.fromkeys(e.message_id for e in ends))
-    facts = {one.id: one for one in SELECT_MESSAGE_FACTS.gather(tx.con, [(i,) for i in ids], read_facts)}
+    facts = {one.id: one for one in known_facts}
+    asked = [(i,) for i in ids if i not in facts]
+    facts |= {one.id: one for one in SELECT_MESSAGE_FACTS.gather(tx.con, asked, read_facts)}
     parts = parts_of(tx, ids)
     before = {mid: state_of(segments) for mid, segments in parts.items()}
     rows: list[Row] = []
@@ -215,7 +238,7 @@ def end_segments(tx: Tx, ends: list[End]) -> set[int]:
             changed.add(e.message_id)
     for mid in changed:
         rows += _end_unsent(tx, mid, parts[mid])
-    END.run(tx.con, rows)
+    write_ends(tx, rows)
     HOLD.run(tx.con, held)
     for mid in ids:
         fact = facts.get(mid)
@@ -261,7 +284,7 @@ def end_left_over(tx: Tx, ids: list[int]) -> set[int]:
         if ended := _end_unsent(tx, mid, segments):
             rows += ended
             gone.add(mid)
-    END.run(tx.con, rows)
+    write_ends(tx, rows)
     if stopped := covered(tx, ids):
         low, high = int(State.SCHEDULED), int(State.QUEUED)
         end_segments(tx, [End(mid, 0, State.REJECTED, stopped[mid], low=low, high=high) for mid in sorted(stopped)])

@@ -208,11 +208,11 @@ END: Final = Values(
 
 # The same of segments that end alike, which is half the work of `END`: nothing is made to be joined.
 END_ALIKE: Final = Values(
-    "UPDATE OR FAIL segment SET state = ?, done_at = ?, reason = ?, error = ?, due_at = NULL,"
-    " receipt_state = coalesce(?, receipt_state), carrier_done_at = ?"
+    "UPDATE OR FAIL segment SET state = ?, done_at = ?, status = coalesce(?, status), reason = ?, error = ?,"
+    " due_at = NULL, receipt_state = coalesce(?, receipt_state), carrier_done_at = ?"
     " WHERE segment.part = ? AND segment.state BETWEEN ? AND ? AND message_id IN ({values})",
     1,
-    shared=9,
+    shared=10,
 )
 
 # What `gateway.store.ends.Facts` has.

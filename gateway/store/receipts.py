@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from gateway.model import State, id_floor
-from gateway.store.ends import End, Told, announce_all, end_segments
+from gateway.store.ends import End, Told, announce_all, end_segments, write_ends
 from gateway.store.forms import fold, other_forms
-from gateway.store.hot import DELETE_PARKED, END, END_ALIKE, INSERT_PARKED, MATCH_PARKED, Row
+from gateway.store.hot import DELETE_PARKED, INSERT_PARKED, MATCH_PARKED, Row
 from gateway.store.matching import Found, Match, ReceiptIn, match, smsc_bucket
 from gateway.store.tx import Op, Tx
 from gateway.store.undelivered import elsewhere
@@ -47,7 +47,7 @@ def settle(tx: Tx, found: Found) -> None:
     """Applies receipts to their segments; the first final one of a segment wins, contradictions are counted."""
     if tx.planner is not None and tx.planner.receipts:
         found = elsewhere(tx, found)
-    single: dict[Row, list[Row]] = {}  # messages of one segment, by what is said of them
+    rows: list[Row] = []
     told: list[Told] = []
     several: list[End] = []
     done: dict[tuple[int, int], int] = {}
@@ -77,8 +77,21 @@ def settle(tx: Tx, found: Found) -> None:
             after = receipt.at - m.sent_at
             times.setdefault(receipt.carrier, []).append(after / 1000 if after > 0 else 0.0)
         if m.parts == 1:
-            said = (m.part, receipt.state, receipt.reason, receipt.error, receipt.receipt_state, receipt.done)
-            single.setdefault(said, []).append((m.id,))
+            rows.append(
+                (
+                    m.id,
+                    m.part,
+                    receipt.state,
+                    tx.now,
+                    None,
+                    receipt.reason,
+                    receipt.error,
+                    receipt.receipt_state,
+                    _QUEUED,
+                    _IN_DOUBT,
+                    receipt.done,
+                )
+            )
             if m.receipts or state != _SENT:
                 told.append((m, receipt.state, receipt.reason, receipt.error))
         else:
@@ -97,31 +110,15 @@ def settle(tx: Tx, found: Found) -> None:
             )
     if done:
         tx.count("receipt_matched", len(done))
-    _end_single(tx, single)
+    write_ends(tx, rows)
     announce_all(tx, told)
-    end_segments(tx, several)
+    end_segments(tx, several, [m for _, m in found] if several else ())
 
 
 # As integers: a look-up of an enumeration costs a tenth of what a receipt does here.
 _QUEUED: Final = int(State.QUEUED)
 _SENT: Final = int(State.SENT)
 _IN_DOUBT: Final = int(State.IN_DOUBT)
-_ALIKE: Final = 8
-"""So many that end alike are worth a statement of their own."""
-
-
-def _end_single(tx: Tx, single: dict[Row, list[Row]]) -> None:
-    """Ends the only segments of messages: most receipts of a burst say the same, down to the second."""
-    rows: list[Row] = []
-    for (part, state, reason, error, receipt_state, told), ids in single.items():
-        if len(ids) >= _ALIKE:
-            END_ALIKE.run(tx.con, ids, (state, tx.now, reason, error, receipt_state, told, part, _QUEUED, _IN_DOUBT))
-        else:
-            rows += [
-                (mid, part, state, tx.now, None, reason, error, receipt_state, _QUEUED, _IN_DOUBT, told)
-                for (mid,) in ids
-            ]
-    END.run(tx.con, rows)
 
 
 def _trace(tx: Tx, receipt: ReceiptIn, m: Match, outcome: str) -> None:
