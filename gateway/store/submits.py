@@ -130,7 +130,7 @@ class SubmitOp(Op):
         alike: dict[Row, list[NewMessage]] = {}
         odd: list[NewMessage] = []
         for m in messages:
-            if m.charged is not None or m.air != m.parts:
+            if m.charged is not None or m.cut is not None:
                 odd.append(m)
                 continue
             shared = (
@@ -199,8 +199,7 @@ def _insert_each(tx: Tx, messages: list[NewMessage]) -> None:
         rows.append(
             (
                 m.id, m.app, m.number, m.peer, m.klass, m.body, m.meta, m.ref, m.encoding, m.options, m.scheme,
-                m.concat_ref, m.parts, m.receipt, m.expires_at, m.door, m.route,
-                m.air if m.air != m.parts else None, m.charged,
+                m.concat_ref, m.parts, m.receipt, m.expires_at, m.door, m.route, m.cut, m.charged,
             )
         )  # fmt: skip
         epoch, attempts = _claim(tx, m)
