@@ -20,6 +20,7 @@ from gateway.carrier.outgoing import Outgoing
 from gateway.carrier.pacer import Pacer
 from gateway.handlers.own import Own
 from gateway.link import Link
+from gateway.outbound import loader
 from gateway.outbound.answers import Answers
 from gateway.outbound.carriers import Carriers
 from gateway.outbound.claims import Claims
@@ -27,6 +28,7 @@ from gateway.outbound.prepare import Preparer
 from gateway.outbound.queue import CarrierQueue
 from gateway.outbound.repeats import Repeats
 from gateway.outbound.resting import Resting
+from gateway.outbound.restoring import restore
 from gateway.store import checks, ends, matching, optedout, optouts, peers, ruled, sends, stops, submits
 from gateway.store.consents import ConsentChanges
 from gateway.store.guards import Change
@@ -118,13 +120,19 @@ def _slot_leaks(settled: Any) -> Any:
     return lambda self, bind, segments: settled(self, bind, max(1, segments - 1) if segments else 0)
 
 
-def _longer(init: Any) -> Any:
-    def made(self: Outgoing, *args: Any, **named: Any) -> None:
-        init(self, *args, **named)
-        self.expires_at += 600_000
-        self.until += 600_000
+def _longer(item: Outgoing) -> Outgoing:
+    item.expires_at += 600_000
+    item.until += 600_000
+    return item
 
-    return made
+
+def _all_longer(prepare: Any) -> Any:
+    def prepared(self: Preparer, *args: Any, **named: Any) -> Any:
+        made = prepare(self, *args, **named)
+        _longer(made.outgoing)
+        return made
+
+    return prepared
 
 
 def _one_lane(_: Any) -> Any:
@@ -276,7 +284,10 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
     ),
     "marketing goes before a one-time code": (_method(Carrier, "push", _one_lane), frozenset({"lanes"})),
     "validity is not looked at": (
-        _method(Outgoing, "__init__", _longer),
+        _both(
+            _method(Preparer, "prepare", _all_longer),
+            _function(loader, "restore", lambda *args: _longer(restore(*args))),
+        ),
         frozenset({"validity"}),
     ),
     "an event is dropped": (_method(Tx, "emit", _some_events_dropped), frozenset({"events", "inbound"})),
