@@ -144,7 +144,9 @@ class Answers:
             item = segment.message
             item.open -= 1
             if judged is Action.SENT:
-                pass
+                if not item.open and not item.waiting:  # as most are: see `place`
+                    queue.finished(item)
+                    continue
             elif judged is Action.REFUSE or judged is Action.REROUTE:
                 # Its unsent parts ended with it in the same transaction.
                 queue.count(item.app, -len(item.waiting))

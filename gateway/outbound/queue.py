@@ -76,20 +76,23 @@ class CarrierQueue:
         """A message that was just stored as queued, later than all before it in its unit unless it had to wait."""
         if item.id in self.known or item.id in self.retries.left:
             return  # a page that was read just now had it already
-        unit = self.unit(item.lane, item.app, item.rank)
+        unit = self._units.get((item.lane, item.app, item.rank)) or self.unit(item.lane, item.app, item.rank)
         if not unit.complete or len(unit.items) >= self.look_ahead or self.expected:
             # From `last` on it is found on disk. After a start that is the beginning, whatever comes in before the
             # first page is read. So are those that are expected, with which it is read in their order.
             unit.spill(item.id)
             return
-        unit.last = max(unit.last, item.id)
+        if item.id > unit.last:
+            unit.last = item.id
         self._append(unit, item)
 
     def _append(self, unit: Unit, item: Outgoing) -> None:
         self.known[item.id] = item
         item.placed = True
         unit.items.append(item)
-        self._lanes[item.lane].join(item.app)
+        turns = self._lanes[item.lane]
+        if item.app not in turns.deficit:
+            turns.join(item.app)
 
     def on_disk(self, unit_key: QueueUnit) -> None:
         """There are stored messages of a unit that are not in memory, for instance after a start."""

@@ -131,7 +131,7 @@ def read_tlvs(frame: bytes, position: int, *, lenient: bool = False) -> tuple[Tl
             elif kind == 1 == length:
                 tlvs.append(Tlv(tag, frame[start]))
             elif kind == C_STRING:
-                tlvs.append(Tlv(tag, str(frame[start:following], "latin-1").partition("\0")[0]))
+                tlvs.append(Tlv(tag, frame[start:following].partition(b"\0")[0].decode("latin-1")))
             elif kind == length:
                 tlvs.append(Tlv(tag, int.from_bytes(frame[start:following], "big")))
             else:
