@@ -157,7 +157,7 @@ class Limits(Section):
         description="Octets in one database transaction at which intake waits.",
     )
     look_ahead: int = Field(
-        2000, ge=1, le=100_000, description="Queued segments of a carrier and app that are held in memory."
+        3000, ge=1, le=100_000, description="Queued segments of a carrier and app that are held in memory."
     )
     parked_receipts: int = Field(
         100_000,
