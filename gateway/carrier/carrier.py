@@ -13,6 +13,7 @@ import trio
 from gateway.carrier.answer import Answer
 from gateway.carrier.bind import Bind
 from gateway.carrier.connection import Connector, connect_tcp
+from gateway.carrier.distance import RoundTrip
 from gateway.carrier.gate import Gate
 from gateway.carrier.life import BIND_INTERVAL, Life
 from gateway.carrier.outgoing import Outgoing, SegmentOut
@@ -93,6 +94,7 @@ class Carrier(Life):
         self.written_total = 0  # segments handed to sessions
         self._clock = clock
         self.pace = Pace(settings)
+        self.round_trip = RoundTrip()
         self.statuses = Statuses(settings.statuses)
         self._ready: tuple[deque[SegmentOut], ...] = (deque(), deque())  # by lane
         self._gated: tuple[deque[SegmentOut], ...] = (deque(), deque())  # the same, and their number has to wait

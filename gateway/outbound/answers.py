@@ -28,7 +28,22 @@ class Answers:
         self._outbound = outbound
 
     def answered(self, bind: Bind, answers: list[Answer]) -> None:
-        """Responses of one read: recorded in one operation, whose commit frees their slots."""
+        """Responses of one read: recorded in one operation, whose commit frees their slots.
+
+        Where a full window waits for them and the carrier is far, they are recorded in groups
+        (`gateway.carrier.distance`). Late ones are not: they come behind the record of their doubt.
+        """
+        carrier = bind.carrier
+        now = trio.current_time()
+        carrier.round_trip.took(now - answers[-1].segment.written_at, now)
+        group = 0
+        if not bind.free and not any(a.late for a in answers):
+            group = carrier.round_trip.group(carrier.settings.window)
+        size = group or len(answers)
+        for first in range(0, len(answers), size):
+            self._record(bind, answers[first : first + size], group)
+
+    def _record(self, bind: Bind, answers: list[Answer], group: int) -> None:
         carrier = bind.carrier
         counts = self._outbound.metrics.carrier(carrier.name)
         now_ms = self._outbound.clock.now_ms()
@@ -105,7 +120,9 @@ class Answers:
         counts.submit_latency.observe([now - a.segment.written_at for a in answers])
         if paused := carrier.judged(bind, len(sent), throttled_at, full=full):
             counts.throttled.inc(paused)
-        op = ResponseOp(carrier.name, sent, refused, retries, (bind, mine), bind=bind.name, written=written)
+        op = ResponseOp(
+            carrier.name, sent, refused, retries, (bind, mine), bind=bind.name, written=written, group=group
+        )
         self._outbound.writer.put(op, self._recorded, self._not_recorded)
 
     def _withdraw(self, item: Outgoing, part: int) -> None:

@@ -4,10 +4,16 @@ Most operations go first come, first served. What a carrier sends of its own acc
 that carrier: of these lines, which take turns, a burst takes no more than a small share, so that a carrier with
 thousands of receipts holds up neither submits and responses nor the receipts of others. It takes something of them each
 time, whatever else there is.
+
+What frees the full window of a carrier that is far waits apart too, since each ms that it waits is lost there
+(`gateway.carrier.distance`). It goes before all else and in groups, each with the little else that there is. Where
+there is much else, every other burst takes a share of that and all that frees windows; the one between, what came
+meanwhile.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
@@ -16,24 +22,45 @@ from gateway.store.tx import Op
 
 SHARE: Final = 256
 """Rows of operations in lines that a burst takes, or as many as it has of others: it is at most doubled by them."""
+LITTLE: Final = 64
+"""Rows of others that hold up a group by less than its own time. A burst of more is a large one."""
+BESIDE: Final = 512
+"""Rows of others at which a burst is full, when something waits for it that frees a window, or is to come."""
+COMING: Final = 16
+"""Bursts after one with something that frees a window, in which more of that is expected."""
 
 
 class Pending:
     """Operations that wait, their bounds in rows and octets. The bounds are for what can be kept out at a door.
 
-    What waits in lines is bounded by the connections it came by (`gateway.carrier.traffic.MAX_UNANSWERED`), and must
-    not close the doors of others.
+    What waits in lines is bounded by the connections it came by (`gateway.carrier.traffic.MAX_UNANSWERED`), what frees
+    windows by these; neither must close the doors of others.
     """
 
-    __slots__ = ("_first", "_lines", "_put", "max_octets", "max_rows", "octets", "rows", "size")
+    __slots__ = (
+        "_coming",
+        "_first",
+        "_freeing",
+        "_large",
+        "_lines",
+        "_put",
+        "max_octets",
+        "max_rows",
+        "octets",
+        "rows",
+        "size",
+    )
 
     def __init__(self, max_rows: int, max_octets: int) -> None:
         self.max_rows = max_rows
         self.max_octets = max_octets
-        self.rows = 0  # of those that are in no line
+        self.rows = 0  # of those that are in no line and free no window
         self.octets = 0
         self.size = 0  # operations
         self._first: deque[Op] = deque()
+        self._freeing: deque[Op] = deque()
+        self._coming = 0  # bursts in which something more of that is expected
+        self._large = False  # whether the last burst was; what waits now came while it was stored
         self._lines: dict[str, deque[Op]] = {}  # by carrier, none empty; the next whose turn it is is the first
         self._put = 0
 
@@ -53,9 +80,14 @@ class Pending:
     def oldest(self, taken: Iterable[Op] = ()) -> int:
         """The number of the oldest operation that waits or is among ``taken``; one more than the last, when none is."""
         return min(
-            [line[0].number for line in (self._first, *self._lines.values()) if line] + [op.number for op in taken],
+            [line[0].number for line in (self._freeing, self._first, *self._lines.values()) if line]
+            + [op.number for op in taken],
             default=self._put + 1,
         )
+
+    def rest(self) -> None:
+        """Nothing waits and nothing is being stored: what comes next has waited for no large burst."""
+        self._large = False
 
     def put(self, op: Op) -> None:
         """Adds an operation to the end."""
@@ -69,6 +101,8 @@ class Pending:
 
     def _wait(self, op: Op) -> deque[Op]:
         self.size += 1
+        if op.group:
+            return self._freeing
         if op.line is not None:
             return self._lines.setdefault(op.line, deque())
         rows, octets = op.weight
@@ -81,30 +115,95 @@ class Pending:
 
         ``whole``: it may be of lines alone, as when nothing can be stored and each shall be told soon.
         """
+        self._coming = COMING if self._freeing else max(0, self._coming - 1)
+        waits = bool(self._freeing) and not whole
+        little = waits and self._large
+        most = self.max_rows
+        if self._coming and not whole:
+            most = min(LITTLE if little else BESIDE, most)
+        burst, rows = self._take_first(most, little=little)
+        if self._freeing:
+            burst = self._take_freeing(whole or self._large or rows > LITTLE) + burst
+        if self._lines:
+            share = most if whole or waits else min(max(SHARE, rows), self.max_rows)
+            rows += self._take_turns(burst, share)
+        self._large = rows > LITTLE
+        self.size -= len(burst)
+        return burst
+
+    def _take_first(self, most: int, *, little: bool) -> tuple[list[Op], int]:
+        """Those that are in no line, and their rows: until there are ``most``, or with ``little`` no more than that."""
         burst: list[Op] = []
         rows = octets = 0
         first = self._first
-        while first and (not burst or (rows < self.max_rows and octets < self.max_octets)):
-            op = first.popleft()
-            burst.append(op)
-            r, o = op.weight
+        while first and (not burst or (rows < most and octets < self.max_octets)):
+            r, o = first[0].weight
+            if little and rows + r > most:
+                break
+            burst.append(first.popleft())
+            rows += r
+            octets += o
+        if self._coming and first:
+            r, o = self._take_passing(burst)
             rows += r
             octets += o
         self.rows = max(0, self.rows - rows) if first else 0
         self.octets = max(0, self.octets - octets) if first else 0
-        if self._lines:
-            self._take_turns(burst, self.max_rows if whole else min(max(SHARE, rows), self.max_rows))
-        self.size -= len(burst)
+        return burst, rows
+
+    def _take_passing(self, burst: list[Op]) -> tuple[int, int]:
+        """Adds claims that wait behind submits alone: a window has use of so many. Returns their rows and octets."""
+        first = self._first
+        passed: list[Op] = []
+        rows = octets = 0
+        while first:
+            op = first[0]
+            if op.passes:
+                burst.append(op)
+                r, o = op.weight
+                rows += r
+                octets += o
+            elif op.passed:
+                passed.append(op)
+            else:
+                break
+            first.popleft()
+        first.extendleft(reversed(passed))
+        return rows, octets
+
+    def _take_freeing(self, whole: bool) -> list[Op]:
+        """What frees windows: all of it, or of each carrier a group."""
+        burst: list[Op] = []
+        left: deque[Op] = deque()
+        taken: dict[str | None, float] = {}  # rows by carrier; infinite: what follows comes behind what is left
+        for op in self._freeing:
+            before = taken.get(op.line, 0)
+            rows = before + op.weight[0]
+            if whole or not before or rows <= op.group:
+                burst.append(op)
+            else:
+                left.append(op)
+                rows = math.inf
+            taken[op.line] = rows
+        self._freeing = left
         return burst
 
-    def _take_turns(self, burst: list[Op], most: int) -> None:
+    def _take_turns(self, burst: list[Op], most: int) -> int:
+        """Adds those in lines, in turns, and returns their rows. None goes past an answer that came before it."""
         lines = self._lines
+        before = self._freeing[0].number if self._freeing else self._put + 1
         rows = 0
-        while lines and rows < most:
-            carrier = next(iter(lines))
-            line = lines.pop(carrier)
+        turns = deque(lines)
+        while turns and rows < most:
+            carrier = turns.popleft()
+            line = lines[carrier]
+            if line[0].number > before:
+                continue
             op = line.popleft()
             burst.append(op)
             rows += op.weight[0]
+            del lines[carrier]
             if line:
                 lines[carrier] = line  # the last one now
+                turns.append(carrier)
+        return rows

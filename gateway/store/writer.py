@@ -187,6 +187,7 @@ class Writer:
         while True:
             if not self.pending:
                 self._idle.set()
+                self.pending.rest()
                 if self._stopping:
                     return
                 self._wake = trio.Event()

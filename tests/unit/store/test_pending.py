@@ -1,4 +1,7 @@
-"""Receipts that a carrier floods the writer with wait in its line, and hold up neither doors nor other carriers."""
+"""Receipts that a carrier floods the writer with wait in its line, and hold up neither doors nor other carriers.
+
+What frees the window of a carrier that is far goes before all else, in groups.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ import trio
 import trio.testing
 
 from gateway.model import State
-from gateway.store.pending import SHARE, Pending
+from gateway.store.ends import End
+from gateway.store.pending import BESIDE, COMING, SHARE, Pending
 from gateway.store.receipts import ReceiptOp
+from gateway.store.sends import ClaimOp, ResponseOp, UnclaimOp
 from gateway.store.submits import SubmitOp
 from gateway.store.tx import Op
 from gateway.store.writer import StoreUnavailableError
@@ -225,3 +230,138 @@ async def test_an_id_is_searched_for_as_long_as_receipts_are_waited_for(desk: De
     await desk.receive(desk.receipt("77"), desk.receipt("78"), desk.receipt("79", carrier="none"))
     assert desk.states(mid) == [State.DELIVERED if found else State.SENT]
     assert desk.counts["receipt_parked"] == 3 - found
+
+
+# --- what frees the window of a carrier that is far -------------------------------------------------------------------
+
+
+def answers(count: int, carrier: str = "far", group: int = 8) -> ResponseOp:
+    """Answers of which so many are stored at once."""
+    refused = [
+        End(n, 1, State.FAILED, "rejected") for n in range(2 * count)
+    ]  # two rows for each, as of an accepted one
+    return ResponseOp(carrier, [], refused, [], None, group=group)
+
+
+def waiting(*ops: Op) -> Pending:
+    pending = Pending(5000, 1_000_000)
+    for op in ops:
+        pending.put(op)
+    return pending
+
+
+def test_a_window_that_was_answered_as_one_is_freed_in_groups_with_the_little_else() -> None:
+    groups = [answers(8) for _ in range(4)]
+    claims = [ClaimOp([(n, 1)]) for n in range(8)]
+    pending = waiting(*claims[:4], *groups)
+    assert pending.take() == [groups[0], *claims[:4]]
+    for claim in claims[4:]:
+        pending.put(claim)
+    assert pending.take() == [groups[1], *claims[4:]]
+    assert [pending.take() for _ in range(2)] == [[groups[2]], [groups[3]]]
+    assert (len(pending), pending.rows, pending.octets, pending.take()) == (0, 0, 0, [])
+
+
+def test_a_group_may_come_in_pieces_and_is_kept_in_its_order() -> None:
+    pieces = [answers(n) for n in (3, 4, 2, 1)]
+    pending = waiting(*pieces)
+    assert pending.take() == pieces[:2], "the last one would fit, but came behind another"
+    assert pending.take() == pieces[2:]
+    alone = answers(9)
+    assert waiting(alone).take() == [alone], "the window of a carrier was changed by a reload"
+
+
+def test_each_carrier_has_its_group() -> None:
+    ops = [answers(8, carrier) for carrier in ("a", "a", "b", "c", "b")]
+    pending = waiting(*ops)
+    assert pending.take() == [ops[0], ops[2], ops[3]]
+    assert pending.take() == [ops[1], ops[4]]
+
+
+def much(rows: int = BESIDE) -> UnclaimOp:
+    """What fills a burst."""
+    return UnclaimOp([(n, 1) for n in range(rows)])
+
+
+def test_beside_much_else_all_of_it_goes_every_time_and_the_rest_by_turns() -> None:
+    groups = [answers(8) for _ in range(8)]
+    others = [much() for _ in range(3)]
+    pending = waiting(*others, *groups[:4])
+    assert pending.take() == [*groups[:4], others[0]], "what is large in any case takes all, and of others a share"
+    for op in groups[4:6]:
+        pending.put(op)
+    assert pending.take() == groups[4:6], "what came while that was stored does not wait for another large one"
+    for op in groups[6:]:
+        pending.put(op)
+    assert pending.take() == [*groups[6:], others[1]]
+    little = much(1)
+    pending.put(little)
+    pending.put(groups[0])
+    assert pending.take() == [groups[0]], "nothing goes past what is in no line"
+    assert [pending.take(), pending.take()] == [[others[2]], [little]]
+
+
+def test_bursts_are_large_again_when_nothing_has_freed_a_window_for_a_while() -> None:
+    others = [much() for _ in range(COMING + 8)]
+    pending = waiting(*others, group := answers(8))
+    assert pending.take() == [group, others[0]]
+    assert [pending.take() for _ in range(COMING - 1)] == [[op] for op in others[1:COMING]]
+    assert pending.take() == others[COMING:]
+
+
+async def test_claims_go_past_submits_and_past_nothing_else(desk: Desk) -> None:
+    submits = [SubmitOp([desk.new() for _ in range(BESIDE // 2)]) for _ in range(2)]
+    claims = [ClaimOp([(n, 1)]) for n in range(4)]
+    group, other = answers(8), much(1)
+    pending = waiting(claims[0], submits[0], claims[1], submits[1], claims[2], other, claims[3])
+    copy = waiting(*submits, claims[1])
+    assert copy.take() == [*submits, claims[1]], "no window waits"
+    pending.put(group)
+    assert pending.take() == [group, claims[0], submits[0], claims[1], claims[2]]
+    assert pending.take() == [submits[1]]
+    assert pending.take() == [other, claims[3]]
+    assert (len(pending), pending.rows, pending.octets) == (0, 0, 0)
+
+
+def test_after_a_rest_a_window_is_freed_in_groups_again() -> None:
+    large = much()
+    groups = [answers(8), answers(8)]
+    pending = waiting(large)
+    assert pending.take() == [large]
+    pending.rest()
+    for op in groups:
+        pending.put(op)
+    assert [pending.take(), pending.take()] == [groups[:1], groups[1:]]
+
+
+async def test_a_receipt_does_not_pass_an_answer_that_came_before_it(desk: Desk) -> None:
+    groups = [answers(8), answers(8)]
+    receipts = [orphans(desk, n, carrier, 1) for n, carrier in enumerate(("near", "far", "near"))]
+    pending = waiting(receipts[0], groups[0], receipts[1], groups[1], receipts[2])
+    assert pending.take() == [groups[0], receipts[0], receipts[1]]
+    assert pending.take() == [groups[1], receipts[2]]
+
+
+async def test_receipts_beside_a_window_have_their_turns_too(desk: Desk) -> None:
+    flood = [orphans(desk, n, "flood") for n in range(0, 600, READ)]
+    pending = waiting(*flood)
+    taken = []
+    for _ in range(12):
+        pending.put(group := answers(8))
+        burst = pending.take()
+        assert burst[0] is group
+        taken += burst[1:]
+    assert taken == flood
+
+
+def test_what_frees_windows_closes_no_door_and_is_all_tried_when_nothing_can_be_stored() -> None:
+    groups = [answers(8) for _ in range(400)]
+    pending = waiting(*groups)
+    assert (pending.full, pending.rows, len(pending), pending.oldest()) == (False, 0, 400, 1)
+    claim = ClaimOp([(1, 1)])
+    pending.put(claim)
+    taken = pending.take(whole=True)
+    assert taken == [*groups, claim]
+    for op in reversed(groups):
+        pending.put_back(op)
+    assert (pending.oldest(), pending.take(whole=True)) == (1, groups)

@@ -1,0 +1,49 @@
+"""How far away a carrier is, and how many of its answers are then stored at once.
+
+A slot of the window is free again when its answer is stored, so a carrier takes at most a window in a round trip and
+what lies between an answer and the next submit. When a full window is answered as one, that is as long as a large
+transaction takes. In groups each goes out again as soon as it is stored, and comes back by itself: the window is spread
+over the round trip from then on, and what is stored at a time is little.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+FAR: Final = 0.016
+"""Seconds of round trip from which on a carrier is far: nearer, the transactions cost more than they bring."""
+APART: Final = 0.008
+"""Seconds between two groups of a window that is spread over its round trip. One is stored in a tenth of that; more
+and smaller ones win nothing, and cost CPU."""
+PERIOD: Final = 10.0
+"""Seconds for which the least round trip holds, and up to twice that."""
+
+
+class RoundTrip:
+    """The least time that an answer took of late: what waits on its way now and then does not count."""
+
+    __slots__ = ("_before", "_now", "_until")
+
+    def __init__(self) -> None:
+        self._before = math.inf
+        self._now = math.inf
+        self._until = 0.0
+
+    def took(self, seconds: float, now: float) -> None:
+        """An answer took so long, and came ``now`` (Trio's seconds)."""
+        if now >= self._until:
+            self._before = self._now if now < self._until + PERIOD else math.inf
+            self._now, self._until = seconds, now + PERIOD
+        elif seconds < self._now:
+            self._now = seconds
+
+    @property
+    def seconds(self) -> float:
+        """Seconds; infinite as long as there was no answer."""
+        return min(self._now, self._before)
+
+    def group(self, window: int) -> int:
+        """How many answers of a full window are stored at once; 0: as many as there are, the carrier is near."""
+        seconds = self.seconds
+        return math.ceil(window * APART / seconds) if FAR <= seconds < math.inf else 0
