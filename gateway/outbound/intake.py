@@ -169,13 +169,14 @@ class Intake:
                 prepared = prepare(app, request, now_ms, known, 1, message_id)
                 row = prepared.row
                 queue = queues.get(row.carrier) or self._outbound.queue(row.carrier)
-                if queue.stored.get(name, 0) >= limit:
+                stored = queue.stored.get(name, 0)
+                if stored >= limit:
                     raise Refusal("queue_full", retry_after=10)
             except Refusal as refusal:
                 refused.append((i, request, refusal))
                 continue
-            if row.state == _QUEUED and not self._goes_straight(prepared, queue, rooms):
-                queue.count(name, row.parts)
+            if row.state == _QUEUED and (queue.coming[0] or not self._goes_straight(prepared, queue, rooms)):
+                queue.stored[name] = stored + row.parts
                 # Until it is in the queue, what comes after it must not go past.
                 queue.coming[row.lane] += 1
             if known is not None and known.used is not None and known.used.room is not None:

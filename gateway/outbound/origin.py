@@ -125,12 +125,12 @@ class Origins:
 
         Raises Refusal where it may not go there, or from there.
         """
-        # What one app names, or its only number: the same for each peer, where nothing limits either.
+        if not app.replies and (refused := self.destinations.refused(app.name, peer)) is not None:
+            raise Refusal(refused.reason, refused.detail, field="to")
+        # What one app names, or its only number: the same for each peer, where nothing limits it.
         settled = self._settled.get((app.name, wanted, app.numbers))
         if settled is not None and peer not in self._deaf:
             return settled
-        if not app.replies and (refused := self.destinations.refused(app.name, peer)) is not None:
-            raise Refusal(refused.reason, refused.detail, field="to")
         if wanted is None or wanted.startswith(BY_NAME):
             room = self.room(known, now_ms)
             pool = self.pool(app, wanted)
@@ -141,7 +141,7 @@ class Origins:
             alone = True
         if found.number in self._looked_at or peer in self._deaf:
             return self._may(app, found, klass, peer, now_ms)
-        if alone and self.destinations.anywhere(app.name) and len(self._settled) < CACHED:
+        if alone and len(self._settled) < CACHED:
             self._settled[app.name, wanted, app.numbers] = found
         return found
 

@@ -36,10 +36,11 @@ class Destinations:
     def refused(self, app: str, peer: str) -> Refused | None:
         """Why a message of an app may not go to a peer, None where it may. Short codes are of nobody's plan."""
         reach = self._apps.get(app, self._usual)
-        if not peer.startswith("+") or (reach.countries is None and not reach.refused):
+        if not peer.startswith("+"):
             return None
         if reach.countries is None:
-            kind = line_kind(peer)
+            if not reach.refused or (kind := line_kind(peer)) is None:
+                return None
         else:
             country, kind = line_of(peer)
             if country not in reach.countries:
@@ -49,11 +50,6 @@ class Destinations:
             what = "a premium-rate number" if kind == "premium_rate" else "a fixed line"
             return Refused(kind, f"{peer} is {what} by the numbering plan of {line_of(peer).country}")
         return None
-
-    def anywhere(self, app: str) -> bool:
-        """Whether an app may send to every peer."""
-        reach = self._apps.get(app, self._usual)
-        return reach.countries is None and not reach.refused
 
     def reach(self, app: str) -> Reach:
         """Whom an app may send to; one that the configuration does not name, as the operator, anywhere."""

@@ -34,11 +34,12 @@ class Line(NamedTuple):
 
 def line_kind(value: str) -> LineKind | None:
     """The kind of an address in the gateway's form, as `line_of` has it: most are no suspects, and are seen at once."""
-    code = _codes.get(value[1:2]) or _codes.get(value[1:3]) or _codes.get(value[1:4])
-    if code is None and (not value.startswith("+") or (code := _code(value)) is None):
-        return line_of(value).kind
-    # A zero behind the code may be a national prefix, which phonenumbers would take off.
-    return line_of(value).kind if code.suspect(value) is not None or value.startswith("0", code.digits_at) else None
+    suspect = _suspects.get(value[:4])
+    if suspect is not None and suspect(value) is None:
+        return None
+    if suspect is None and value.startswith("+") and (code := _code(value)) is not None:
+        _suspects[value[:4]] = suspect = code.suspect_or_zero
+    return None if suspect is not None and suspect(value) is None else line_of(value).kind
 
 
 @lru_cache(maxsize=CACHE_SIZE)
@@ -167,6 +168,8 @@ class _Code:
                 by_length.setdefault(ahead, {})[pattern] = None
         suspects = "|".join(f"{ahead}(?:{'|'.join(patterns)})" for ahead, patterns in by_length.items())
         self.suspect: _Match = re.compile(rf"\+{code}(?:{suspects})").fullmatch if suspects else _never
+        # A zero behind the code may be a national prefix, which phonenumbers would take off.
+        self.suspect_or_zero: _Match = re.compile(rf"\+{code}(?:0.*{suspects and '|'}{suspects})", re.DOTALL).fullmatch
 
     @cached_property
     def _steps(self) -> tuple[tuple[str | None, _Match], ...]:
@@ -208,6 +211,8 @@ def _steps(regions: tuple[str, ...]) -> tuple[tuple[str | None, _Match], ...]:
 
 _codes: dict[str, _Code] = {}
 """By calling code, read when first asked for; there are some 200."""
+_suspects: dict[str, _Match] = {}
+"""`_Code.suspect_or_zero` by "+" and three digits, which tell the calling code."""
 
 
 def _code(value: str) -> _Code | None:
