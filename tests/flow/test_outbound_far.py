@@ -81,9 +81,10 @@ async def played(round_trip: float, messages: int) -> tuple[Slow, list[float]]:
 
 
 def a_second(times: list[float]) -> float:
-    """Submits, once the window is spread out."""
-    began, ended = times[len(times) // 2], times[-1]
-    return sum(at > began for at in times) / (ended - began)
+    """Submits, once the window is spread out: from one to the next of a slot it is a round trip and what is lost."""
+    settled = times[len(times) // 2 :]
+    cycles = [after - before for before, after in zip(settled, settled[WINDOW:], strict=False)]
+    return WINDOW * len(cycles) / sum(cycles)
 
 
 def group_of(round_trip: float) -> int:
