@@ -26,6 +26,8 @@ _PLAIN: Final = re.compile(r"[a-z0-9_.-]+")
 _SCHEME: Final = re.compile(r"https?:[/\\]*")
 _AUTHORITY_END: Final = re.compile(r"[/\\?#]|$")
 _PATH: Final = re.compile(r"(?::\d+)?[/\\?#]")
+CACHED: Final = 20_000
+"""Characters of which it is remembered how a browser reads them: more than texts of all alphabets have."""
 _LONGEST: Final = 253
 """Characters of a host (RFC 1035 §2.3.4): what is longer is none."""
 _IGNORED: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
@@ -81,8 +83,8 @@ class Links:
     """Looks for links to ``shorteners``, and to what is below them; ``allowed`` domains pass, with what is below."""
 
     def __init__(self, shorteners: Iterable[str], allowed: Iterable[str] = ()) -> None:
-        self._shorteners = frozenset(_unicode(_canonical(domain)[0]) for domain in shorteners)
-        self._allowed = frozenset(_unicode(_canonical(domain)[0]) for domain in allowed)
+        self._shorteners = frozenset(_unicode(_canonical(domain)) for domain in shorteners)
+        self._allowed = frozenset(_unicode(_canonical(domain)) for domain in allowed)
 
     def find(self, text: str) -> Found | None:
         """The first link of a text that goes by a shortener; None where there is none."""
@@ -104,13 +106,13 @@ class Links:
         return None
 
     def _in(self, word: str) -> Found | None:
-        read, places = _canonical(word)
+        read = _canonical(word)
         hit = self._scan(read)
         if hit is not None:
-            return hit._replace(position=places[hit.position] + 1 if places else hit.position + 1)
+            return hit._replace(position=_place(word, hit.position) + 1)
         if "%" in read:
             # A browser undoes the percent of a host (WHATWG URL §3.5).
-            hit = self._scan(_canonical(unquote(read))[0])
+            hit = self._scan(_canonical(unquote(read)))
         return hit if hit is None else hit._replace(position=1)
 
     def _scan(self, read: str) -> Found | None:
@@ -186,22 +188,39 @@ def _listed(host: str, domains: frozenset[str]) -> str | None:
     return host
 
 
-def _canonical(word: str) -> tuple[str, list[int]]:
-    """A word as a browser reads it, and for each of its characters the place in the word; no places: the same."""
-    if word.isascii():
-        return word.lower(), []
-    read: list[str] = []
-    places: list[int] = []
-    for place, char in enumerate(word):
+class _Reading(dict[int, str]):
+    """By code point what a browser reads for a character: another one, several or none. Made when first asked for."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
         if char in _DOTS:
             made = "."
         elif unicodedata.category(char) == "Cf" or char in _IGNORED or _selects(char):
-            continue
+            made = ""
         else:
             made = unicodedata.normalize("NFKC", char).casefold()
-        read += made
-        places += [place] * len(made)
-    return "".join(read), places
+        if len(self) < CACHED:
+            self[code] = made
+        return made
+
+
+_reading: Final = _Reading()
+
+
+def _canonical(word: str) -> str:
+    """A word as a browser reads it."""
+    return word.lower() if word.isascii() else word.translate(_reading)
+
+
+def _place(word: str, position: int) -> int:
+    """Of which character of a word the one is at a position of its canonical form."""
+    if word.isascii():
+        return position
+    for place, char in enumerate(word):
+        position -= len(_reading[ord(char)])
+        if position < 0:
+            return place
+    raise ValueError("the canonical form has no such position")
 
 
 def _selects(char: str) -> bool:
@@ -217,7 +236,7 @@ def _unicode(host: str) -> str:
     for label in host.split("."):
         if label.startswith("xn--"):
             try:
-                label = _canonical(label[4:].encode().decode("punycode"))[0]
+                label = _canonical(label[4:].encode().decode("punycode"))
             except (UnicodeError, ValueError):
                 pass
         labels.append(label)

@@ -147,6 +147,19 @@ def test_a_host_of_another_alphabet_may_be_listed_and_allowed() -> None:
     assert Links(["bit.ly"], ["bіt.ly"]).find("bіt.ly/x") is None
 
 
+def test_no_character_of_all_there_are_hides_a_link_or_moves_where_it_is() -> None:
+    """Also those beyond what is remembered."""
+    hidden = 0
+    for code in (*range(0xA0, 0xD800, 7), *range(0xE000, 0x110000, 97)):
+        found = LINKS.find(f"x {chr(code) * 2}/ｂｉｔ。ｌｙ/x")
+        if found is None:
+            hidden += 1
+        else:
+            assert (found.domain, found.position) == ("bit.ly", 6), hex(code)
+    assert hidden < 5  # blanks, and what ends a host
+    assert LINKS.find("x ﬁﬁ/ｂｉｔ。ｌｙ/x") is not None
+
+
 def test_long_texts_are_looked_at_in_a_time_that_grows_with_them() -> None:
     """No pattern here goes back over what it read: these take minutes where one does."""
     for text in ("a" * 12_000, "a." * 6_000, "." * 12_000, "@" * 12_000, "a.b/" * 3_000, "http:" * 2_400, "%2" * 6_000):
