@@ -95,7 +95,12 @@ class Sink:
         handlers = self._handlers
         try:
             while self._running:
-                events = self._epoll.poll(self._timeout())
+                if self._late:
+                    # Its timeout counts in microseconds, and epoll's in milliseconds, rounded up.
+                    select.select([self._epoll], [], [], self._timeout())
+                    events = self._epoll.poll(0)
+                else:
+                    events = self._epoll.poll(self._timeout())
                 for fd, event in events:
                     handler = handlers.get(fd)
                     if handler is not None:
@@ -121,7 +126,6 @@ class Sink:
         due = self._late[0][0] if self._late else float("inf")
         if any(account.receivers for account in self.accounts.values()):
             due = min(due, self.inbound.next_due())
-        # epoll counts in milliseconds, rounded up; a latency is kept to that.
         return min(max(due - time.monotonic(), 0.0), 0.05)
 
     # -- connections
