@@ -453,4 +453,5 @@ class CarrierQueue:
 
     def count(self, app: str, segments: int) -> None:
         """Counts segments that came to wait (or, negative, no longer do)."""
-        self.stored[app] = max(0, self.stored.get(app, 0) + segments)
+        stored = self.stored.get(app, 0) + segments
+        self.stored[app] = stored if stored > 0 else 0

@@ -20,13 +20,13 @@ _RECEIPTED_MESSAGE_ID: Final = int(Tag.RECEIPTED_MESSAGE_ID)
 _MESSAGE_STATE: Final = int(Tag.MESSAGE_STATE)
 _NETWORK_ERROR_CODE: Final = int(Tag.NETWORK_ERROR_CODE)
 
-_usual_head: Final = re.compile(r"id:([\w.-]+) ", re.ASCII).match
+_usual_head: Final = re.compile(rb"id:([\w.-]+) ").match
 _usual_tail: Final = re.compile(
-    r"sub:\d* dlvrd:\d* submit date:\d* done date:\d* stat:\w+ err:\w*(?: [Tt]ext:)?", re.ASCII
+    rb"sub:\d* dlvrd:\d* submit date:\d* done date:\d* stat:\w+ err:\w*(?: [Tt]ext:)?"
 ).fullmatch
 
 
-Ending: TypeAlias = tuple[str, TlvValue | None, TlvValue | None]
+Ending: TypeAlias = tuple[bytes, TlvValue | None, TlvValue | None]
 """All that tells how a message ended: the text from `sub` to `text:` or to its end, message_state, and
 network_error_code. Receipts whose endings are equal say the same of their messages."""
 
@@ -43,12 +43,12 @@ def take_apart(pdu: DeliverSm | DataSm) -> tuple[str, Ending] | None:
     """
     if pdu.esm_class & _KIND != _RECEIPT or not isinstance(pdu, DeliverSm):
         return None
-    text = str(pdu.short_message, "latin-1")
+    text = pdu.short_message
     head = _usual_head(text)
     if head is None:
         return None
     start = head.end()
-    end = text.find("ext:", start)  # of text and Text
+    end = text.find(b"ext:", start)  # of text and Text
     message_id = ""
     state: TlvValue | None = None
     network_error: TlvValue | None = None
@@ -62,4 +62,5 @@ def take_apart(pdu: DeliverSm | DataSm) -> tuple[str, Ending] | None:
             state = tlv.value
         elif tag == _NETWORK_ERROR_CODE:
             network_error = tlv.value
-    return message_id or head[1], (text[start : end + 4] if end >= 0 else text[start:], state, network_error)
+    tail = text[start : end + 4] if end >= 0 else text[start:]
+    return message_id or head[1].decode("latin-1"), (tail, state, network_error)
