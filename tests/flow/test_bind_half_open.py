@@ -145,7 +145,7 @@ async def _flood(wire: Wire, count: int) -> None:
 def answer(held: Held, count: int, status: int = 0) -> None:
     """The commit came for the first that wait."""
     for bind, session, sequence, _ in held.notes.came[:count]:
-        bind.respond(session, [(sequence, p.DeliverSmResp(), status)])
+        bind.respond(session, [(sequence, p.DeliverSmResp())], status)
     del held.notes.came[:count]
 
 
@@ -200,7 +200,7 @@ async def test_reading_goes_on_after_a_while_and_refuses_what_is_too_much(autoju
                 taken = held.notes.came[-len(pdus) :]
                 del held.notes.came[-len(pdus) :]
                 for of, its, sequence, _ in taken:
-                    of.respond(its, [(sequence, p.DeliverSmResp(), int(CommandStatus.ESME_RX_T_APPN))])
+                    of.respond(its, [(sequence, p.DeliverSmResp())], int(CommandStatus.ESME_RX_T_APPN))
 
         held.notes.arrived = refusing  # type: ignore[method-assign, assignment]
         await held.bound()

@@ -296,7 +296,7 @@ async def test_what_comes_in_while_we_unbind_is_answered_or_comes_again(autojump
             await held.notes.until(lambda: held.notes.came)
             bind, session, sequence, _ = held.notes.came[0]
             leaving.append(bind.leaving)
-            bind.respond(session, [(sequence, p.DeliverSmResp(), int(CommandStatus.ESME_RX_T_APPN))])
+            bind.respond(session, [(sequence, p.DeliverSmResp())], int(CommandStatus.ESME_RX_T_APPN))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(answer)

@@ -224,7 +224,7 @@ async def test_reading_stops_at_a_bound_of_unanswered_inbound_pdus(
         answered = 0
         while answered < 1000:
             bind, session, sequence, _ = held.notes.came[answered]
-            bind.respond(session, [(sequence, p.DeliverSmResp(), 0)])
+            bind.respond(session, [(sequence, p.DeliverSmResp())])
             answered += 1
             assert bind.unanswered <= 100 + 2 * 10
             if answered >= len(held.notes.came):
@@ -247,7 +247,7 @@ async def test_an_answer_for_a_session_that_is_gone_is_dropped(autojump_clock: C
         held.line.behave = hold
         await held.bound()
         bind, session, sequence, _ = held.notes.came[0]
-        bind.respond(session, [(sequence, p.DeliverSmResp(), 0)])
+        bind.respond(session, [(sequence, p.DeliverSmResp())])
         await trio.testing.wait_all_tasks_blocked()
         assert bind.unanswered == 0
         assert held.line.wires[1].kinds() == ["BindTransceiver"]
