@@ -16,6 +16,7 @@ from gateway.outbound.retention import Retention
 from gateway.outbox import Outbox
 from gateway.settings import Settings
 from gateway.settings.retention import Retention as RetentionSettings
+from gateway.settings.service import Limits
 from gateway.store.database import checkpoint
 from gateway.store.events import AckOp, RetryOp
 from gateway.store.retention import PAGE
@@ -27,9 +28,9 @@ TEXT = b"the text that is forgotten"
 class Kept:
     """A desk and what forgets its old rows."""
 
-    def __init__(self, desk: Desk, **days: int) -> None:
+    def __init__(self, desk: Desk, limits: Limits | None = None, **days: int) -> None:
         self.desk = desk
-        self.settings = Settings(retention=RetentionSettings(**days))
+        self.settings = Settings(limits=limits or Limits(), retention=RetentionSettings(**days))
         self.outbox = Outbox(desk.store, Metrics(), self.settings)
         self.retention = Retention(desk.store, self.outbox, self.settings)
 
@@ -208,8 +209,7 @@ async def test_events_that_are_done_and_dead_letters_go(nursery: trio.Nursery, f
 
 async def test_idempotency_keys_hold_for_two_days_whatever_is_set(nursery: trio.Nursery, fast: None) -> None:
     desk = Desk(nursery)
-    kept = Kept(desk, records=1)
-    kept.settings.limits.__dict__["receipt_age"] = 60.0
+    kept = Kept(desk, Limits(receipt_age=60), records=1)
     await kept.delivered("m-1")
     desk.now += 2 * DAY
     await kept.retention.round()
