@@ -279,7 +279,8 @@ class Intake:
                     known += outs
             elif row.state == _QUEUED:
                 behind.add(row.carrier)
-                queue.add(p.outgoing)
+                if not queue.stays_on_disk(row.id, row.lane, row.app, row.rank):
+                    queue.take_in(p.outgoing)
             if p.held:
                 self._outbound.metrics.quiet_held.labels("door").inc()
             outcomes[p.place] = Accepted(
@@ -331,12 +332,13 @@ class Intake:
 
     def _taken_back(self, prepared: Prepared) -> None:
         """A message that was not stored leaves no trace in its queue."""
-        queue, outgoing = self._outbound.queues[prepared.row.carrier], prepared.outgoing
-        if prepared.row.state == _SUBMITTING:
-            queue.reserved -= len(outgoing.waiting)
-            queue.finished(outgoing)
-        elif prepared.row.state == _QUEUED:
-            queue.count(outgoing.app, -outgoing.parts)
+        row = prepared.row
+        queue = self._outbound.queues[row.carrier]
+        if row.state == _SUBMITTING:
+            queue.reserved -= len(prepared.outgoing.waiting)
+            queue.finished(prepared.outgoing)
+        elif row.state == _QUEUED:
+            queue.count(row.app, -row.parts)
 
     def _tell(self, batch: Batch) -> None:
         outcomes = [o for o in batch.outcomes if o is not None]

@@ -17,7 +17,7 @@ import msgspec
 from gateway.carrier.outgoing import ONLY_PART, Outgoing
 from gateway.model import CLASSES, LANES, IdSource, Receipts, State
 from gateway.outbound.choice import Choice, Chosen
-from gateway.outbound.options import USUAL, stored
+from gateway.outbound.options import USUAL, Options, stored
 from gateway.outbound.origin import Origins
 from gateway.outbound.planning import Planning
 from gateway.outbound.request import App, Refusal, Submit
@@ -50,17 +50,48 @@ _json: Final = msgspec.json.Encoder(order="sorted")
 
 
 class Prepared(msgspec.Struct, eq=False, gc=False):
-    """A request that may be stored: the row to be, and the message as the queue takes it."""
+    """A request that may be stored: the row to be, and what the message is made of that a queue takes."""
 
     row: NewMessage
-    outgoing: Outgoing
     plan: SegmentPlan  # its parts are on the air, also where the carrier does the cutting
+    options: Options
+    until: int = 0  # when the quiet hours begin that `rest` knows of, ms since 1970; 0: none
+    rest: Rest | None = None
     why: Why = "named"  # it goes out from its number
     moved: bool = False  # its pair is to be remembered on this carrier
     worded: Worded | None = None  # what was made of its text
     held: bool = False  # quiet hours put it off
     warnings: list[str] = []
     place: int = 0  # in what it came with
+    made: Outgoing | None = None
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """The message as the queue takes it; made when it is asked for, as what is left on disk needs none."""
+        if self.made is None:
+            row, options = self.row, self.options
+            self.made = Outgoing(
+                row.id,
+                row.app,
+                row.number,
+                row.peer,
+                row.carrier,
+                row.lane,
+                row.rank,
+                row.parts,
+                row.receipt,
+                row.expires_at,
+                min(self.until, row.expires_at) if self.until else row.expires_at,
+                options.validity,
+                tuple(Tlv(tag, value) for tag, value in options.tlvs) if options.tlvs else (),
+                self.plan.render(row.concat_ref),
+                ONLY_PART if row.parts == 1 else range(1, row.parts + 1),
+                0,
+                0,
+                options.protocol_id,
+                self.rest,
+            )
+        return self.made
 
     def __repr__(self) -> str:  # logs and tracebacks must not show text
         return f"Prepared({self.row!r})"
@@ -193,8 +224,7 @@ class Preparer:
         expires_at = (due_at or now_ms) + validity
         rank = 9 - request.priority
         lane = LANES[klass]
-        bodies = planned.render(ref)
-        parts = len(bodies)
+        parts = planned.bodies
         receipt = receipts_of(carrier, parts) if request.receipt else 0
         # By position: names would take three times as long, and this is made for each message.
         row = NewMessage(
@@ -225,28 +255,7 @@ class Preparer:
         )
         if planned.parts != parts:
             row.cut = planned.parts
-        outgoing = Outgoing(
-            message_id,
-            app.name,
-            number,
-            peer,
-            carrier.name,
-            lane,
-            rank,
-            parts,
-            receipt,
-            expires_at,
-            min(until, expires_at) if until else expires_at,
-            options.validity,
-            tuple(Tlv(tag, value) for tag, value in options.tlvs) if options.tlvs else (),
-            bodies,
-            ONLY_PART if parts == 1 else range(1, parts + 1),
-            0,
-            0,
-            options.protocol_id,
-            rest,
-        )
-        prepared = Prepared(row, outgoing, planned, why, chosen is not None and chosen.moved)
+        prepared = Prepared(row, planned, options, until, rest, why, chosen is not None and chosen.moved)
         if worded is not None:
             prepared.worded = worded
             prepared.warnings += worded.warnings

@@ -74,14 +74,24 @@ class CarrierQueue:
 
     def add(self, item: Outgoing) -> None:
         """A message that was just stored as queued, later than all before it in its unit unless it had to wait."""
-        if item.id in self.known or item.id in self.retries.left:
-            return  # a page that was read just now had it already
-        unit = self._units.get((item.lane, item.app, item.rank)) or self.unit(item.lane, item.app, item.rank)
-        if not unit.complete or len(unit.items) >= self.look_ahead or self.expected:
-            # From `last` on it is found on disk. After a start that is the beginning, whatever comes in before the
-            # first page is read. So are those that are expected, with which it is read in their order.
-            unit.spill(item.id)
-            return
+        if not self.stays_on_disk(item.id, item.lane, item.app, item.rank):
+            self.take_in(item)
+
+    def stays_on_disk(self, id: int, lane: int, app: str, rank: int) -> bool:
+        """Whether one that was just stored as queued is left on disk, to be found there; else it is to be taken in."""
+        if id in self.known or id in self.retries.left:
+            return True  # a page that was read just now had it already
+        unit = self._units.get((lane, app, rank)) or self.unit(lane, app, rank)
+        if unit.complete and len(unit.items) < self.look_ahead and not self.expected:
+            return False
+        # From `last` on it is found on disk. After a start that is the beginning, whatever comes in before the
+        # first page is read. So are those that are expected, with which it is read in their order.
+        unit.spill(id)
+        return True
+
+    def take_in(self, item: Outgoing) -> None:
+        """One of which it was asked whether it stays on disk, and it does not."""
+        unit = self._units[item.lane, item.app, item.rank]
         if item.id > unit.last:
             unit.last = item.id
         self._append(unit, item)

@@ -183,6 +183,11 @@ class SegmentPlan(msgspec.Struct, frozen=True, gc=False):
         """Whether its segments have a user data header, so that esm_class says UDHI."""
         return bool(self.udh) or (self.parts > 1 and self.scheme in ("udh8", "udh16"))
 
+    @property
+    def bodies(self) -> int:
+        """How many segments `render` writes: where the carrier does the cutting, one."""
+        return 1 if self.scheme == "payload" else self.parts
+
     def render(self, ref: int) -> tuple[SegmentBody, ...]:
         """The segments, for concatenation reference `ref`, of which a scheme takes its low 8 or 16 bits."""
         flash = self.flash

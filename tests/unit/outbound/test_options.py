@@ -67,6 +67,15 @@ def test_the_shard_of_a_pair_is_that_of_its_octets(tmp_path: Path) -> None:
     assert (row.number, row.peer, row.shard) == ("+15551230001", TO, zlib.crc32(b"+15551230001 +12125550101") & 63)
 
 
+def test_what_a_queue_takes_is_made_once_and_when_it_is_asked_for(tmp_path: Path) -> None:
+    made = prepared(tmp_path, text="x" * 200)
+    assert (made.made, made.row.parts) == (None, 2)
+    message = made.outgoing
+    assert message is made.outgoing
+    assert (message.id, message.parts, list(message.waiting)) == (made.row.id, 2, [1, 2])
+    assert on_air(again(made)) == on_air(message)
+
+
 REQUESTS: list[tuple[str, dict[str, Any]]] = [
     ("", {"text": "plain"}),
     ("", {"text": "x" * 300, "flash": True}),

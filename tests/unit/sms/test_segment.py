@@ -230,6 +230,8 @@ def test_rendered_octets(text: str | bytes, options: dict, segments: list[Segmen
     rendered = render(text, **asked)
     assert rendered == tuple(segments)
     assert render(text, **asked) == rendered
+    del asked["ref"]
+    assert plan(text, **asked).bodies == len(segments)
 
 
 @pytest.mark.parametrize("alphabet", ["gsm7", "gsm7_packed", "latin1", "ascii"])
