@@ -15,6 +15,11 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, Final, TypeVar
 
+import msgspec
+
+from gateway.log import logger
+
+_log = logger(component="store")
 Row = tuple[Any, ...]
 T = TypeVar("T")
 MAX_CHUNK: Final = 256
@@ -62,15 +67,47 @@ class Values:
             out += con.execute(self._sql[size], [*shared, *chain.from_iterable(part)]).fetchall()
         return out
 
-    def gather(self, con: sqlite3.Connection, rows: Sequence[Row], decode: Callable[[str], list[T]]) -> list[T]:
+    def gather(self, con: sqlite3.Connection, rows: Sequence[Row], decode: Callable[[bytes | str], list[T]]) -> list[T]:
         """Runs a statement that makes one JSON array of its result over ``rows``, and returns what ``decode`` reads.
 
-        A row of a result is a step: this is one for all of them. Not for octets, which JSON has not.
+        A row of a result is a step: this is one for all of them. Not for octets, which JSON has not. The array comes
+        as a blob: of a text that is none sqlite3 would make an error with all of it inside.
+
+        What is damaged holds up nothing else. Octets that are no text are read with U+FFFD in their place; what cannot
+        be read even so is left out, and logged with the values that were asked for.
         """
         out: list[T] = []
-        for size, part in _chunks(rows):
-            out += decode(con.execute(self._sql[size], list(chain.from_iterable(part))).fetchone()[0])
+        for _, part in _chunks(rows):
+            try:
+                out += decode(self._gathered(con, part))
+            except DAMAGE as error:
+                if not is_damage(error):
+                    raise
+                for row in part:
+                    out += self._alone(con, row, decode)
         return out
+
+    def _gathered(self, con: sqlite3.Connection, part: Sequence[Row]) -> bytes:
+        found: bytes = con.execute(self._sql[len(part)], list(chain.from_iterable(part))).fetchone()[0]
+        return found
+
+    def _alone(self, con: sqlite3.Connection, row: Row, decode: Callable[[bytes | str], list[T]]) -> list[T]:
+        try:
+            return decode(self._gathered(con, [row]).decode("utf-8", "replace"))
+        except DAMAGE as error:
+            if not is_damage(error):
+                raise
+            _log.error("row_damaged", asked=row, error=str(error))
+            return []
+
+
+DAMAGE: Final = (sqlite3.OperationalError, msgspec.DecodeError, UnicodeDecodeError)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether a row is to blame: a blob in the place of a text, a text in that of a number, octets that are no text."""
+    # "JSON cannot hold BLOB values", which has no code of its own: a wrong statement has the same.
+    return not isinstance(error, sqlite3.Error) or "BLOB" in str(error)
 
 
 def _chunks(rows: Sequence[Row]) -> Iterable[tuple[int, Sequence[Row]]]:
@@ -219,23 +256,23 @@ END_ALIKE: Final = Values(
 FACTS: Final = "m.id, m.app, m.number, m.peer, m.ref, m.parts, m.receipt, m.meta"
 
 SELECT_MESSAGE_FACTS: Final = Values(
-    f"WITH v(mid) AS (VALUES {{values}}) SELECT json_group_array(json_array({FACTS})) FROM v"
+    f"WITH v(mid) AS (VALUES {{values}}) SELECT CAST(json_group_array(json_array({FACTS})) AS BLOB) FROM v"
     " CROSS JOIN message m ON m.id = v.mid",
     1,
 )
 
 # By message in the order asked for, its parts in theirs: that of the primary key.
 SELECT_PARTS: Final = Values(
-    "WITH v(mid) AS (VALUES {values}) SELECT json_group_array(json_array(s.message_id, s.part,"
-    " json_array(s.state, s.done_at, s.reason, s.error, s.in_doubt, s.carrier)))"
+    "WITH v(mid) AS (VALUES {values}) SELECT CAST(json_group_array(json_array(s.message_id, s.part,"
+    " json_array(s.state, s.done_at, s.reason, s.error, s.in_doubt, s.carrier))) AS BLOB)"
     " FROM v CROSS JOIN segment s ON s.message_id = v.mid",
     1,
 )
 
 # What `gateway.store.matching.Match` has.
 MATCH_RECEIPT: Final = Values(
-    f"WITH v(i, bucket, carrier, key) AS (VALUES {{values}}) SELECT json_group_array(json_array({FACTS}, v.i, d.raw,"
-    " d.part, s.state, s.done_at, s.sent_at, s.carrier IS NOT v.carrier)) FROM v CROSS JOIN smsc_id d"
+    f"WITH v(i, bucket, carrier, key) AS (VALUES {{values}}) SELECT CAST(json_group_array(json_array({FACTS}, v.i,"
+    " d.raw, d.part, s.state, s.done_at, s.sent_at, s.carrier IS NOT v.carrier)) AS BLOB) FROM v CROSS JOIN smsc_id d"
     " ON d.bucket = v.bucket AND d.carrier = v.carrier AND d.key = v.key"
     " CROSS JOIN segment s ON s.message_id = d.message_id AND s.part = d.part"
     " CROSS JOIN message m ON m.id = d.message_id",

@@ -34,6 +34,7 @@ DEFECTS = frozenset(
         "message_set_aside",
         "method_failed",
         "operation_failed",
+        "row_damaged",
         "segment_unsendable",
         "webhook_broke",
     }

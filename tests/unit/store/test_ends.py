@@ -223,3 +223,36 @@ async def test_every_end_at_every_part_is_told_once(desk: Desk) -> None:
             await desk.do(end(mid, part, state, "resolved", high=1))
             assert [e["state"] for e in desk.told()] == [state.word] == [shown(desk, mid)]
             assert desk.states(mid) == [state] * parts
+
+
+DAMAGE = {
+    "octets that are no text": ("peer = CAST(x'2b31ff' AS TEXT)", "+1\ufffd"),
+    "a blob in the place of a text": ("peer = x'2b31'", None),
+    "a text in that of a number": ("receipt = 'yes'", None),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_what_is_damaged_ends_with_the_others(desk: Desk, damage: str) -> None:
+    """It is told of as far as it can be read, and holds up no other."""
+    change, peer = DAMAGE[damage]
+    await desk.open()
+    mids = [await desk.submit() for _ in range(5)]
+    desk.con.execute(f"UPDATE message SET {change} WHERE id = ?", (mids[2],))
+    await desk.do(EndOp([End(mid, 0, S.FAILED, "unsendable", high=1) for mid in mids]))
+    assert [desk.states(mid) for mid in mids] == [[S.FAILED]] * 5
+    told = [event["to"] for event in desk.told()]
+    assert told == [PEER, PEER, *([] if peer is None else [peer]), PEER, PEER]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+async def test_receipts_for_others_come_in_beside_one_for_what_is_damaged(desk: Desk, damage: str) -> None:
+    change, peer = DAMAGE[damage]
+    await desk.open()
+    mids = [await desk.sent(f"G{i}") for i in range(5)]
+    desk.con.execute(f"UPDATE message SET {change} WHERE id = ?", (mids[2],))
+    await desk.receive(*[desk.receipt(f"G{i}") for i in range(5)])
+    assert [desk.states(mid) for i, mid in enumerate(mids) if i != 2] == [[S.DELIVERED]] * 4
+    # By its id alone, where the message can be read; else the receipt is kept.
+    assert desk.states(mids[2]) == [S.SENT if peer is None else S.DELIVERED]
+    assert desk.rows("SELECT count(*) FROM parked_receipt") == [(int(peer is None),)]

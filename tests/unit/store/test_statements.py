@@ -6,6 +6,8 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -151,7 +153,7 @@ def test_a_result_is_gathered_as_it_is_stored(rows: int) -> None:
     with closing(sqlite3.connect(":memory:")) as con:
         con.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b INTEGER, c TEXT, d TEXT)")
         Values("INSERT INTO t (a, b, c, d) VALUES {values}", 4).run(con, stored)
-        gathered = Values(read.format("json_group_array(json_array(t.a, t.b, t.c, t.d))"), 1)
+        gathered = Values(read.format("CAST(json_group_array(json_array(t.a, t.b, t.c, t.d)) AS BLOB)"), 1)
         decode = msgspec.json.Decoder(list[tuple[int, int, str, str | None]]).decode
         asked = [(a,) for a, *_ in stored]
         found = gathered.gather(con, asked, decode)
@@ -159,15 +161,30 @@ def test_a_result_is_gathered_as_it_is_stored(rows: int) -> None:
         assert gathered.gather(con, [(5,)], decode) == []
 
 
-def test_what_is_damaged_is_an_error_not_a_gap() -> None:
+def test_what_is_damaged_holds_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Octets that are no text are shown as such; what cannot be read is left out and logged, without what is in it."""
+    stored = [(1, "'one'"), (2, "CAST(x'61ff2262' AS TEXT)"), (3, "x'6869'"), (4, "NULL"), (5, "'five'")]
+    read = "WITH v(a) AS (VALUES {values}) SELECT CAST(json_group_array(json_array(t.a, t.b)) AS BLOB) FROM v JOIN t"
     with closing(sqlite3.connect(":memory:")) as con:
         con.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)")
-        con.execute("INSERT INTO t VALUES (1, 'x'), (2, CAST(x'ff' AS TEXT)), (3, x'00'), (4, NULL)")
-        statement = "WITH v(a) AS (VALUES {values}) SELECT json_group_array(json_array(t.b)) FROM v JOIN t ON t.a = v.a"
-        decode = msgspec.json.Decoder(list[tuple[str]]).decode
-        for a, error in [(2, sqlite3.OperationalError), (3, sqlite3.OperationalError), (4, msgspec.ValidationError)]:
-            with pytest.raises(error):
-                Values(statement, 1).gather(con, [(1,), (a,)], decode)
+        for a, b in stored:
+            con.execute(f"INSERT INTO t VALUES ({a}, {b})")
+        decode = msgspec.json.Decoder(list[tuple[int, str]]).decode
+        gathered = Values(read + " ON t.a = v.a", 1)
+        asked = [(a,) for a, _ in stored]
+        logged: list[tuple[str, dict[str, Any]]] = []
+        monkeypatch.setattr(hot, "_log", SimpleNamespace(error=lambda event, **values: logged.append((event, values))))
+        assert gathered.gather(con, asked, decode) == [(1, "one"), (2, 'a\ufffd"b'), (5, "five")]
+        assert [(event, values["asked"]) for event, values in logged] == [("row_damaged", (3,)), ("row_damaged", (4,))]
+        assert "hi" not in str(logged)
+
+
+def test_trouble_is_no_damage() -> None:
+    decode = msgspec.json.Decoder(list[tuple[int]]).decode
+    with closing(sqlite3.connect(":memory:")) as con, pytest.raises(sqlite3.OperationalError, match="no such table"):
+        Values("WITH v(a) AS (VALUES {values}) SELECT json_group_array(json_array(a)) FROM t", 1).gather(
+            con, [(1,)], decode
+        )
 
 
 def test_values_are_shared_by_all_pieces() -> None:
