@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from gateway.model import STATE_WORDS, UNSENT, Receipts, State, is_final, message_state
 from gateway.policy.consent import NO_CONSENT
-from gateway.store.hot import END, END_ALIKE, HOLD, SELECT_MESSAGE_FACTS, SELECT_PARTS, SETTLE, Row
+from gateway.store.hot import ALIKE, END, END_ALIKE, HOLD, SELECT_MESSAGE_FACTS, SELECT_PARTS, SETTLE, Row
 from gateway.store.optedout import OPTED_OUT, covered, unwanted
 from gateway.store.tx import Op, Tx
 
@@ -160,10 +160,6 @@ class End:
         self.high = high
         self.whole = whole
         self.told = told  # when it came to its end by the carrier's clock, in ms
-
-
-ALIKE: Final = 8
-"""So many that end alike are worth a statement of their own."""
 
 
 def write_ends(tx: Tx, rows: list[Row]) -> None:

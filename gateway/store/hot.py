@@ -23,6 +23,8 @@ _log = logger(component="store")
 Row = tuple[Any, ...]
 T = TypeVar("T")
 MAX_CHUNK: Final = 256
+ALIKE: Final = 8
+"""So many rows of which most values are the same are worth a statement of their own, that is given these once."""
 
 
 class Values:
@@ -166,16 +168,25 @@ INSERT_TOLD: Final = Values(
 )
 
 # Claims: only what still waits, and with this carrier, is claimed; a message cancelled, settled or moved meanwhile is
-# not. Of one part of messages: it is the first, but for long ones.
+# not.
 CLAIM: Final = Values(
+    "WITH v(mid, part, epoch, carrier, at) AS (VALUES {values}) UPDATE OR FAIL segment SET state = 2, epoch = v.epoch,"
+    " attempts = attempts + 1, due_at = NULL, written_at = v.at FROM v"
+    " WHERE message_id = v.mid AND segment.part = v.part AND state = 1"
+    " AND segment.carrier = coalesce(v.carrier, segment.carrier)",
+    5,
+)
+
+# The same of one part of messages of one carrier: the first, but for long ones.
+CLAIM_ALIKE: Final = Values(
     "UPDATE OR FAIL segment SET state = 2, epoch = ?, attempts = attempts + 1, due_at = NULL, written_at = ?"
-    " WHERE segment.part = ? AND carrier = coalesce(?, carrier) AND state = 1 AND message_id IN ({values})",
+    " WHERE part = ? AND carrier = coalesce(?, carrier) AND state = 1 AND message_id IN ({values})",
     1,
     shared=4,
 )
 
-# The same, telling which: dearer, for bursts in which not all could be claimed.
-CLAIM_TOLD: Final = Values(CLAIM.text + " RETURNING message_id, part, carrier", 1, shared=4)
+# The same, telling which: a third dearer, for bursts in which not all could be claimed.
+CLAIM_TOLD: Final = Values(CLAIM.text + " RETURNING message_id, part, carrier", 5)
 
 UNCLAIM: Final = Values(
     "WITH v(mid, part) AS (VALUES {values}) UPDATE segment SET state = 1, attempts = attempts - 1,"
@@ -192,11 +203,20 @@ SELECT_SEGMENT: Final = Values(
 
 # A positive response: sent, unless a receipt or an operator was faster. done_at only where `sent` is the end.
 SENT: Final = Values(
-    "WITH v(mid, part, smsc, at, done, bind, written) AS (VALUES {values}) UPDATE OR FAIL segment SET"
+    "WITH v(mid, part, smsc, written, at, done, bind) AS (VALUES {values}) UPDATE OR FAIL segment SET"
     " state = CASE WHEN state <= 4 THEN 3 ELSE state END, smsc_message_id = v.smsc, sent_at = v.at,"
     " done_at = coalesce(done_at, v.done), status = 0, due_at = NULL, bind = v.bind, written_at = v.written"
     " FROM v WHERE message_id = v.mid AND segment.part = v.part",
     7,
+)
+
+# The same of those that came together.
+SENT_ALIKE: Final = Values(
+    "UPDATE OR FAIL segment SET state = CASE WHEN state <= 4 THEN 3 ELSE state END, sent_at = ?,"
+    " done_at = coalesce(done_at, ?), status = 0, due_at = NULL, bind = ?, smsc_message_id = v.column3,"
+    " written_at = v.column4 FROM (VALUES {values}) v WHERE message_id = v.column1 AND segment.part = v.column2",
+    4,
+    shared=3,
 )
 
 INSERT_SMSC_ID: Final = Values(

@@ -21,7 +21,9 @@ from gateway.store.ends import (
     state_of,
 )
 from gateway.store.hot import (
+    ALIKE,
     CLAIM,
+    CLAIM_ALIKE,
     CLAIM_TOLD,
     DOUBT,
     INSERT_SMSC_ID,
@@ -29,6 +31,7 @@ from gateway.store.hot import (
     SELECT_MESSAGE_FACTS,
     SELECT_SEGMENT,
     SENT,
+    SENT_ALIKE,
     UNCLAIM,
     Row,
 )
@@ -63,33 +66,43 @@ class ClaimOp(Op):
         con = tx.con
         if tx.asks:
             end_unwanted(tx, [mid for op in ops for mid, _ in op.keys])
-        asked = 0
-        alike: dict[tuple[str | None, int], list[Row]] = {}
-        for op in ops:
-            asked += len(op.keys)
-            carrier = op.carrier
-            for mid, part in op.keys:
-                group = alike.get((carrier, part))
-                if group is None:
-                    group = alike[carrier, part] = []
-                group.append((mid,))
-        bursts = [(rows, (tx.epoch, tx.now, part, carrier)) for (carrier, part), rows in alike.items()]
         con.execute("SAVEPOINT claim")
-        if sum(CLAIM.run(con, *burst) for burst in bursts) == asked:
+        if _claim(tx, ops) == sum([len(op.keys) for op in ops]):
             for op in ops:
                 op.claimed = op.keys
         else:
             # Some were cancelled, expired, settled or claimed while they waited: see which are ours. A segment is
             # given to one who asks for it, never to two.
             con.execute("ROLLBACK TO claim")
-            claimed = [row for burst in bursts for row in CLAIM_TOLD.fetch(con, *burst)]
-            carriers = {(mid, part): carrier for mid, part, carrier in claimed}
+            rows = [(mid, part, tx.epoch, op.carrier, tx.now) for op in ops for mid, part in op.keys]
+            carriers = {(mid, part): carrier for mid, part, carrier in CLAIM_TOLD.fetch(con, rows)}
             for op in ops:
                 # Two may ask for one that went from one carrier to another just now: it is for where it is.
                 op.claimed = {k for k in op.keys if k in carriers and op.carrier in (None, carriers[k])}
                 for key in op.claimed:
                     del carriers[key]
         con.execute("RELEASE claim")
+
+
+def _claim(tx: Tx, ops: list[ClaimOp]) -> int:
+    """Claims what is asked for, as far as it still waits, and returns of how many that was so."""
+    alike: dict[tuple[str | None, int], list[Row]] = {}
+    for op in ops:
+        carrier = op.carrier
+        for mid, part in op.keys:
+            ids = alike.get((carrier, part))
+            if ids is None:
+                ids = alike[carrier, part] = []
+            ids.append((mid,))
+    epoch, now = tx.epoch, tx.now
+    claimed = 0
+    rest: list[Row] = []
+    for (carrier, part), ids in alike.items():
+        if len(ids) >= ALIKE:
+            claimed += CLAIM_ALIKE.run(tx.con, ids, (epoch, now, part, carrier))
+        else:
+            rest += [(mid, part, epoch, carrier, now) for (mid,) in ids]
+    return claimed + CLAIM.run(tx.con, rest)
 
 
 class UnclaimOp(Op):
@@ -230,14 +243,18 @@ class ResponseOp(Op):
 
     @classmethod
     def apply(cls, tx: Tx, ops: list[Any]) -> None:
-        rows: list[Row] = []
+        alike: dict[Row, list[Row]] = {}
         ids: list[Row] = []
         unasked: list[Sent] = []
         bucket = smsc_bucket(tx.now)
         for op in ops:
             carrier, bind = op.carrier, op.bind
             for s in op.sent:
-                rows.append((s.message_id, s.part, s.raw, s.at, None if s.receipt else s.at, bind, s.written))
+                shared = (s.at, None if s.receipt else s.at, bind)
+                rows = alike.get(shared)
+                if rows is None:
+                    rows = alike[shared] = []
+                rows.append((s.message_id, s.part, s.raw, s.written))
                 if s.raw and s.receipt:
                     ids.append((bucket, carrier, fold(s.raw), s.message_id, s.part, s.raw))
                 if s.receipt != Receipts.EACH:
@@ -247,7 +264,7 @@ class ResponseOp(Op):
             if op.retries or op.refused:
                 _trace_refusals(tx, op)
         before = parts_of(tx, list(dict.fromkeys(s.message_id for s in unasked))) if unasked else {}
-        SENT.run(tx.con, rows)
+        _write_sent(tx, alike)
         INSERT_SMSC_ID.run(tx.con, ids)
         if unasked:
             _announce(tx, unasked, before)
@@ -260,6 +277,17 @@ class ResponseOp(Op):
                 op.gone = gone
         if ids:
             apply_parked(tx, ids)
+
+
+def _write_sent(tx: Tx, alike: dict[Row, list[Row]]) -> None:
+    """Writes positive responses, by what those that came together share."""
+    rest: list[Row] = []
+    for shared, rows in alike.items():
+        if len(rows) >= ALIKE:
+            SENT_ALIKE.run(tx.con, rows, shared)
+        else:
+            rest += [(*row, *shared) for row in rows]
+    SENT.run(tx.con, rest)
 
 
 def _trace_refusals(tx: Tx, op: ResponseOp) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.model import State
 from gateway.store.hot import (
+    ALIKE,
     INSERT_ALIKE,
     INSERT_ALIKE_NOTED,
     INSERT_MESSAGE,
@@ -29,8 +30,6 @@ REF_BUCKET_MS: Final = 86_400_000
 
 And in tomorrow's, for a clock that stepped back over midnight.
 """
-FEW: Final = 4
-"""Below so many that are alike, statements of their own are not worth it."""
 
 
 class NewMessage(msgspec.Struct, eq=False, gc=False):
@@ -142,7 +141,7 @@ class SubmitOp(Op):
                 group = alike[shared] = []
             group.append(m)
         for group in alike.values():
-            if len(group) < FEW:
+            if len(group) < ALIKE:
                 odd += group
             else:
                 _insert_alike(tx, group)

@@ -275,11 +275,17 @@ PLANTED: Final[dict[str, tuple[Plant, frozenset[str]]]] = {
         frozenset({"doubt", "copies"}),
     ),
     "a cancelled message is claimed": (
-        _both(_statement(sends, "CLAIM", "AND state = 1", "AND state IN (1, 10)")),
+        _both(
+            _statement(sends, "CLAIM", "AND state = 1", "AND state IN (1, 10)"),
+            _statement(sends, "CLAIM_ALIKE", "AND state = 1", "AND state IN (1, 10)"),
+        ),
         frozenset({"monotone"}),
     ),
     "a late response takes a final state back": (
-        _statement(sends, "SENT", "CASE WHEN state <= 4 THEN 3 ELSE state END", "3"),
+        _both(
+            _statement(sends, "SENT", "CASE WHEN state <= 4 THEN 3 ELSE state END", "3"),
+            _statement(sends, "SENT_ALIKE", "CASE WHEN state <= 4 THEN 3 ELSE state END", "3"),
+        ),
         frozenset({"monotone"}),
     ),
     "marketing goes before a one-time code": (_method(Carrier, "push", _one_lane), frozenset({"lanes"})),

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.model import FINAL, State
 from gateway.store.ends import End, EndOp
+from gateway.store.hot import ALIKE
 from gateway.store.sends import ClaimOp, UnclaimOp
 from tests.support.stores import Desk
 
@@ -85,6 +86,30 @@ async def test_claims_of_a_large_burst_are_given_to_those_who_asked(desk: Desk) 
     await desk.do(*ops)
     for i, op in enumerate(ops):
         assert set(op.claimed) == {(mid, 1) for mid in ids[i * 60 : i * 60 + 60] if mid not in gone}
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_claims_of_a_burst_are_written_as_those_of_each(desk: Desk, lost: bool) -> None:
+    """Of several parts and carriers, of each so many that they go together, or fewer; one of them is gone or none."""
+    long = [await desk.submit(parts=3) for _ in range(ALIKE)]
+    few = [await desk.submit(parts=2, carrier="other") for _ in range(ALIKE - 1)]
+    any_carrier = [await desk.submit(carrier="third") for _ in range(2 * ALIKE)]
+    ops = [
+        ClaimOp([(mid, part) for mid in long for part in (1, 2, 3)], carrier="acme"),
+        ClaimOp([(mid, part) for mid in few for part in (1, 2)], carrier="other"),
+        ClaimOp([(mid, 1) for mid in any_carrier]),
+    ]
+    gone = {(long[3], 1)} if lost else set()
+    for mid, part in gone:
+        desk.put_in(mid, State.CANCELLED, part)
+    await desk.do(*ops)
+    for op in ops:
+        assert set(op.claimed) == set(op.keys) - gone
+    for mid in (*long, *few, *any_carrier):
+        for s in desk.segments(mid):
+            taken = (State.SUBMITTING, 1, desk.store.epoch, desk.now)
+            expected = (State.CANCELLED, 0, 0, None) if (mid, s["part"]) in gone else taken
+            assert (s["state"], s["attempts"], s["epoch"], s["written_at"]) == expected
 
 
 async def test_an_unwritten_claim_goes_back_as_if_it_had_not_been(desk: Desk) -> None:

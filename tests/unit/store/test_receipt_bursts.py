@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.model import State
-from gateway.store.ends import ALIKE
 from gateway.store.events import OpenStreamOp
+from gateway.store.hot import ALIKE
 from gateway.store.sends import ResponseOp, Sent
 from gateway.store.submits import SubmitOp
 from tests.support.stores import Desk

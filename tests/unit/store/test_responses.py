@@ -7,6 +7,7 @@ import pytest
 from gateway.model import State
 from gateway.store import queries
 from gateway.store.ends import End, EndOp
+from gateway.store.hot import ALIKE
 from gateway.store.sends import DoubtOp, ResponseOp, Sent, UnclaimOp
 from tests.support.stores import Desk
 
@@ -41,6 +42,33 @@ async def test_a_positive_response_is_recorded_with_its_id(desk: Desk) -> None:
         assert segment["status"] == 0
     keys = desk.rows("SELECT carrier, key, message_id, part, raw FROM smsc_id ORDER BY key")
     assert keys == [("acme", "ab", mid, 1, "00AB"), ("acme", "ac", mid, 2, "00AC")]
+
+
+async def test_responses_of_a_burst_are_recorded_as_those_of_each(desk: Desk) -> None:
+    """Of several binds and times, a receipt awaited or not; of each so many that they go together, or fewer."""
+    kinds = [
+        (bind, after, receipt, count)
+        for bind, count in (("acme-1", ALIKE), ("acme-2", ALIKE - 1), ("acme-3", 2 * ALIKE + 1))
+        for after in (0, 40)
+        for receipt in (1, 0)
+    ]
+    ops: list[ResponseOp] = []
+    expected: dict[int, tuple[object, ...]] = {}
+    for bind, after, receipt, count in kinds:
+        sent: list[Sent] = []
+        for i in range(count):
+            mid = await desk.submit(state=S.SUBMITTING, receipt=receipt)
+            at, written, raw = desk.now + after, desk.now - i, f"{bind} {len(expected)}"
+            sent.append(Sent(mid, 1, raw, at, receipt, False, written))
+            expected[mid] = (S.SENT, raw, at, None if receipt else at, bind, written, 0)
+        ops.append(ResponseOp("acme", sent, [], [], None, bind=bind))
+    ended = next(iter(expected))
+    desk.put_in(ended, S.DELIVERED)  # by a receipt that was faster
+    expected[ended] = (S.DELIVERED, *expected[ended][1:])
+    await desk.do(*ops)
+    columns = "state, smsc_message_id, sent_at, done_at, bind, written_at, status"
+    found = desk.rows(f"SELECT message_id, {columns} FROM segment")
+    assert {row[0]: row[1:] for row in found} == expected
 
 
 async def test_sent_is_no_end_where_a_receipt_was_asked_for(desk: Desk) -> None:

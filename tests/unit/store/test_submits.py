@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.model import State
-from gateway.store.submits import FEW, REF_BUCKET_MS, NewMessage, RefsOp, SubmitOp
+from gateway.store.hot import ALIKE
+from gateway.store.submits import REF_BUCKET_MS, NewMessage, RefsOp, SubmitOp
 from gateway.store.tx import Tx
 from gateway.store.verdicts import Check, Verdict
 from tests.support.stores import DAY, NUMBER, PEER, START, Desk
@@ -57,7 +58,7 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("alike", [1, FEW - 1, FEW, 5 * FEW])
+@pytest.mark.parametrize("alike", [1, ALIKE - 1, ALIKE, 4 * ALIKE])
 async def test_what_is_alike_in_a_burst_is_stored_as_each_by_itself(desk: Desk, alike: int) -> None:
     """Of every kind so many, mixed."""
     messages = []
