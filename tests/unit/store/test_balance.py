@@ -84,7 +84,7 @@ async def test_without_a_balance_nothing_is_sent(desk: Desk) -> None:
 async def test_where_the_carrier_cuts_the_text_what_is_on_the_air_counts(desk: Desk) -> None:
     await filled(desk)
     message = desk.new(app="crm", scheme="payload")
-    message.air = 4
+    message.cut = 4
     await desk.do(SubmitOp([message]))
     assert left(desk) == 96
     await desk.do(EndOp([End(message.id, 0, State.CANCELLED, "cancelled", low=0, high=1)]))

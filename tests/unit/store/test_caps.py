@@ -65,7 +65,7 @@ async def test_what_the_carrier_cuts_counts_as_on_the_air(desk: Desk) -> None:
     capped(desk, {"prefix": "+7", "per_hour": 3})
     for expected in (True, False):
         whole = desk.new(peer=RU, app="crm")
-        whole.air = 2
+        whole.cut = 2
         await desk.do(SubmitOp([whole]))
         assert (whole.refused is None) == expected
     assert uses(desk) == [("crm", "+7", 2)]

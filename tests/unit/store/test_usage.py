@@ -66,7 +66,7 @@ async def some(desk: Desk) -> None:
     await desk.do(DoubtOp([(doubted, 1)], False))
     await desk.submit(app="shop", peer=PHONES[""])
     whole = desk.new(app="shop", scheme="payload", peer=PHONES["GB"])
-    whole.air = 4
+    whole.cut = 4
     await desk.do(SubmitOp([whole]))
     inbound(desk, PHONES["GB"], parts=2)
     inbound(desk, PHONES["US"], complete=False)
