@@ -88,12 +88,14 @@ class Links:
 
     def find(self, text: str) -> Found | None:
         """The first link of a text that goes by a shortener; None where there is none."""
+        begin = 0
         if "%2" not in text and (text.isascii() or _DOT.search(text) is None):
             # Of ASCII there are full stops at most, as a rule all of them behind a sentence.
             stops = text.count(".")
             if not stops or stops == text.count(". ") + text.endswith("."):
                 return None
-        inner = _INNER.search(text)
+            begin = text.index(".")
+        inner = _INNER.search(text, begin)
         while inner is not None:
             # Only the words with such dots are looked at.
             begin = text.rfind(" ", 0, inner.start()) + 1

@@ -345,6 +345,8 @@ def plan(
 
 def plan_alone(text: str, scheme: Scheme, alphabet: Alphabet) -> SegmentPlan | None:
     """What `plan` makes of a text that goes as gsm7 in one segment, as by far the most do; None of any other."""
+    if len(text) > SEPTETS_ALONE:
+        return None
     septets = to_septets(text, alphabet)
     return None if septets is None or len(septets) > SEPTETS_ALONE else _alone(septets, scheme, alphabet, None)
 
