@@ -162,7 +162,7 @@ INSERT_REF: Final = Values(
 )
 
 INSERT_TOLD: Final = Values(
-    "INSERT INTO told (peer, number, message_id) VALUES {values} ON CONFLICT (peer, number)"
+    "INSERT OR FAIL INTO told (peer, number, message_id) VALUES {values} ON CONFLICT (peer, number)"
     " DO UPDATE SET message_id = excluded.message_id",
     3,
 )
@@ -299,7 +299,7 @@ MATCH_RECEIPT: Final = Values(
     4,
 )
 
-INSERT_PARKED: Final = Values("INSERT INTO parked_receipt (id, carrier, key, receipt) VALUES {values}", 4)
+INSERT_PARKED: Final = Values("INSERT OR FAIL INTO parked_receipt (id, carrier, key, receipt) VALUES {values}", 4)
 
 MATCH_PARKED: Final = Values(
     "WITH v(i, carrier, key) AS (VALUES {values}) SELECT v.i, p.id, p.receipt FROM v CROSS JOIN parked_receipt p"
@@ -318,7 +318,7 @@ SELECT_MO_MESSAGE: Final = Values(
 )
 
 PUT_MO_MESSAGE: Final = Values(
-    "INSERT INTO mo_message (id, peer, number, ref, total, units, received_at, told) VALUES {values}"
+    "INSERT OR FAIL INTO mo_message (id, peer, number, ref, total, units, received_at, told) VALUES {values}"
     " ON CONFLICT (id) DO UPDATE SET units = excluded.units, received_at = excluded.received_at, told = excluded.told",
     8,
 )
@@ -330,7 +330,8 @@ SELECT_MO_PART: Final = Values(
 )
 
 PUT_MO_PART: Final = Values(
-    "INSERT INTO mo_part (message_id, part, data, data_coding, scheme, carrier, received_at, extra) VALUES {values}"
+    "INSERT OR FAIL INTO mo_part (message_id, part, data, data_coding, scheme, carrier, received_at, extra)"
+    " VALUES {values}"
     " ON CONFLICT (message_id, part) DO UPDATE SET data = excluded.data, data_coding = excluded.data_coding,"
     " scheme = excluded.scheme, carrier = excluded.carrier, received_at = excluded.received_at,"
     " extra = excluded.extra",
@@ -342,7 +343,8 @@ DELETE_MO_PARTS: Final = Values(
 )
 
 INSERT_INBOUND: Final = Values(
-    "INSERT INTO inbound (id, carrier, number, peer, text, data, encoding, parts, complete, extra) VALUES {values}",
+    "INSERT OR FAIL INTO inbound (id, carrier, number, peer, text, data, encoding, parts, complete, extra)"
+    " VALUES {values}",
     10,
 )
 

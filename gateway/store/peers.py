@@ -27,10 +27,10 @@ NEW_PAIRS: Final = Values(
     2,
 )
 
-INSERT_THREAD: Final = Values("INSERT INTO thread (number, peer, first_at, read_up_to) VALUES {values}", 4)
+INSERT_THREAD: Final = Values("INSERT OR FAIL INTO thread (number, peer, first_at, read_up_to) VALUES {values}", 4)
 
 INSERT_PEER: Final = Values(
-    "INSERT INTO peer (address, created_at) VALUES {values} ON CONFLICT DO NOTHING RETURNING address", 2
+    "INSERT OR FAIL INTO peer (address, created_at) VALUES {values} ON CONFLICT DO NOTHING RETURNING address", 2
 )
 
 # Whether we wrote to a phone, by the index of messages alone.

@@ -12,7 +12,7 @@ StickyRow = tuple[str, str, str, int]
 """number, peer, carrier, and when it was last used (ms)."""
 
 PUT_STICKY: Final = Values(
-    "INSERT INTO sticky (number, peer, carrier, at) VALUES {values}"
+    "INSERT OR FAIL INTO sticky (number, peer, carrier, at) VALUES {values}"
     " ON CONFLICT (number, peer) DO UPDATE SET carrier = excluded.carrier, at = excluded.at",
     4,
 )

@@ -38,6 +38,7 @@ POISONS: dict[str, Callable[[Desk], Op]] = {
     "a number too large": lambda d: SubmitOp([d.new(expires_at=HUGE)]),
     "a lone surrogate": lambda d: SubmitOp([d.new(meta='"\ud800"')]),
     "an id that is there": lambda d: SubmitOp([d.new(id=1), d.new(id=1)]),
+    "an id that is there, after others that are stored": lambda d: SubmitOp([d.new(id=i % 99) for i in range(100)]),
     "a null where none may be": lambda d: SubmitOp([d.new(number=None)]),
     "of another kind": lambda d: InboundOp([single("x", peer=object())]),
     "a response": lambda d: ResponseOp("acme", [Sent(HUGE, 1, "x", 0, True)], [], [], None),
