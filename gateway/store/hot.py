@@ -152,9 +152,11 @@ INSERT_SEGMENTS_ALIKE: Final = Values(
 )
 
 SELECT_REF: Final = Values(
-    "WITH v(bucket, app, ref) AS (VALUES {values}) SELECT r.app, r.ref, r.message_id, r.digest FROM v"
-    " CROSS JOIN ref r ON r.bucket = v.bucket AND r.app = v.app AND r.ref = v.ref",
-    3,
+    "WITH b(bucket) AS (VALUES (?), (?), (?), (?)), v(app, ref) AS (VALUES {values})"
+    " SELECT r.bucket, r.app, r.ref, r.message_id, r.digest FROM v"
+    " CROSS JOIN ref r ON r.bucket IN (SELECT bucket FROM b) AND r.app = v.app AND r.ref = v.ref",
+    2,
+    shared=4,
 )
 
 INSERT_REF: Final = Values(

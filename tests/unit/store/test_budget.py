@@ -90,7 +90,7 @@ async def test_one_statement_for_each_kind_in_a_burst(desk: Desk) -> None:
     receipt = len(executed) - submit - response
     await desk.do(AckOp([(stream, BURST + 64, [])]))
     desk.con.set_trace_callback(None)
-    # BEGIN and COMMIT; 3 probes of each key in pieces of up to 256 rows; message, segment, key
+    # BEGIN and COMMIT; whether keys are taken and peers opted out; message, segment, key
     assert submit <= 2 + 2 + 3
     assert response <= 2 + 2
     assert receipt <= 2 + 3
