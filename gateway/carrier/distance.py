@@ -14,8 +14,10 @@ from typing import Final
 FAR: Final = 0.016
 """Seconds of round trip from which on a carrier is far: nearer, the transactions cost more than they bring."""
 APART: Final = 0.008
-"""Seconds between two groups of a window that is spread over its round trip. One is stored in a tenth of that; more
-and smaller ones win nothing, and cost CPU."""
+"""Seconds between two groups of a window that is spread over its round trip, at least: the smaller they are, the more
+CPU the transactions cost."""
+ROOM: Final = 3
+"""Transactions for which there is time between two groups, at least: each is followed by what else there is."""
 PERIOD: Final = 10.0
 """Seconds for which the least round trip holds, and up to twice that."""
 
@@ -43,7 +45,11 @@ class RoundTrip:
         """Seconds; infinite as long as there was no answer."""
         return min(self._now, self._before)
 
-    def group(self, window: int) -> int:
-        """How many answers of a full window are stored at once; 0: as many as there are, the carrier is near."""
+    def group(self, window: int, transaction: float) -> int:
+        """How many answers of a full window are stored at once; 0: as many as there are, the carrier is near.
+
+        ``transaction``: seconds that a small one takes. Where the disk is slow more carriers are near by these.
+        """
         seconds = self.seconds
-        return math.ceil(window * APART / seconds) if FAR <= seconds < math.inf else 0
+        apart = max(APART, ROOM * transaction)
+        return math.ceil(window * apart / seconds) if max(FAR, 2 * apart) <= seconds < math.inf else 0

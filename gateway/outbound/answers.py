@@ -38,7 +38,7 @@ class Answers:
         carrier.round_trip.took(now - answers[-1].segment.written_at, now)
         group = 0
         if not bind.free and not any(a.late for a in answers):
-            group = carrier.round_trip.group(carrier.settings.window)
+            group = carrier.round_trip.group(carrier.settings.window, self._outbound.writer.took)
         size = group or len(answers)
         for first in range(0, len(answers), size):
             self._record(bind, answers[first : first + size], group)

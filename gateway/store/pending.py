@@ -6,9 +6,8 @@ thousands of receipts holds up neither submits and responses nor the receipts of
 time, whatever else there is.
 
 What frees the full window of a carrier that is far waits apart too, since each ms that it waits is lost there
-(`gateway.carrier.distance`). It goes before all else and in groups, each with the little else that there is. Where
-there is much else, every other burst takes a share of that and all that frees windows; the one between, what came
-meanwhile.
+(`gateway.carrier.distance`). It goes before all else, in groups and alone, every other burst. Those between take what
+else there is, within a share; behind a large one of them, all that came meanwhile goes at once.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from gateway.store.tx import Op
 SHARE: Final = 256
 """Rows of operations in lines that a burst takes, or as many as it has of others: it is at most doubled by them."""
 LITTLE: Final = 64
-"""Rows of others that hold up a group by less than its own time. A burst of more is a large one."""
+"""Rows that take about as long as what a transaction costs by itself. A burst of more is a large one."""
 BESIDE: Final = 512
 """Rows of others at which a burst is full, when something waits for it that frees a window, or is to come."""
 COMING: Final = 16
@@ -40,6 +39,7 @@ class Pending:
     __slots__ = (
         "_coming",
         "_first",
+        "_freed",
         "_freeing",
         "_large",
         "_lines",
@@ -60,6 +60,7 @@ class Pending:
         self._first: deque[Op] = deque()
         self._freeing: deque[Op] = deque()
         self._coming = 0  # bursts in which something more of that is expected
+        self._freed = False  # whether the last burst was of that
         self._large = False  # whether the last burst was; what waits now came while it was stored
         self._lines: dict[str, deque[Op]] = {}  # by carrier, none empty; the next whose turn it is is the first
         self._put = 0
@@ -116,31 +117,28 @@ class Pending:
         ``whole``: it may be of lines alone, as when nothing can be stored and each shall be told soon.
         """
         self._coming = COMING if self._freeing else max(0, self._coming - 1)
-        waits = bool(self._freeing) and not whole
-        little = waits and self._large
-        most = self.max_rows
-        if self._coming and not whole:
-            most = min(LITTLE if little else BESIDE, most)
-        burst, rows = self._take_first(most, little=little)
-        if self._freeing:
-            burst = self._take_freeing(whole or self._large or rows > LITTLE) + burst
-        if self._lines:
-            share = most if whole or waits else min(max(SHARE, rows), self.max_rows)
-            rows += self._take_turns(burst, share)
-        self._large = rows > LITTLE
+        self._freed = bool(self._freeing) and not whole and not self._freed
+        if self._freed:
+            burst = self._take_freeing()
+        else:
+            burst = self._take_others(whole)
+            if whole or not burst:  # there is nothing but what came behind answers
+                burst = self._take_freeing(whole) + burst
         self.size -= len(burst)
         return burst
 
-    def _take_first(self, most: int, *, little: bool) -> tuple[list[Op], int]:
-        """Those that are in no line, and their rows: until there are ``most``, or with ``little`` no more than that."""
+    def _take_others(self, whole: bool) -> list[Op]:
+        """What frees no window."""
+        most = self.max_rows
+        if self._coming and not whole:
+            most = min(BESIDE, most)
         burst: list[Op] = []
         rows = octets = 0
         first = self._first
         while first and (not burst or (rows < most and octets < self.max_octets)):
-            r, o = first[0].weight
-            if little and rows + r > most:
-                break
-            burst.append(first.popleft())
+            op = first.popleft()
+            burst.append(op)
+            r, o = op.weight
             rows += r
             octets += o
         if self._coming and first:
@@ -149,7 +147,10 @@ class Pending:
             octets += o
         self.rows = max(0, self.rows - rows) if first else 0
         self.octets = max(0, self.octets - octets) if first else 0
-        return burst, rows
+        if self._lines:
+            rows += self._take_turns(burst, self.max_rows if whole else min(max(SHARE, rows), self.max_rows))
+        self._large = rows > LITTLE
+        return burst
 
     def _take_passing(self, burst: list[Op]) -> tuple[int, int]:
         """Adds claims that wait behind submits alone: a window has use of so many. Returns their rows and octets."""
@@ -171,8 +172,10 @@ class Pending:
         first.extendleft(reversed(passed))
         return rows, octets
 
-    def _take_freeing(self, whole: bool) -> list[Op]:
-        """What frees windows: all of it, or of each carrier a group."""
+    def _take_freeing(self, whole: bool = False) -> list[Op]:
+        """What frees windows: all of it behind a large burst, or of each carrier a group."""
+        whole = whole or self._large
+        self._large = False
         burst: list[Op] = []
         left: deque[Op] = deque()
         taken: dict[str | None, float] = {}  # rows by carrier; infinite: what follows comes behind what is left

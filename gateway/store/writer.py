@@ -19,7 +19,7 @@ from gateway.log import logger
 from gateway.model import Clock
 from gateway.store.balance import give_back
 from gateway.store.events import CloseStreamOp, OpenStreamOp
-from gateway.store.pending import Pending
+from gateway.store.pending import LITTLE, Pending
 from gateway.store.reroute import Moved
 from gateway.store.tx import Base, Ended, Live, Op, Stopped, Tx
 
@@ -32,6 +32,8 @@ RunSync = Callable[[Callable[[], object]], Awaitable[object]]
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
 CHECK_DISK_EVERY: Final = 1.0
+SHORTEST: Final = 0.0001
+"""Seconds below which it makes no difference how long a transaction takes."""
 
 
 class StoreUnavailableError(Exception):
@@ -90,6 +92,7 @@ class Writer:
         self._storing: list[Op] = []  # in the transaction under way
         self._turn = trio.Event()
         self.stats = Stats()
+        self.took = 0.001  # seconds than which half of the small transactions of late took longer
         self.healthy = True
         self.disk_full = False
         self.wal_full = False
@@ -269,7 +272,11 @@ class Writer:
         return False
 
     async def _commit(self, burst: list[Op]) -> Tx:
+        began, rows = trio.current_time(), self.stats.rows
         result = await self._run_sync(partial(self._transaction, burst))
+        if self.stats.rows - rows <= LITTLE:
+            longer = trio.current_time() - began > self.took
+            self.took = max(SHORTEST, self.took * (1.1 if longer else 0.9))
         assert isinstance(result, Tx)
         return result
 

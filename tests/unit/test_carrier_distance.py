@@ -6,13 +6,13 @@ import math
 
 import pytest
 
-from gateway.carrier.distance import APART, FAR, PERIOD, RoundTrip
+from gateway.carrier.distance import APART, FAR, PERIOD, ROOM, RoundTrip
 
 
 def test_nothing_is_known_before_the_first_answer() -> None:
     trip = RoundTrip()
     assert trip.seconds == math.inf
-    assert trip.group(100) == 0
+    assert trip.group(100, 0.0) == 0
 
 
 def test_the_least_of_a_period_counts_and_holds_through_the_next() -> None:
@@ -50,4 +50,12 @@ def test_a_group_is_what_comes_in_its_time_of_a_window_that_is_spread_out(
 ) -> None:
     trip = RoundTrip()
     trip.took(seconds, 1.0)
-    assert trip.group(window) == group
+    assert trip.group(window, 0.001) == group
+
+
+def test_where_transactions_take_long_groups_are_larger_and_a_carrier_is_near_that_was_far() -> None:
+    trip = RoundTrip()
+    trip.took(0.06, 1.0)
+    assert trip.group(100, APART / ROOM) == trip.group(100, 0.0) == math.ceil(100 * APART / 0.06)
+    assert trip.group(100, 0.005) == math.ceil(100 * ROOM * 0.005 / 0.06)
+    assert trip.group(100, 0.011) == 0

@@ -250,15 +250,22 @@ def waiting(*ops: Op) -> Pending:
     return pending
 
 
-def test_a_window_that_was_answered_as_one_is_freed_in_groups_with_the_little_else() -> None:
+def much(rows: int = BESIDE) -> UnclaimOp:
+    """What fills a burst."""
+    return UnclaimOp([(n, 1) for n in range(rows)])
+
+
+def test_a_window_that_was_answered_as_one_is_freed_in_groups_and_all_else_goes_between() -> None:
     groups = [answers(8) for _ in range(4)]
     claims = [ClaimOp([(n, 1)]) for n in range(8)]
     pending = waiting(*claims[:4], *groups)
-    assert pending.take() == [groups[0], *claims[:4]]
+    assert pending.take() == [groups[0]]
+    assert pending.take() == claims[:4]
+    assert pending.take() == [groups[1]]
     for claim in claims[4:]:
         pending.put(claim)
-    assert pending.take() == [groups[1], *claims[4:]]
-    assert [pending.take() for _ in range(2)] == [[groups[2]], [groups[3]]]
+    assert pending.take() == claims[4:]
+    assert [pending.take() for _ in range(2)] == [[groups[2]], [groups[3]]], "there is nothing else"
     assert (len(pending), pending.rows, pending.octets, pending.take()) == (0, 0, 0, [])
 
 
@@ -278,79 +285,64 @@ def test_each_carrier_has_its_group() -> None:
     assert pending.take() == [ops[1], ops[4]]
 
 
-def much(rows: int = BESIDE) -> UnclaimOp:
-    """What fills a burst."""
-    return UnclaimOp([(n, 1) for n in range(rows)])
-
-
-def test_beside_much_else_all_of_it_goes_every_time_and_the_rest_by_turns() -> None:
-    groups = [answers(8) for _ in range(8)]
+def test_much_else_goes_in_shares_and_all_that_came_meanwhile_behind_each() -> None:
+    groups = [answers(8) for _ in range(6)]
     others = [much() for _ in range(3)]
-    pending = waiting(*others, *groups[:4])
-    assert pending.take() == [*groups[:4], others[0]], "what is large in any case takes all, and of others a share"
-    for op in groups[4:6]:
+    pending = waiting(*others, *groups[:2])
+    assert pending.take() == groups[:1]
+    assert pending.take() == others[:1]
+    for op in groups[2:4]:
         pending.put(op)
-    assert pending.take() == groups[4:6], "what came while that was stored does not wait for another large one"
-    for op in groups[6:]:
+    assert pending.take() == groups[1:4], "none waits for another large one"
+    assert pending.take() == others[1:2]
+    assert pending.take() == others[2:]
+    pending.rest()
+    for op in groups[4:]:
         pending.put(op)
-    assert pending.take() == [*groups[6:], others[1]]
-    little = much(1)
-    pending.put(little)
-    pending.put(groups[0])
-    assert pending.take() == [groups[0]], "nothing goes past what is in no line"
-    assert [pending.take(), pending.take()] == [[others[2]], [little]]
+    assert pending.take() == groups[4:5], "these did not wait for a large one"
 
 
 def test_bursts_are_large_again_when_nothing_has_freed_a_window_for_a_while() -> None:
     others = [much() for _ in range(COMING + 8)]
     pending = waiting(*others, group := answers(8))
-    assert pending.take() == [group, others[0]]
-    assert [pending.take() for _ in range(COMING - 1)] == [[op] for op in others[1:COMING]]
-    assert pending.take() == others[COMING:]
+    assert pending.take() == [group]
+    assert [pending.take() for _ in range(COMING - 1)] == [[op] for op in others[: COMING - 1]]
+    assert pending.take() == others[COMING - 1 :][: 5000 // BESIDE + 1]
 
 
 async def test_claims_go_past_submits_and_past_nothing_else(desk: Desk) -> None:
     submits = [SubmitOp([desk.new() for _ in range(BESIDE // 2)]) for _ in range(2)]
     claims = [ClaimOp([(n, 1)]) for n in range(4)]
-    group, other = answers(8), much(1)
-    pending = waiting(claims[0], submits[0], claims[1], submits[1], claims[2], other, claims[3])
     copy = waiting(*submits, claims[1])
     assert copy.take() == [*submits, claims[1]], "no window waits"
-    pending.put(group)
-    assert pending.take() == [group, claims[0], submits[0], claims[1], claims[2]]
-    assert pending.take() == [submits[1]]
-    assert pending.take() == [other, claims[3]]
+    group, other = answers(8), much(1)
+    pending = waiting(group, claims[0], submits[0], claims[1], submits[1], claims[2], other, claims[3])
+    assert pending.take() == [group]
+    assert pending.take() == [claims[0], submits[0], claims[1], claims[2]]
+    assert [pending.take(), pending.take()] == [[submits[1]], [other, claims[3]]]
     assert (len(pending), pending.rows, pending.octets) == (0, 0, 0)
 
 
-def test_after_a_rest_a_window_is_freed_in_groups_again() -> None:
-    large = much()
-    groups = [answers(8), answers(8)]
-    pending = waiting(large)
-    assert pending.take() == [large]
-    pending.rest()
-    for op in groups:
-        pending.put(op)
-    assert [pending.take(), pending.take()] == [groups[:1], groups[1:]]
-
-
 async def test_a_receipt_does_not_pass_an_answer_that_came_before_it(desk: Desk) -> None:
-    groups = [answers(8), answers(8)]
+    groups = [answers(8) for _ in range(3)]
     receipts = [orphans(desk, n, carrier, 1) for n, carrier in enumerate(("near", "far", "near"))]
-    pending = waiting(receipts[0], groups[0], receipts[1], groups[1], receipts[2])
-    assert pending.take() == [groups[0], receipts[0], receipts[1]]
-    assert pending.take() == [groups[1], receipts[2]]
+    pending = waiting(receipts[0], groups[0], receipts[1], groups[1], groups[2], receipts[2])
+    assert pending.take() == [groups[0]]
+    assert pending.take() == [receipts[0], receipts[1]]
+    assert pending.take() == [groups[1]]
+    assert pending.take() == [groups[2]], "it has to wait for that"
+    assert pending.take() == [receipts[2]]
 
 
-async def test_receipts_beside_a_window_have_their_turns_too(desk: Desk) -> None:
+async def test_receipts_beside_a_window_have_their_turns(desk: Desk) -> None:
     flood = [orphans(desk, n, "flood") for n in range(0, 600, READ)]
     pending = waiting(*flood)
-    taken = []
-    for _ in range(12):
-        pending.put(group := answers(8))
+    taken: list[Op] = []
+    for n in range(6):
+        pending.put(answers(8))
         burst = pending.take()
-        assert burst[0] is group
-        taken += burst[1:]
+        assert all(isinstance(op, ReceiptOp) == bool(n % 2) for op in burst)
+        taken += burst if n % 2 else []
     assert taken == flood
 
 
