@@ -158,4 +158,4 @@ class Ledger:
         self._events[number] = mark
         self.told.set(number)
         if not told_rightly(event, self._lines[number % len(self._lines)], number):
-            self.wrong.note("inbound garbled", key)
+            self.wrong.note("inbound garbled", key if event.complete else f"{key}, a part of it")

@@ -206,6 +206,27 @@ async def test_a_part_that_two_messages_share_is_believed_beside_another(desk: D
     assert [text for text, *_ in told(desk)] == ["one Reply STOP to end", "ONE Reply STOP to end"]
 
 
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
+async def test_a_late_copy_is_not_taken_for_the_shared_part_that_comes_after_it(
+    desk: Desk, order: tuple[int, ...]
+) -> None:
+    """What waits as a copy is believed beside another part once it comes again: the copy alone was not dropped."""
+    await desk.open()
+    ending = {2: "the same middle ", 3: "and the same end"}
+    await receive(desk, piece(1, "first "), *[piece(seq, text) for seq, text in ending.items()])
+    await receive(desk, *[piece(seq, text) for seq, text in ending.items()])
+    for first in ("second ", "third ", "fourth "):
+        desk.now += 2 * MINUTE
+        await receive(desk, *[piece(seq, (ending | {1: first})[seq]) for seq in order])
+        await receive(desk, piece(3, ending[3]))
+    assert told(desk) == [
+        (f"{first}the same middle and the same end", True, [], [])
+        for first in ("first ", "second ", "third ", "fourth ")
+    ]
+    await give_up(desk)
+    assert len(told(desk)) == 4
+
+
 async def test_a_shared_part_that_came_alone_is_believed_in_the_end(desk: Desk) -> None:
     await desk.open()
     await receive(desk, piece(1, "one ", 2), piece(2, "end", 2))
