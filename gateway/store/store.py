@@ -16,6 +16,7 @@ from gateway.settings.own import FORWARDS
 from gateway.store import queries
 from gateway.store.backup import Backup
 from gateway.store.balance import any_balance, give_back
+from gateway.store.begun import Awaited, Begin, InThread
 from gateway.store.database import (
     Database,
     StoreError,
@@ -31,7 +32,7 @@ from gateway.store.hot import SELECT_SEGMENT
 from gateway.store.reader import Reader
 from gateway.store.streams import HANDLER, Streams
 from gateway.store.tx import Base, Tuning, Tx
-from gateway.store.writer import RunSync, Writer
+from gateway.store.writer import Writer
 
 _log = logger(component="store")
 
@@ -60,7 +61,7 @@ class Store:
         min_free_disk: int = 0,
         wal_limit: int = 256 << 20,
         tuning: Tuning | None = None,
-        run_sync: RunSync | None = None,
+        begin: Begin | None = None,
         inline: bool = False,
         database: Database | None = None,
     ) -> None:
@@ -96,13 +97,11 @@ class Store:
             self._close_early(con)
             raise
         self._inline = inline
-        if inline and run_sync is None:
-            run_sync = _inline
         self.writer = Writer(
             con,
             base,
             clock=self.clock,
-            run_sync=run_sync,
+            begin=begin or (partial(Awaited, _inline) if inline else InThread),
             max_rows=max_rows,
             max_octets=max_octets,
             min_free_disk=min_free_disk,

@@ -1,7 +1,8 @@
 """The writer: one task, one transaction for each burst, filled by all flows.
 
 While a transaction runs in the writer's thread the next burst gathers, so the size of a burst follows the load: one
-message on an idle gateway, hundreds on a busy one, and the cost of the sync to disk is shared by all in it.
+message on an idle gateway, hundreds on a busy one, and the cost of the sync to disk is shared by all in it. The next
+transaction begins before those are told whose operations the last one stored: the thread need not wait for that.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import trio
 
 from gateway.log import logger
 from gateway.model import Clock
 from gateway.store.balance import give_back
+from gateway.store.begun import Begin, Begun, InThread
 from gateway.store.events import CloseStreamOp, OpenStreamOp
 from gateway.store.pending import LITTLE, Pending
 from gateway.store.reroute import Moved
@@ -25,9 +28,6 @@ from gateway.store.tx import Base, Ended, Live, Op, Stopped, Tx
 
 _log = logger(component="store")
 _OpT = TypeVar("_OpT", bound=Op)
-
-RunSync = Callable[[Callable[[], object]], Awaitable[object]]
-"""Runs a blocking function and returns its result: in a thread, or inline in tests."""
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
@@ -56,6 +56,15 @@ class Stats:
         self.on_burst: Callable[[float, int], None] | None = None
 
 
+class Burst(NamedTuple):
+    """Operations that are being stored together."""
+
+    operations: list[Op]
+    begun: Begun
+    at: float
+    rows: int  # that were written before
+
+
 class Writer:
     """Applies operations in bursts. `put` is for flows, with callbacks; `do` waits for one operation."""
 
@@ -65,7 +74,7 @@ class Writer:
         base: Base,
         *,
         clock: Clock,
-        run_sync: RunSync | None = None,
+        begin: Begin = InThread,
         max_rows: int = 5000,
         max_octets: int = 8 << 20,
         min_free_disk: int = 0,
@@ -77,7 +86,7 @@ class Writer:
         self.turns = threading.Lock()  # held by who uses the connection: a transaction, or a step of a backup
         self._base = base
         self._clock = clock
-        self._run_sync = run_sync or partial(trio.to_thread.run_sync, limiter=trio.CapacityLimiter(1))
+        self._begin = begin
         self.min_free_disk = min_free_disk
         self.wal_limit = wal_limit
         self._free_disk = free_disk
@@ -187,19 +196,37 @@ class Writer:
         """The writer's task, until `stop`. A transaction under way is never cancelled."""
         task_status.started()
         pause = FIRST_PAUSE
+        begun: Burst | None = None
         while True:
-            if not self.pending:
-                self._idle.set()
-                self.pending.rest()
-                if self._stopping:
-                    return
-                self._wake = trio.Event()
-                await self._wake.wait()
-                continue
-            self._look_at_disk()
-            burst = self._storing = self._take()
+            if begun is None:
+                if not self.pending:
+                    self._idle.set()
+                    self.pending.rest()
+                    if self._stopping:
+                        return
+                    self._wake = trio.Event()
+                    await self._wake.wait()
+                    continue
+                begun = self._next()
+            burst, begun = begun, None
+            self._storing = burst.operations
             with trio.CancelScope(shield=True):
-                failed = await self._store(burst)
+                try:
+                    tx = await self._committed(burst)
+                except Exception as error:
+                    failed = await self._not_committed(burst.operations, error)
+                else:
+                    failed = False
+                    self._recovered()
+                    if self.pending:
+                        begun = self._next()
+                    try:
+                        self._finish(burst.operations, tx)
+                    except BaseException:
+                        if begun is not None:  # nobody shall close the database before that
+                            with suppress(Exception):
+                                await begun.begun.wait()
+                        raise
             self._storing = []
             self._turn.set()
             self._turn = trio.Event()
@@ -213,6 +240,23 @@ class Writer:
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 pause = FIRST_PAUSE
+
+    def _next(self) -> Burst:
+        """Begins to store what gathered."""
+        self._look_at_disk()
+        return self._store(self._take())
+
+    def _store(self, operations: list[Op]) -> Burst:
+        begun = self._begin(partial(self._transaction, operations))
+        return Burst(operations, begun, trio.current_time(), self.stats.rows)
+
+    async def _committed(self, burst: Burst) -> Tx:
+        tx = await burst.begun.wait()
+        if self.stats.rows - burst.rows <= LITTLE:
+            longer = trio.current_time() - burst.at > self.took
+            self.took = max(SHORTEST, self.took * (1.1 if longer else 0.9))
+        assert isinstance(tx, Tx)
+        return tx
 
     def _take(self) -> list[Op]:
         burst = self.pending.take(whole=not self.healthy)
@@ -240,25 +284,19 @@ class Writer:
         if not self.full and not self._room.is_set():
             self._room.set()
 
-    async def _store(self, burst: list[Op]) -> bool:
-        """Stores a burst; returns whether the database refused it, so that the next try waits."""
-        try:
-            tx = await self._commit(burst)
-        except Exception as error:
-            if not _of_the_environment(error):
-                _log.error("burst_failed", error=repr(error), operations=len(burst), exc_info=True)
-                return await self._one_by_one(burst)
-            self._give_back(burst, self._refused(error))
-            return True
-        self._recovered()
-        self._finish(burst, tx)
-        return False
+    async def _not_committed(self, operations: list[Op], error: Exception) -> bool:
+        """What comes of a burst that could not be stored; whether the database refused it, so that the next waits."""
+        if not _of_the_environment(error):
+            _log.error("burst_failed", error=repr(error), operations=len(operations), exc_info=error)
+            return await self._one_by_one(operations)
+        self._give_back(operations, self._refused(error))
+        return True
 
     async def _one_by_one(self, burst: list[Op]) -> bool:
         # One operation cannot be stored, and nobody else shall suffer for it: each on its own.
         for i, op in enumerate(burst):
             try:
-                tx = await self._commit([op])
+                tx = await self._committed(self._store([op]))
             except Exception as error:
                 if _of_the_environment(error):
                     self._give_back(burst[i:], self._refused(error))
@@ -270,15 +308,6 @@ class Writer:
             else:
                 self._finish([op], tx)
         return False
-
-    async def _commit(self, burst: list[Op]) -> Tx:
-        began, rows = trio.current_time(), self.stats.rows
-        result = await self._run_sync(partial(self._transaction, burst))
-        if self.stats.rows - rows <= LITTLE:
-            longer = trio.current_time() - began > self.took
-            self.took = max(SHORTEST, self.took * (1.1 if longer else 0.9))
-        assert isinstance(result, Tx)
-        return result
 
     def _transaction(self, burst: list[Op]) -> Tx:
         """Runs in the writer's thread."""

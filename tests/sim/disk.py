@@ -15,7 +15,9 @@ from random import Random
 from typing import Any, Final
 
 import trio
+from outcome import Outcome, capture
 
+from gateway.store.begun import Begun
 from gateway.store.database import Database
 from gateway.store.reader import Reader
 from tests.sim.ledger import Ledger
@@ -86,6 +88,27 @@ class DiskMood:
         self.low = rng.random() < 0.15  # whether free disk is below its floor for a while
 
 
+class Transaction:
+    """A transaction that was begun: ``early`` it is committed before whoever began it goes on, else while they wait.
+
+    Between the two lies all that a thread may do beside Trio's.
+    """
+
+    def __init__(self, disk: Disk, function: Callable[[], object], *, early: bool) -> None:
+        self._disk = disk
+        self._function = function
+        self._result: Outcome[object] | None = capture(disk.transact, function) if early else None
+
+    async def wait(self) -> object:
+        """Its result; or raises its error."""
+        await self._disk.wait()
+        if self._result is not None:
+            return self._result.unwrap()
+        result = self._disk.transact(self._function)
+        await self._disk.wait()
+        return result
+
+
 class Disk:
     """Survives the daemon: `open` for each life of it, `crash` at its sudden end."""
 
@@ -145,9 +168,12 @@ class Disk:
 
     # --- transactions -------------------------------------------------------------------------------------------------
 
-    async def run(self, function: Callable[[], object]) -> object:
+    def begin(self, function: Callable[[], object]) -> Begun:
         """What the writer has in place of its thread."""
-        await self._wait()
+        return Transaction(self, function, early=self._rng.random() < 0.3)
+
+    def transact(self, function: Callable[[], object]) -> object:
+        """Runs a transaction, or lets it fail."""
         if not self.honest:
             kind = self._spell_now()
             if kind or self._rng.random() < self._mood.before:
@@ -161,15 +187,13 @@ class Disk:
                 if self._armed == "ghost":
                     self._before = self.connection().serialize()
         try:
-            result = function()
+            return function()
         finally:
             self._armed = self._before = None
-        await self._wait()
-        return result
 
     async def read(self, query: Callable[[sqlite3.Connection], Any]) -> Any:
         """What the reader has in place of its threads."""
-        await self._wait()
+        await self.wait()
         if not self.honest and self._rng.random() < self._mood.before / 4:
             self.faults += 1
             self._ledger.note("disk", "a read failed")
@@ -177,7 +201,8 @@ class Disk:
         assert self._con is not None
         return query(self._con)
 
-    async def _wait(self) -> None:
+    async def wait(self) -> None:
+        """As long as the disk takes. Raises Killed."""
         with trio.move_on_after(self._rng.uniform(0.0, self._mood.slow)):
             await self.dead.wait()
         if self.dead.is_set():

@@ -232,7 +232,7 @@ class World:
         ledger.note("life", "begins")
         self.laws.begins()
         database = self.disk.open()
-        store = Store("sqlite://", clock=self.clock, run_sync=self.disk.run, database=database)
+        store = Store("sqlite://", clock=self.clock, begin=self.disk.begin, database=database)
         store.reader = SimReader(self.disk)
         store.read_now(ends.fill_balance)
         if self.plan.quiet is not None:

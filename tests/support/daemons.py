@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gateway.daemon import Daemon
 from gateway.model import Clock
 from gateway.settings import load
 from gateway.smpp.pdu import DeliverSm
+from gateway.store.begun import Awaited
 from gateway.store.store import Store
 
 from .apps import AppClient
@@ -170,7 +172,7 @@ async def gateway(
                     settings.store.url if directory is not None else "sqlite://",
                     clock=Clock(lambda: EPOCH_MS + int(trio.current_time() * 1000)),
                     synchronous="normal",
-                    run_sync=run_sync,
+                    begin=partial(Awaited, run_sync) if run_sync is not None else None,
                     inline=True,
                 )
                 running.daemon = Daemon(

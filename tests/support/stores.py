@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import msgspec
 import trio
 
 from gateway.model import Clock, State
+from gateway.store.begun import Awaited, RunSync
 from gateway.store.events import OpenStreamOp
 from gateway.store.hot import Row
 from gateway.store.receipts import ReceiptIn, ReceiptOp
@@ -28,7 +30,11 @@ NUMBER, PEER = "+15551230001", "+12125550101"
 class Desk:
     """A store whose writer runs in the test's nursery; what it committed is gathered here."""
 
-    def __init__(self, nursery: trio.Nursery, url: str = "sqlite://", **options: Any) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, url: str = "sqlite://", *, run_sync: RunSync | None = None, **options: Any
+    ) -> None:
+        if run_sync is not None:
+            options["begin"] = partial(Awaited, run_sync)
         self._nursery = nursery
         self._url = url
         self._options = options

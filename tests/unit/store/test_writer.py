@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import outcome
 import pytest
 import trio
 import trio.testing
 
 from gateway.model import State
+from gateway.store.begun import Begun, InThread
 from gateway.store.database import Database
 from gateway.store.ends import End, EndOp
 from gateway.store.inbound import InboundOp
@@ -240,6 +242,85 @@ async def test_a_transaction_under_way_is_not_cancelled_with_the_writer() -> Non
             gate.open.set()
     assert stored == [1]
     desk.store.close()
+
+
+class Steps:
+    """Transactions that are carried out as they are begun, in the test's thread; who waits gets the result later."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.open = trio.Event()
+
+    def begin(self, function: Callable[[], object]) -> Begun:
+        self.seen.append("begun")
+        return Step(self, outcome.capture(function))
+
+
+class Step:
+    def __init__(self, steps: Steps, result: outcome.Outcome[object]) -> None:
+        self._steps = steps
+        self._result = result
+
+    async def wait(self) -> object:
+        await self._steps.open.wait()
+        self._steps.seen.append("ended")
+        return self._result.unwrap()
+
+
+async def test_the_next_transaction_begins_before_what_the_last_one_stored_is_told(nursery: trio.Nursery) -> None:
+    steps = Steps()
+    desk = Desk(nursery, begin=steps.begin)
+    desk.writer.put(SubmitOp([desk.new()]), lambda _: steps.seen.append("first told"))
+    await trio.testing.wait_all_tasks_blocked()
+
+    def told(_: object) -> None:
+        steps.seen.append("second told")
+        desk.writer.put(SubmitOp([desk.new()]))
+
+    desk.writer.put(SubmitOp([desk.new()]), told)
+    steps.open.set()
+    await desk.writer.flush()
+    await trio.testing.wait_all_tasks_blocked()
+    # What the second makes of it comes too late for a transaction that was begun before, and is not left lying.
+    assert steps.seen == ["begun", "ended", "begun", "first told", "ended", "second told", "begun", "ended"]
+    assert count(desk) == 3
+    await desk.close()
+
+
+async def test_what_was_begun_ends_before_a_defect_ends_the_writer() -> None:
+    steps = Steps()
+
+    def broken(_: object) -> None:
+        raise RuntimeError("defect")
+
+    with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="defect"), flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            desk = Desk(nursery, begin=steps.begin)
+            desk.writer.put(SubmitOp([desk.new()]), broken)
+            await trio.testing.wait_all_tasks_blocked()
+            desk.writer.put(SubmitOp([desk.new()]))
+            steps.open.set()
+            await trio.sleep_forever()
+    assert steps.seen == ["begun", "ended", "begun", "ended"]
+    desk.store.close()
+
+
+async def test_a_thread_s_result_is_got_by_who_waits_and_by_who_comes_after() -> None:
+    gate = threading.Event()
+
+    def wait() -> int:
+        gate.wait(10)
+        return threading.get_ident()
+
+    begun = InThread(wait)
+    with trio.move_on_after(0.001):  # does not end the waiting: a transaction under way is not cancelled
+        gate.set()
+        assert await begun.wait() != threading.get_ident()
+    failing = InThread(lambda: 1 // 0)
+    for _ in range(3):
+        await trio.testing.wait_all_tasks_blocked()
+    with pytest.raises(ZeroDivisionError):
+        await failing.wait()
 
 
 async def test_a_stop_stores_all_that_was_put(nursery: trio.Nursery) -> None:
