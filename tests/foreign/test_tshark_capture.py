@@ -138,7 +138,12 @@ def test_binds_that_are_refused_with_their_passwords_blanked(house: Running, tmp
 
 def test_interrupted_it_leaves_a_whole_file(house: Running, tmp_path: Path) -> None:
     path = tmp_path / "cut.pcapng"
-    process = capture(house, "--carrier", "acme", "-o", str(path))
+    # Where the tests run in the background of a shell, interrupts are ignored, and what is started would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = capture(house, "--carrier", "acme", "-o", str(path))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert smsgw("send", "-c", str(house.config), PEER, "One").returncode == 0
     while path.stat().st_size < 400:  # its packets are there
         assert process.poll() is None
