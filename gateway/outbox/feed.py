@@ -8,7 +8,6 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import trio
 
 from gateway.store import queries
@@ -27,19 +26,10 @@ SPARSE: Final = 20_000
 """Events done beyond the first that is not; past this a feed hands out nothing new until that one is done."""
 
 
-class Delivery(msgspec.Struct, eq=False, gc=False):
+class Delivery(Live, eq=False, gc=False):
     """An event to deliver. ``id`` is its stable name; ``redelivered``: it may have been delivered before."""
 
-    stream: int
-    seq: int
-    at: int
-    kind: str
-    subject: int
-    payload: bytes
     redelivered: bool
-
-    def __repr__(self) -> str:  # logs and tracebacks must not show text
-        return f"<Delivery {self.id} of {self.kind}>"
 
     @property
     def id(self) -> str:

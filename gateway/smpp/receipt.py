@@ -129,7 +129,8 @@ _next_key: Final = re.compile(
 _other_key: Final = re.compile(r"(?<![\s,;])[\s,;]++\w+[:=]", re.ASCII).split
 _first_word: Final = re.compile(r"[^\s,;\"'\0]+").search
 
-_TRIMMED: Final = " \t\r\n\0\"',;"
+TRIMMED: Final = " \t\r\n\0\"',;"
+"""What may stand around an id and is no part of it."""
 
 _RECEIPTED_MESSAGE_ID: Final = int(Tag.RECEIPTED_MESSAGE_ID)
 _MESSAGE_STATE: Final = int(Tag.MESSAGE_STATE)
@@ -167,7 +168,7 @@ def read_receipt(
         tag = tlv.tag
         if tag == _RECEIPTED_MESSAGE_ID:
             has_id = True
-            tlv_id = _text_of(tlv.value).strip(_TRIMMED)
+            tlv_id = _text_of(tlv.value).strip(TRIMMED)
         elif tag == _MESSAGE_STATE:
             tlv_state = _MESSAGE_STATES.get(_number_of(tlv.value))
         elif tag == _NETWORK_ERROR_CODE:
@@ -237,7 +238,7 @@ _no_digits: Final = re.compile(r"[^0-9]+", re.ASCII)
 def _said_in(fields: Mapping[str, str]) -> _Said:
     """What a text of an SMSC's own form says. Its dates may have anything between their digits, year first."""
     submit, done = (_no_digits.sub("", fields.get(name, "")) or None for name in ("submit", "done"))
-    message_id = fields["id"].strip(_TRIMMED)
+    message_id = fields["id"].strip(TRIMMED)
     return _Said(message_id, submit, done, fields["stat"], fields.get("err") or None, fields.get("text", ""), True)
 
 
@@ -267,7 +268,7 @@ def _read_unusual(text: str) -> _Said:
         end = keys[index + 1].start() if index + 1 < len(keys) else len(text)
         found[name] = text[key.end() : end]
     return _Said(
-        _other_key(found.get("id", ""))[0].strip(_TRIMMED),
+        _other_key(found.get("id", ""))[0].strip(TRIMMED),
         _word(found.get("submit")),
         _word(found.get("done")),
         _word(found.get("stat")) or "",

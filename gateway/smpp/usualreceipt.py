@@ -11,10 +11,10 @@ from typing import Final, TypeAlias
 
 from gateway.smpp.constants import EsmClass, Tag
 from gateway.smpp.pdu import DataSm, DeliverSm, TlvValue
+from gateway.smpp.receipt import TRIMMED
 
 _KIND: Final = int(EsmClass.TYPE_MASK | EsmClass.UDHI)
 _RECEIPT: Final = int(EsmClass.RECEIPT)
-_TRIMMED: Final = " \t\r\n\0\"',;"  # as in `receipt`
 
 _RECEIPTED_MESSAGE_ID: Final = int(Tag.RECEIPTED_MESSAGE_ID)
 _MESSAGE_STATE: Final = int(Tag.MESSAGE_STATE)
@@ -57,7 +57,7 @@ def take_apart(pdu: DeliverSm | DataSm) -> tuple[str, Ending] | None:
         if tag == _RECEIPTED_MESSAGE_ID:
             if not isinstance(tlv.value, str):
                 return None
-            message_id = tlv.value.strip(_TRIMMED)
+            message_id = tlv.value.strip(TRIMMED)
         elif tag == _MESSAGE_STATE:
             state = tlv.value
         elif tag == _NETWORK_ERROR_CODE:

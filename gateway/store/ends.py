@@ -11,7 +11,17 @@ from msgspec import UNSET, UnsetType
 
 from gateway.model import STATE_WORDS, UNSENT, Receipts, State, is_final, message_state
 from gateway.policy.consent import NO_CONSENT
-from gateway.store.hot import ALIKE, END, END_ALIKE, HOLD, SELECT_MESSAGE_FACTS, SELECT_PARTS, SETTLE, Row
+from gateway.store.hot import (
+    ALIKE,
+    END,
+    END_ALIKE,
+    HOLD,
+    SELECT_MESSAGE_FACTS,
+    SELECT_PARTS,
+    SETTLE,
+    Row,
+    run_alike,
+)
 from gateway.store.optedout import OPTED_OUT, covered, unwanted
 from gateway.store.tx import Op, Tx
 
@@ -63,6 +73,9 @@ class Facts(msgspec.Struct, array_like=True, gc=False):
     parts: int
     receipts: int  # `gateway.model.Receipts`
     meta: str | None  # JSON
+
+    def __repr__(self) -> str:  # logs and tracebacks must not show what an app wrote
+        return f"<{type(self).__name__} {self.id}>"
 
     @property
     def receipt(self) -> bool:
@@ -164,19 +177,13 @@ class End:
 
 def write_ends(tx: Tx, rows: list[Row]) -> None:
     """Writes ends, rows of `END`: most of a burst of receipts say the same of many messages, down to the second."""
-    if len(rows) >= ALIKE:
-        alike: dict[Row, list[Row]] = {}
-        for row in rows:
-            alike.setdefault(row[1:], []).append(row[:1])
-        rows = []
-        for said, ids in alike.items():
-            if len(ids) >= ALIKE:
-                part, state, at, status, reason, error, receipt_state, low, high, told = said
-                shared = (state, at, status, reason, error, receipt_state, told, part, low, high)
-                END_ALIKE.run(tx.con, ids, shared)
-            else:
-                rows += [(*id, *said) for id in ids]
-    END.run(tx.con, rows)
+    if len(rows) < ALIKE:
+        END.run(tx.con, rows)
+        return
+    alike: dict[Row, list[Row]] = {}
+    for row in rows:
+        alike.setdefault(row[1:], []).append(row[:1])
+    run_alike(tx.con, alike, END_ALIKE, END)
 
 
 def end_segments(tx: Tx, ends: list[End], known_facts: Iterable[Facts] = ()) -> set[int]:

@@ -121,6 +121,21 @@ def _chunks(rows: Sequence[Row]) -> Iterable[tuple[int, Sequence[Row]]]:
         left -= size
 
 
+def run_alike(con: sqlite3.Connection, alike: dict[Row, list[Row]], together: Values, each: Values) -> int:
+    """Runs a statement over rows by what they share: where many do by the one that is given this once.
+
+    ``each`` takes a row and what it shares behind it. Returns the number of rows that were changed.
+    """
+    changed = 0
+    rest: list[Row] = []
+    for shared, rows in alike.items():
+        if len(rows) >= ALIKE:
+            changed += together.run(con, rows, shared)
+        else:
+            rest += [(*row, *shared) for row in rows]
+    return changed + each.run(con, rest)
+
+
 INSERT_MESSAGE: Final = Values(
     "INSERT OR FAIL INTO message (id, app, number, peer, class, body, meta, ref, encoding, options, scheme, concat_ref,"
     " parts, receipt, expires_at, door, route, air, charged) VALUES {values}",
@@ -181,8 +196,8 @@ CLAIM: Final = Values(
 
 # The same of one part of messages of one carrier: the first, but for long ones.
 CLAIM_ALIKE: Final = Values(
-    "UPDATE OR FAIL segment SET state = 2, epoch = ?, attempts = attempts + 1, due_at = NULL, written_at = ?"
-    " WHERE part = ? AND carrier = coalesce(?, carrier) AND state = 1 AND message_id IN ({values})",
+    "UPDATE OR FAIL segment SET state = 2, epoch = ?2, attempts = attempts + 1, due_at = NULL, written_at = ?4"
+    " WHERE part = ?1 AND carrier = coalesce(?3, carrier) AND state = 1 AND message_id IN ({values})",
     1,
     shared=4,
 )
@@ -267,9 +282,9 @@ END: Final = Values(
 
 # The same of segments that end alike, which is half the work of `END`: nothing is made to be joined.
 END_ALIKE: Final = Values(
-    "UPDATE OR FAIL segment SET state = ?, done_at = ?, status = coalesce(?, status), reason = ?, error = ?,"
-    " due_at = NULL, receipt_state = coalesce(?, receipt_state), carrier_done_at = ?"
-    " WHERE segment.part = ? AND segment.state BETWEEN ? AND ? AND message_id IN ({values})",
+    "UPDATE OR FAIL segment SET state = ?2, done_at = ?3, status = coalesce(?4, status), reason = ?5, error = ?6,"
+    " due_at = NULL, receipt_state = coalesce(?7, receipt_state), carrier_done_at = ?10"
+    " WHERE segment.part = ?1 AND segment.state BETWEEN ?8 AND ?9 AND message_id IN ({values})",
     1,
     shared=10,
 )

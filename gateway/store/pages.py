@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.store.hot import DAMAGE, is_damage
 from gateway.store.queries import SCANNED, QueueUnit
 
 
@@ -52,6 +53,9 @@ class Queued(msgspec.Struct, array_like=True, gc=False):
     rank: int
     segments: list[QueuedPart] | None
     damage: str = ""
+
+    def __repr__(self) -> str:  # logs and tracebacks must not show text
+        return f"<Queued {self.id}>"
 
     @property
     def waiting(self) -> list[int]:
@@ -148,8 +152,8 @@ def _read(con: sqlite3.Connection, ids: str, given: tuple[Any, ...]) -> tuple[li
     try:
         packed, count, last = con.execute(_PAGE.format(ids), given).fetchone()
         found = _decode(packed)
-    except (sqlite3.OperationalError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        if not _is_damage(error):
+    except DAMAGE as error:
+        if not is_damage(error):
             raise
         rows = [i for (i,) in con.execute(ids, given).fetchall()]
         found = [message for i in rows for message in _one(con, i)]
@@ -162,8 +166,8 @@ def _one(con: sqlite3.Connection, id: int) -> list[Queued]:
     """A message alone, as one in its page is damaged; none when it does not wait any more."""
     try:
         return _decode(con.execute(_PAGE.format("SELECT ?"), (id,)).fetchone()[0])
-    except (sqlite3.OperationalError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        if not _is_damage(error):
+    except DAMAGE as error:
+        if not is_damage(error):
             raise
         damage = str(error)  # never its repr, which may have the text in it
     parts = con.execute("SELECT part FROM segment WHERE message_id = ? AND state = 1 ORDER BY part", (id,)).fetchall()
@@ -171,9 +175,3 @@ def _one(con: sqlite3.Connection, id: int) -> list[Queued]:
         return []
     segments = [QueuedPart(part, None, 0, 0, None) for (part,) in parts]
     return [Queued(id, "", "", "", 0, None, "", None, "", 0, 0, 0, 0, "", 0, 0, segments, damage)]
-
-
-def _is_damage(error: Exception) -> bool:
-    """Whether a row is to blame: a blob in the place of a text, a text in that of a number, octets that are no text."""
-    # That JSON takes no blob is an error of the plainest kind; a disk or a lock in trouble has a code of its own.
-    return not isinstance(error, sqlite3.Error) or error.sqlite_errorcode == sqlite3.SQLITE_ERROR

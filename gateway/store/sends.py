@@ -21,7 +21,6 @@ from gateway.store.ends import (
     state_of,
 )
 from gateway.store.hot import (
-    ALIKE,
     CLAIM,
     CLAIM_ALIKE,
     CLAIM_TOLD,
@@ -34,6 +33,7 @@ from gateway.store.hot import (
     SENT_ALIKE,
     UNCLAIM,
     Row,
+    run_alike,
 )
 from gateway.store.receipts import apply_parked, fold, smsc_bucket
 from gateway.store.tx import Op, Tx
@@ -86,23 +86,17 @@ class ClaimOp(Op):
 
 def _claim(tx: Tx, ops: list[ClaimOp]) -> int:
     """Claims what is asked for, as far as it still waits, and returns of how many that was so."""
-    alike: dict[tuple[str | None, int], list[Row]] = {}
+    alike: dict[Row, list[Row]] = {}
+    epoch, now = tx.epoch, tx.now
     for op in ops:
         carrier = op.carrier
         for mid, part in op.keys:
-            ids = alike.get((carrier, part))
+            shared = (part, epoch, carrier, now)
+            ids = alike.get(shared)
             if ids is None:
-                ids = alike[carrier, part] = []
+                ids = alike[shared] = []
             ids.append((mid,))
-    epoch, now = tx.epoch, tx.now
-    claimed = 0
-    rest: list[Row] = []
-    for (carrier, part), ids in alike.items():
-        if len(ids) >= ALIKE:
-            claimed += CLAIM_ALIKE.run(tx.con, ids, (epoch, now, part, carrier))
-        else:
-            rest += [(mid, part, epoch, carrier, now) for (mid,) in ids]
-    return claimed + CLAIM.run(tx.con, rest)
+    return run_alike(tx.con, alike, CLAIM_ALIKE, CLAIM)
 
 
 class UnclaimOp(Op):
@@ -264,7 +258,7 @@ class ResponseOp(Op):
             if op.retries or op.refused:
                 _trace_refusals(tx, op)
         before = parts_of(tx, list(dict.fromkeys(s.message_id for s in unasked))) if unasked else {}
-        _write_sent(tx, alike)
+        run_alike(tx.con, alike, SENT_ALIKE, SENT)
         INSERT_SMSC_ID.run(tx.con, ids)
         if unasked:
             _announce(tx, unasked, before)
@@ -277,17 +271,6 @@ class ResponseOp(Op):
                 op.gone = gone
         if ids:
             apply_parked(tx, ids)
-
-
-def _write_sent(tx: Tx, alike: dict[Row, list[Row]]) -> None:
-    """Writes positive responses, by what those that came together share."""
-    rest: list[Row] = []
-    for shared, rows in alike.items():
-        if len(rows) >= ALIKE:
-            SENT_ALIKE.run(tx.con, rows, shared)
-        else:
-            rest += [(*row, *shared) for row in rows]
-    SENT.run(tx.con, rest)
 
 
 def _trace_refusals(tx: Tx, op: ResponseOp) -> None:

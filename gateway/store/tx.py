@@ -43,6 +43,9 @@ class Live(msgspec.Struct, eq=False, gc=False):
     subject: int
     payload: bytes
 
+    def __repr__(self) -> str:  # logs and tracebacks must not show text
+        return f"<{type(self).__name__} {self.stream}-{self.seq} of {self.kind}>"
+
 
 @cache
 def _usual() -> Consents:
