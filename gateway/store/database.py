@@ -1,7 +1,8 @@
 """The database file: its lock, its connections and their settings, migrations, and the checkpointing of its WAL.
 
-SQLite runs in WAL mode with synchronous=FULL, so a commit is on disk when it returns. Checkpoints are passive and run
-on a connection of their own, never inside a commit of the hot path.
+SQLite runs in WAL mode with synchronous=FULL, so a commit is on disk when it returns. Checkpoints run on a
+connection of their own, never inside a commit of the hot path, and are passive but for the moment in which the log
+starts over.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import fcntl
 import os
 import secrets
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,8 +31,8 @@ READER_PAGES: Final = 4096
 pages anyway: more would only be taken by the first long search, and never be given back."""
 INSTALL: Final = "install"
 """Key in ``store_info`` of the number of this database."""
-RESTART_WAIT_MS: Final = 200
-"""The writer waits meanwhile: far less than its own patience, or a long read would have it refuse what comes in."""
+RESTART_WAIT_MS: Final = 50
+"""For readers of the log. The writer waits meanwhile, and who waits for it; it is tried again soon."""
 
 
 class StoreError(Exception):
@@ -191,32 +194,45 @@ class Database:
             self._lock.release()
 
 
-def checkpoint(con: sqlite3.Connection, wal_size: int, wal_limit: int) -> int:
+def checkpoint(con: sqlite3.Connection, turns: threading.Lock, wal_size: int, wal_limit: int) -> int:
     """Moves committed pages from the WAL into the database; returns the octets that were in the log.
 
-    Waits for nobody as a rule. A log that has come to a quarter of its limit is made to start over: for that it waits,
-    up to `RESTART_WAIT_MS`, for the writer and for readers. The file keeps the size that it once had, and is reused;
-    it is cut where that, ``wal_size``, is over the limit, or intake would wait for ever.
+    Waits for nobody as a rule. A log that has come to a quarter of its limit is made to start over: for that it holds
+    ``turns``, as the writer does for each transaction, since the moments between two of these are too short to be met
+    by trying now and then. Beforehand it moves what was written while it moved the most of it, so that the writer
+    waits for little. The file keeps the size that it once had, and is reused; it is cut where that, ``wal_size``, is
+    over the limit, or intake would wait for ever.
     """
-    con.execute(f"PRAGMA busy_timeout = {RESTART_WAIT_MS}")
     _, frames, _ = con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     octets: int = frames * con.execute("PRAGMA page_size").fetchone()[0]
     if wal_size > wal_limit:
-        con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        _restart(con, turns, "TRUNCATE")
     elif octets > wal_limit // 4:
-        con.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+        con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        _restart(con, turns, "RESTART")
     return octets
 
 
-def cut_log(database: Database, tries: int = 10) -> bool:
+def _restart(con: sqlite3.Connection, turns: threading.Lock, mode: str) -> bool:
+    """Has the log start over; whether it could, or else a reader needed it for longer than `RESTART_WAIT_MS`."""
+    con.execute(f"PRAGMA busy_timeout = {RESTART_WAIT_MS}")
+    with turns:
+        return bool(con.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0] == 0)
+
+
+def cut_log(database: Database, turns: threading.Lock, tries: int = 20) -> bool:
     """Moves all of the log into the database and empties it, so that nothing that was removed is left in it.
 
-    Returns whether that was done: each try waits up to `RESTART_WAIT_MS` for the writer and for readers.
+    Returns whether that was done: each try waits up to `RESTART_WAIT_MS` for readers, and the writer waits meanwhile.
     """
     con = database.connect()
     try:
-        con.execute(f"PRAGMA busy_timeout = {RESTART_WAIT_MS}")
-        return any(con.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0 for _ in range(tries))
+        for _ in range(tries):
+            con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if _restart(con, turns, "TRUNCATE"):
+                return True
+            time.sleep(RESTART_WAIT_MS / 1000)  # the writer has its turn
+        return False
     finally:
         con.close()
 

@@ -159,8 +159,8 @@ class Store:
         if self.database.path is None:
             return True
         if self._inline:
-            return cut_log(self.database)
-        return await trio.to_thread.run_sync(cut_log, self.database)
+            return cut_log(self.database, self.writer.turns)
+        return await trio.to_thread.run_sync(cut_log, self.database, self.writer.turns)
 
     async def copy(self, backup: Backup) -> None:
         """Makes it, beside all that goes on; it ends early by `Backup.stop` alone. Raises BackupError, StoppedError."""
@@ -192,7 +192,7 @@ class Store:
                     continue
                 if con is None:
                     con = self.database.connect()
-                move = partial(checkpoint, con, size, self.writer.wal_limit)
+                move = partial(checkpoint, con, self.writer.turns, size, self.writer.wal_limit)
                 try:
                     if self._inline:
                         move()

@@ -232,10 +232,10 @@ async def test_a_forgotten_text_is_not_in_the_file(tmp_path: Path, nursery: trio
     desk.con.execute("UPDATE segment SET state = 9 WHERE state = 4")
     file = tmp_path / "s.db"
     con = desk.store.database.connect()
-    checkpoint(con, 1, 0)
+    checkpoint(con, desk.store.writer.turns, 1, 0)
     assert file.read_bytes().count(TEXT) > 100
     await kept.retention.round()
-    checkpoint(con, 1, 0)
+    checkpoint(con, desk.store.writer.turns, 1, 0)
     con.close()
     assert file.read_bytes().count(TEXT) == 0
     assert (tmp_path / "s.db-wal").stat().st_size == 0

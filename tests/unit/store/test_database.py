@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -231,7 +232,7 @@ def test_a_checkpoint_moves_the_log(tmp_path: Path) -> None:
     assert store.database.wal_size() > 50 * 2000
     con = store.database.connect()
     size = store.database.wal_size()
-    assert 50 * 2000 < checkpoint(con, size, 4 * size) <= size
+    assert 50 * 2000 < checkpoint(con, store.writer.turns, size, 4 * size) <= size
     assert store.database.wal_size() == size
     con.close()
     store.close()
@@ -253,17 +254,55 @@ def test_a_log_that_a_reader_let_grow_starts_over_or_is_cut_once_it_is_gone(tmp_
     grow()
     size = store.database.wal_size()
     began = time.monotonic()
-    checkpoint(con, size, size)  # more than a quarter of the limit
-    checkpoint(con, size, size - 1)  # more than the limit
+    checkpoint(con, store.writer.turns, size, size)  # more than a quarter of the limit
+    checkpoint(con, store.writer.turns, size, size - 1)  # more than the limit
     assert time.monotonic() - began < BUSY_TIMEOUT_MS / 1000, "it gives up before the writer does"
     assert store.database.wal_size() == size
     reader.execute("COMMIT")
-    checkpoint(con, size, size)
+    checkpoint(con, store.writer.turns, size, size)
     grow()
     assert store.database.wal_size() == size, "the log started over in the same file"
     reader.execute("COMMIT")
-    checkpoint(con, size, size - 1)
+    checkpoint(con, store.writer.turns, size, size - 1)
     assert store.database.wal_size() == 0
     for one in (reader, con):
         one.close()
+    store.close()
+
+
+def test_a_log_starts_over_beside_a_writer_that_hardly_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has its turn after the transaction that is under way, however long that takes, and not the next one."""
+    monkeypatch.setattr("gateway.store.database.RESTART_WAIT_MS", 1)
+    store = open_file(tmp_path / "s.db")
+    turns, asked = store.writer.turns, threading.Event()
+    con = store.database.connect()
+
+    def write(commit: bool = True) -> None:
+        store.read_now(lambda con: con.execute("BEGIN IMMEDIATE"))
+        store.read_now(lambda con: con.execute("INSERT INTO store_info VALUES (hex(randomblob(9)), zeroblob(100000))"))
+        if commit:
+            store.read_now(lambda con: con.execute("COMMIT"))
+
+    class Asked:
+        def __enter__(self) -> None:
+            asked.set()
+            turns.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            turns.release()
+
+    write()
+    size = store.database.wal_size()
+    with turns:
+        write(commit=False)
+        thread = threading.Thread(target=checkpoint, args=(con, Asked(), size, size))
+        thread.start()
+        assert asked.wait(10)
+        store.read_now(lambda con: con.execute("COMMIT"))
+        grown = store.database.wal_size()
+        assert grown > size
+    thread.join()
+    write()
+    assert store.database.wal_size() == grown, "the log started over in the same file"
+    con.close()
     store.close()
