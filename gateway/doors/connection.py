@@ -7,6 +7,7 @@ commit. Nothing is spawned for a message.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -290,7 +291,16 @@ class Connection:
                 subscription.feed.finish(seq for seq in seqs if seq <= subscription.feed.position)
                 subscription.acked()
         if id is not None:
+            self._unanswered += 1
+            self.server.methods.outbox.when_stored(partial(self._acked, id))
+
+    def _acked(self, id: rpc.Id, error: Exception | None) -> None:
+        self._unanswered -= 1
+        if error is None:
             self.send(rpc.result(id, {}))
+        else:
+            self.send(rpc.refusal(id, Refusal("store_unavailable", retry_after=1)))
+        self._make_room()
 
     def _event(self, event_id: str, field: str) -> tuple[Feed, int]:
         stream, _, seq = event_id.partition("-")

@@ -6,7 +6,7 @@ Acknowledgements are gathered and stored at most one operation at a time for all
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -27,6 +27,9 @@ from gateway.store.tx import Live
 
 _log = logger(component="outbox")
 
+WhenStored = Callable[[Exception | None], None]
+"""Is told that something is stored, or why not."""
+
 SWEEP_EVERY: Final = 15.0
 REPLAYS: Final = 20_000
 """Events of a stream that wait to be delivered again; what would be beyond is not put back."""
@@ -41,6 +44,8 @@ class Outbox:
         self.feeds: dict[int, Feed] = {}
         self._dirty: set[int] = set()
         self._acking = False
+        self._waiting: list[WhenStored] = []  # for what is being stored
+        self._waiting_next: list[WhenStored] = []  # for what is dirty
         self._settings = settings
         self.retries: dict[int, dict[int, tuple[int, int | None, str]]] = {}
         self._replayed: dict[int, dict[int, int]] = {}  # of the retries: when they were put back (ms)
@@ -115,26 +120,39 @@ class Outbox:
     # --- acknowledgements ---------------------------------------------------------------------------------------------
 
     def moved(self, feed: Feed) -> None:
-        """A feed's cursor moved; it is stored with the next burst."""
+        """A feed's cursor moved; it is stored with what else there is to be stored soon."""
         self._dirty.add(feed.info.id)
         if not self._acking:
             self._store_cursors()
 
-    def _store_cursors(self) -> None:
-        rows: list[tuple[int, int, list[int]]] = []
-        for stream in self._dirty:
-            feed = self.feeds.get(stream)
-            if feed is not None:
-                rows.append((stream, feed.acked, sorted(feed.done)))
-        self._dirty.clear()
-        if rows:
-            self._acking = True
-            self.store.writer.put(AckOp(rows), self._stored, lambda op, _: self._stored(op))
+    def when_stored(self, done: WhenStored) -> None:
+        """Has cursors as they are now stored at once, and ``done`` called then."""
+        if not self._acking:
+            done(None)
+            return
+        (self._waiting_next if self._dirty else self._waiting).append(done)
+        self.store.writer.press()
 
-    def _stored(self, op: AckOp) -> None:
+    def _store_cursors(self) -> None:
+        rows = [
+            (stream, feed.acked, sorted(feed.done))
+            for stream in self._dirty
+            if (feed := self.feeds.get(stream)) is not None
+        ]
+        self._dirty.clear()
+        self._waiting, self._waiting_next = self._waiting_next, []
+        self._acking = True
+        self.store.writer.put(AckOp(rows), self._stored, self._stored)
+        if self._waiting:
+            self.store.writer.press()
+
+    def _stored(self, op: AckOp, error: Exception | None = None) -> None:
         self._acking = False
-        if self._dirty:
+        waiting, self._waiting = self._waiting, []
+        if self._dirty or self._waiting_next:
             self._store_cursors()
+        for done in waiting:
+            done(error)
 
     # --- failures -----------------------------------------------------------------------------------------------------
 

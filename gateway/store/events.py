@@ -105,6 +105,7 @@ class AckOp(Op):
     __slots__ = ("rows",)
     order: ClassVar[int] = 80
     must: ClassVar[bool] = True
+    patient: ClassVar[bool] = True  # nobody waits for it, and what is lost with it is told again
     name: ClassVar[str] = "ack"
 
     def __init__(self, rows: list[tuple[int, int, list[int]]]) -> None:

@@ -80,6 +80,7 @@ class Op:
     passed: ClassVar[bool] = False
     first: ClassVar[bool] = False  # whether its callback comes before those of the others in its burst
     after: ClassVar[bool] = False  # whether its callback comes after those of the others in its burst
+    patient: ClassVar[bool] = False  # whether it waits a little for others, so as not to be a transaction by itself
     name: ClassVar[str]
 
     def __init__(self) -> None:

@@ -32,6 +32,8 @@ _OpT = TypeVar("_OpT", bound=Op)
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
 CHECK_DISK_EVERY: Final = 1.0
+PATIENCE: Final = 0.02
+"""Seconds that what nobody waits for is held back, so that it is stored with others and costs no transaction."""
 SHORTEST: Final = 0.0001
 """Seconds below which it makes no difference how long a transaction takes."""
 
@@ -98,6 +100,7 @@ class Writer:
         self._idle = trio.Event()
         self._idle.set()
         self._stored = trio.Event()
+        self._patience = 0.0  # until when patient operations wait (Trio's seconds)
         self._storing: list[Op] = []  # in the transaction under way
         self._turn = trio.Event()
         self.stats = Stats()
@@ -142,6 +145,8 @@ class Writer:
         """
         op.on_commit = on_commit
         op.on_fail = on_fail
+        if op.patient and not self.pending.patient:
+            self._patience = trio.current_time() + PATIENCE
         self.pending.put(op)
         self._idle = self._idle if not self._idle.is_set() else trio.Event()
         self._wake.set()
@@ -166,12 +171,18 @@ class Writer:
             raise failure[0]
         return op
 
+    def press(self) -> None:
+        """Has what waits for company stored now: somebody waits for it."""
+        self._patience = 0.0
+        self._wake.set()
+
     async def flush(self) -> None:
         """Waits until everything that was put before is stored, whatever comes in meanwhile.
 
         A database that cannot be written is not waited for: then it returns at the first try that fails.
         """
         target = self.pending.last
+        self.press()
         while self.healthy and not self._idle.is_set() and self.pending.oldest(self._storing) <= target:
             await self._turn.wait()
 
@@ -207,6 +218,11 @@ class Writer:
                     self._wake = trio.Event()
                     await self._wake.wait()
                     continue
+                if not self._pressing():
+                    self._wake = trio.Event()
+                    with trio.move_on_at(self._patience):
+                        await self._wake.wait()
+                    continue
                 begun = self._next()
             burst, begun = begun, None
             self._storing = burst.operations
@@ -218,7 +234,7 @@ class Writer:
                 else:
                     failed = False
                     self._recovered()
-                    if self.pending:
+                    if self._pressing():
                         begun = self._next()
                     try:
                         self._finish(burst.operations, tx)
@@ -240,6 +256,13 @@ class Writer:
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 pause = FIRST_PAUSE
+
+    def _pressing(self) -> bool:
+        """Whether something waits that is to be stored now."""
+        pending = self.pending
+        if pending.pressing:
+            return True
+        return bool(pending) and (self._stopping or trio.current_time() >= self._patience)
 
     def _next(self) -> Burst:
         """Begins to store what gathered."""

@@ -10,8 +10,9 @@ import trio
 from trio.testing import MockClock
 
 from gateway.outbox import TAIL
+from gateway.store.writer import PATIENCE
 from tests.support.apps import AppClient
-from tests.support.daemons import gateway
+from tests.support.daemons import Commits, gateway
 from tests.support.smsc import Smsc
 
 PEER, NUMBER = "+12125550000", "+15551230001"
@@ -66,7 +67,11 @@ async def test_acknowledgements_outlive_a_restart(
                 await app.write(
                     b'{"jsonrpc":"2.0","method":"ack","params":{"up_to":"%s"}}\n' % events[9]["event_id"].encode()
                 )
-            await g.settled()
+                # Nobody is told when that is stored. It waits a little for others, and it was read before the next.
+                await app.call("status")
+                if not stop:
+                    await trio.sleep(PATIENCE)
+                    await g.settled()
         async with gateway(tmp_path, smsc=Smsc(nursery)) as g:
             # Before anybody is there again, more comes.
             await g.tell("20")
@@ -77,6 +82,37 @@ async def test_acknowledgements_outlive_a_restart(
             assert texts(app) == ([str(i) for i in range(1, 20, 2)] if how == "ids" else numbered(10, 20)) + ["20"]
             assert [e["redelivered"] for e in app.of("inbound")] == [True] * 10 + [False]
         nursery.cancel_scope.cancel()
+
+
+async def test_an_acknowledgement_is_answered_once_it_is_stored(autojump_clock: MockClock) -> None:
+    """Each of several, and one that has nothing left to store too."""
+    commits = Commits()
+    async with gateway(run_sync=commits) as g:
+
+        def stored() -> int:
+            return int(g.daemon.store.read_now(lambda con: con.execute("SELECT max(acked) FROM cursor").fetchone())[0])
+
+        app = await g.connect()
+        await app.call("subscribe")
+        await g.tell(*numbered(0, 6))
+        events = [event["event_id"] for event in await app.notified(6)]
+        began = trio.current_time()
+        assert await app.call("ack", event_ids=[events[5]]) == {}
+        assert trio.current_time() - began < PATIENCE, "who waits for it is not kept waiting"
+        commits.hold()
+        made = [app.request("ack", {"up_to": event}) for event in (events[1], events[1], events[3])]
+        for _, line in made:
+            await app.write(line)
+            await g.settled()
+        with trio.move_on_after(5) as waited:
+            await app.reply(made[0][0])
+        assert waited.cancelled_caught
+        assert stored() == 0
+        commits.release()
+        for id, _ in made:
+            assert (await app.reply(id))["result"] == {}
+        assert stored() == 4
+        assert await app.call("ack", up_to=events[3]) == {}, "nothing is left to be stored"
 
 
 @pytest.mark.parametrize("extra", [0, 1, 1500])

@@ -15,10 +15,13 @@ from gateway.model import State
 from gateway.store.begun import Begun, InThread
 from gateway.store.database import Database
 from gateway.store.ends import End, EndOp
+from gateway.store.events import AckOp
 from gateway.store.inbound import InboundOp
 from gateway.store.sends import ClaimOp
 from gateway.store.store import Store
 from gateway.store.submits import SubmitOp
+from gateway.store.tx import Op
+from gateway.store.writer import PATIENCE
 from tests.support.inbound import single
 from tests.support.stores import Desk
 
@@ -95,6 +98,44 @@ async def test_do_calls_back_before_it_returns_and_before_events(desk: Desk) -> 
     assert await desk.writer.do(op, lambda op: calls.append("commit")) is op
     assert calls[0] == "commit"
     assert calls[-1] == "events"
+
+
+async def test_what_nobody_waits_for_is_stored_with_others_or_after_a_little_while(
+    nursery: trio.Nursery, mock_clock: trio.testing.MockClock
+) -> None:
+    desk, gate = await gated(nursery)
+    stored: list[str] = []
+
+    async def put(*ops: Op) -> tuple[int, list[str]]:
+        """Puts operations; how many transactions began since, and what was stored in them."""
+        before = gate.started
+        stored.clear()
+        for op in ops:
+            desk.writer.put(op, lambda op: stored.append(op.name))
+        await trio.testing.wait_all_tasks_blocked()
+        return gate.started - before, stored
+
+    assert await put(AckOp([])) == (0, [])
+    mock_clock.jump(PATIENCE / 2)
+    assert await put(AckOp([])) == (0, [])
+    mock_clock.jump(PATIENCE / 2)
+    assert await put() == (1, ["ack", "ack"]), "it counts from the first of them"
+    assert await put(AckOp([])) == (0, [])
+    assert await put(SubmitOp([desk.new()])) == (1, ["submit", "ack"])
+    assert await put(SubmitOp([desk.new()]), AckOp([])) == (1, ["submit", "ack"])
+    gate.close()
+    assert await put(SubmitOp([desk.new()])) == (1, [])
+    assert await put(AckOp([])) == (0, [])
+    gate.open.set()
+    assert await put() == (0, ["submit"]), "nor is it a transaction of its own behind another"
+    desk.writer.press()
+    assert await put() == (1, ["ack"])
+    assert await put(AckOp([])) == (0, [])
+    await desk.writer.flush()
+    assert stored == ["ack"]
+    assert await put(AckOp([])) == (0, [])
+    await desk.close()
+    assert stored == ["ack"]
 
 
 # --- bounds -----------------------------------------------------------------------------------------------------------
