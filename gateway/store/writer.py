@@ -7,6 +7,7 @@ transaction begins before those are told whose operations the last one stored: t
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
@@ -146,7 +147,7 @@ class Writer:
         op.on_commit = on_commit
         op.on_fail = on_fail
         if op.patient and not self.pending.patient:
-            self._patience = trio.current_time() + PATIENCE
+            self._patience = math.inf  # counts from when `run` sees it: a start puts operations before that
         self.pending.put(op)
         self._idle = self._idle if not self._idle.is_set() else trio.Event()
         self._wake.set()
@@ -262,7 +263,10 @@ class Writer:
         pending = self.pending
         if pending.pressing:
             return True
-        return bool(pending) and (self._stopping or trio.current_time() >= self._patience)
+        now = trio.current_time()
+        if self._patience == math.inf:
+            self._patience = now + PATIENCE
+        return bool(pending) and (self._stopping or now >= self._patience)
 
     def _next(self) -> Burst:
         """Begins to store what gathered."""

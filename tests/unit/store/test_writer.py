@@ -138,6 +138,23 @@ async def test_what_nobody_waits_for_is_stored_with_others_or_after_a_little_whi
     assert stored == ["ack"]
 
 
+def test_what_is_put_before_it_runs_is_stored() -> None:
+    """As by a start that finds dead letters behind what was acknowledged: there is no Trio yet."""
+    store = Store("sqlite://", inline=True)
+    stored: list[str] = []
+    store.writer.put(AckOp([]), lambda op: stored.append(op.name))
+
+    async def run() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.writer.run)
+            await trio.testing.wait_all_tasks_blocked()
+            store.stop()
+
+    trio.run(run)
+    assert stored == ["ack"]
+    store.close()
+
+
 # --- bounds -----------------------------------------------------------------------------------------------------------
 
 
