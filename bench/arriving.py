@@ -12,7 +12,7 @@ from bench import trace, wire
 from bench.figures import Percentiles
 from bench.hook import SECRET, Hook
 from bench.load import Load, LoadOptions
-from bench.measure import Settings, cost, per_second, started, watching
+from bench.measure import Settings, catch_up, cost, first_key, per_second, started, watching
 from bench.reconcile import inbound
 from bench.sinklog import SinkLog
 from bench.sinkprocess import SinkProcess
@@ -131,21 +131,23 @@ def run_inbound(settings: Settings, name: str) -> dict[str, Any]:
     if way.known:
         lines, source = _known(), str(settings.directory / f"{name}.ndjson")
         trace.write(source, lines)
-    first = len(lines) if way.known else 0
+    first = first_key(settings)
+    known = len(lines) if way.known else 0
     with (
         Hook() as hook,
         SinkProcess(log=log_path, inbound_window=settings.window) as sink,
         started(settings, settings.directory / name, sink.port, *_told(way, hook)) as daemon,
     ):
         sink.wait_for(lambda stats: stats["binds"] >= settings.binds)
-        if first:
-            sink.command("inbound", trace_name=source, count=first)
+        if known:
+            sink.command("inbound", trace_name=source, count=known, first=first)
             sink.wait_for(_idle, timeout=120.0)
+        catch_up(settings, daemon)
         options = LoadOptions(str(daemon.socket), lines, 0, subscribe="bench" if way.subscribed else None)
         with Load(options) as load, watching(settings, daemon, name) as watch:
             before, acked = daemon.usage(), sink.stats()["mo_acked"]
             began = time.monotonic()
-            sink.command("inbound", trace_name=source, count=count)
+            sink.command("inbound", trace_name=source, count=count, first=first + known)
             if way.subscribed:
                 _listen(load, count)
             stats = sink.wait_for(_idle, timeout=120.0)
@@ -178,7 +180,7 @@ def run_inbound(settings: Settings, name: str) -> dict[str, Any]:
         **result,
         **cost(before, after, count),
         "stop_seconds": stopped,
-        "reconciliation": inbound(lines, count, log, events, first=first),
+        "reconciliation": inbound(lines, count, log, events, first=first + known),
         "profile": seen,
     }
 

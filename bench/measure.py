@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.bursts import free_port
-from bench.daemon import DaemonProcess, Usage, config
+from bench.daemon import DaemonError, DaemonProcess, Usage, config
+from bench.load import Load, LoadOptions
 from bench.trace import NUMBERS
 from bench.watch import Watch
 
@@ -34,6 +36,28 @@ class Settings:
     synchronous: str
     store: Path | None = None
     """A database that all of them go on with, in place of an empty one for each."""
+
+
+_A_SECOND = 20_000
+"""Keys that are set aside for each second: more than a run uses."""
+
+
+def first_key(settings: Settings) -> int:
+    """The number of a run's first message. In a chosen database its keys are those of no run before, nor its peers if
+    that was not eight minutes ago (they repeat after ten million)."""
+    return 0 if settings.store is None else int(time.time() * _A_SECOND) % 1_500_000_000
+
+
+def catch_up(settings: Settings, daemon: DaemonProcess) -> None:
+    """Takes what waits in a chosen database for the subscription, as an earlier run left it. Raises DaemonError."""
+    if settings.store is None:
+        return
+    with Load(LoadOptions(str(daemon.socket), [], 0)) as load:
+        until = time.monotonic() + 120
+        while len(load.inbound) + len(load.ended) < load.backlog:
+            load.step(0.2)
+            if load.broken is not None or time.monotonic() > until:
+                raise DaemonError(f"events of earlier runs are not taken: {load.broken}")
 
 
 def cost(before: Usage, after: Usage, messages: int) -> dict[str, float]:

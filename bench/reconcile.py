@@ -130,7 +130,7 @@ def inbound(
     """
     lines = [line for line in lines if line.kind == "mo"]
     sent = log.inbound()
-    result = Reconciliation({"sent": len(sent) - first})
+    result = Reconciliation({"sent": sum(keys.number(key) >= first for key in sent)})
     told: dict[str, dict[int | str, Event]] = defaultdict(dict)
     for event in events or ():
         told[keys.find(event.text or "") or f"event {event.event_id}"][event.event_id] = event

@@ -21,7 +21,7 @@ from bench.daemon import DaemonError
 from bench.figures import Percentiles, machine
 from bench.inbound import segments
 from bench.load import Load, LoadOptions
-from bench.measure import Settings, cost, per_second, started, watching
+from bench.measure import Settings, catch_up, cost, first_key, per_second, started, watching
 from bench.reconcile import Reconciliation, outbound
 from bench.sinklog import SinkLog
 from bench.sinkprocess import SinkError, SinkProcess
@@ -66,7 +66,9 @@ def run_outbound(settings: Settings, name: str, trace_name: str, messages: int, 
             outstanding=settings.outstanding,
             rate=rate,
             connections=settings.connections,
+            first=first_key(settings),
         )
+        catch_up(settings, daemon)
         with Load(options) as load, watching(settings, daemon, name) as watch:
             before = daemon.usage()
             load.submit_all()
@@ -79,10 +81,11 @@ def run_outbound(settings: Settings, name: str, trace_name: str, messages: int, 
         stopped = daemon.stop()
     log = SinkLog.load(settings.directory / f"{name}.log")
     began, accepted = load.span()
+    late = sorted(submit.t for submit in log.submits if submit.t > accepted)
     arrivals = {key: message.first_seen for key, message in log.messages().items()}
     delays: list[tuple[float, float]] = []
     for index, message_id in enumerate(load.ids):
-        arrived = arrivals.get(keys.key(keys.MT, index)) if message_id else None
+        arrived = arrivals.get(keys.key(keys.MT, options.first + index)) if message_id else None
         if arrived is not None:
             delays.append((arrived - load.intended[index], arrived - load.accepted_at[index]))
     return {
@@ -91,6 +94,8 @@ def run_outbound(settings: Settings, name: str, trace_name: str, messages: int, 
         "offered_per_second": rate or None,
         "accepted_per_second": per_second(load.accepted, began, accepted),
         "submitted_segments_per_second": per_second(stats["submits"], began, stats["last_submit"]),
+        # A far carrier takes what its window allows, but for the time in which the daemon takes in all at once.
+        "once_accepted_segments_per_second": per_second(len(late), accepted, late[-1]) if len(late) > 1 else None,
         "finished_per_second": per_second(len(load.ended), began, load.last_end),
         "accept_ms": load.accept_latency(),
         # Claims of free window slots ride in the transaction of the submit: a segment may be on the wire

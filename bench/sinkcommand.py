@@ -93,11 +93,18 @@ class Control:
         return {"segments": self._sink.send_text(account, sender["from"], to, text)}
 
     def _inbound(
-        self, trace_name: str = "inbound", count: int = 1000, rate: float = 0.0, window: int | None = None
+        self,
+        trace_name: str = "inbound",
+        count: int = 1000,
+        rate: float = 0.0,
+        window: int | None = None,
+        first: int | None = None,
     ) -> dict[str, Any]:
         if window is not None:
             self._sink.inbound.window = window
-        first = self._sink.inbound.messages
+        if first is None:
+            first = self._sink.inbound.messages
+        self._sink.inbound.messages = first
         self._sink.inbound.start(trace.load(trace_name), count, rate, time.monotonic())
         return {"first": first, "count": count}
 
