@@ -192,7 +192,8 @@ class ConsentChanges:
         """What a peer was asked from a number, and may reply YES to, the newest first."""
         now = self._tx.now
         found = [one for (asked_from, _), one in self._pending[peer].items() if asked_from == number]
-        return sorted([one for one in found if one.until > now], key=lambda one: -one.at)
+        # Of two in the same ms always the same one is the newest, also after a restart.
+        return sorted([one for one in found if one.until > now], key=lambda one: (one.at, one.opt_in), reverse=True)
 
     @staticmethod
     def classes_of(opt_in: OptIn) -> tuple[int, ...]:

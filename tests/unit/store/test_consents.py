@@ -339,6 +339,19 @@ async def test_a_yes_to_two_opt_ins_is_recorded_for_each(desk: Desk) -> None:
     assert len(found) == 5
 
 
+@pytest.mark.parametrize("names", [("news", "offers"), ("offers", "news")])
+async def test_of_two_questions_in_the_same_ms_a_yes_answers_always_the_same(
+    desk: Desk, names: tuple[str, str]
+) -> None:
+    """In whichever order they are found: what is read again after a restart is in another."""
+    opt_ins = [{"name": name, "ask": f"{name}?", "keywords": [name]} for name in names]
+    settings = Settings.model_validate({"numbers": [{"number": NUMBER}], "opt_ins": opt_ins})
+    desk.writer.base.consents = Consents(settings, OptOuts(settings))
+    await desk.do(*[stop(text=text) for text in names])
+    await desk.do(stop(text="yes"))
+    assert [one.wording for one in record(desk.con, peer=PEER, limit=9) if one.change == "granted"] == ["offers?"]
+
+
 async def test_pages_of_the_list(desk: Desk) -> None:
     await agree(desk, PEER, OTHER)
     await agree(desk, PEER, klass=DIRECT, scope="app:app")
