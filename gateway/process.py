@@ -14,6 +14,7 @@ import trio
 
 from gateway import log
 from gateway.daemon import Daemon
+from gateway.heap import Trimming
 from gateway.outbound.request import Refusal
 from gateway.policy.consent import consent_warnings
 from gateway.policy.content import content_warnings
@@ -45,7 +46,8 @@ def run(settings: Settings, path: Path | None) -> int:
         _log.warning("config", warning=warning)
     try:
         daemon = Daemon(settings, path=path)
-        trio.run(_with_signals, daemon)
+        with Trimming():
+            trio.run(_with_signals, daemon)
     except StoreError as error:
         _log.error("cannot_start", error=str(error))
         print(f"smsgw: {error}", file=sys.stderr)
