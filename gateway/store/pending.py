@@ -94,7 +94,7 @@ class Pending:
         )
 
     def rest(self) -> None:
-        """Nothing waits and nothing is being stored: what comes next has waited for no large burst."""
+        """Nothing is being stored, nor waits but for company: what comes next has waited for no large burst."""
         self._large = False
 
     def put(self, op: Op) -> None:

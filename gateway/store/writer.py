@@ -220,6 +220,7 @@ class Writer:
                     await self._wake.wait()
                     continue
                 if not self._pressing():
+                    self.pending.rest()
                     self._wake = trio.Event()
                     with trio.move_on_at(self._patience):
                         await self._wake.wait()

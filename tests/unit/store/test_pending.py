@@ -16,6 +16,7 @@ import trio.testing
 
 from gateway.model import State
 from gateway.store.ends import End
+from gateway.store.events import AckOp
 from gateway.store.pending import BESIDE, COMING, SHARE, Pending
 from gateway.store.receipts import ReceiptOp
 from gateway.store.sends import ClaimOp, ResponseOp, UnclaimOp
@@ -300,6 +301,22 @@ def test_much_else_goes_in_shares_and_all_that_came_meanwhile_behind_each() -> N
     for op in groups[4:]:
         pending.put(op)
     assert pending.take() == groups[4:5], "these did not wait for a large one"
+
+
+async def test_what_waits_for_company_alone_is_a_rest_too(nursery: trio.Nursery) -> None:
+    """Behind a large burst only what came while it was stored goes at once."""
+    bursts = Bursts()
+    desk = Desk(nursery, run_sync=bursts)
+    desk.writer.put(much())
+    await trio.testing.wait_all_tasks_blocked()
+    desk.writer.put(AckOp([]))
+    bursts.open.set()
+    await trio.testing.wait_all_tasks_blocked()
+    for op in (answers(8), answers(8)):
+        desk.writer.put(op)
+    await desk.writer.flush()
+    assert [[op.name for op in burst] for burst in bursts.kept] == [["unclaim"], ["response"], ["ack"], ["response"]]
+    await desk.close()
 
 
 def test_bursts_are_large_again_when_nothing_has_freed_a_window_for_a_while() -> None:
