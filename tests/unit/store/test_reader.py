@@ -19,6 +19,8 @@ def database(tmp_path: Path) -> Database:
 
 
 async def test_reads_go_side_by_side_and_are_bounded(database: Database) -> None:
+    # As the writer's: it makes the database one with a log, which of several at once only one could.
+    writer = database.connect()
     reader = Reader(database)
     lock, inside, most = threading.Lock(), 0, 0
     connections: set[int] = set()
@@ -47,6 +49,7 @@ async def test_reads_go_side_by_side_and_are_bounded(database: Database) -> None
     assert most == READERS
     assert len(connections) <= READERS
     reader.close()
+    writer.close()
     database.close()
 
 
