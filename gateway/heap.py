@@ -1,7 +1,7 @@
 """Memory that was freed goes back to the system, and does not stay with the process.
 
 The C library keeps what the busiest moment took. After half an hour under load, with a carrier that was away for a few
-seconds each minute, 62 MiB of the daemon's 182 were of no use to anybody. They are given back when it is told to do so.
+seconds each minute, 61 MiB of the daemon's 182 were of no use to anybody. They are given back when it is told to do so.
 """
 
 from __future__ import annotations

@@ -199,22 +199,22 @@ def checkpoint(con: sqlite3.Connection, turns: threading.Lock, wal_size: int, wa
 
     Waits for nobody as a rule. A log that has come to a quarter of its limit is made to start over: for that it holds
     ``turns``, as the writer does for each transaction, since the moments between two of these are too short to be met
-    by trying now and then. Beforehand it moves what was written while it moved the most of it, so that the writer
-    waits for little. The file keeps the size that it once had, and is reused; it is cut where that, ``wal_size``, is
-    over the limit, or intake would wait for ever.
+    by trying now and then. The file keeps the size that it once had, and is reused; it is cut where that,
+    ``wal_size``, is over the limit, or intake would wait for ever.
     """
     _, frames, _ = con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     octets: int = frames * con.execute("PRAGMA page_size").fetchone()[0]
     if wal_size > wal_limit:
         _restart(con, turns, "TRUNCATE")
     elif octets > wal_limit // 4:
-        con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         _restart(con, turns, "RESTART")
     return octets
 
 
 def _restart(con: sqlite3.Connection, turns: threading.Lock, mode: str) -> bool:
     """Has the log start over; whether it could, or else a reader needed it for longer than `RESTART_WAIT_MS`."""
+    # First what was written since, or while the most of it was moved: the writer waits for the little that is left.
+    con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     con.execute(f"PRAGMA busy_timeout = {RESTART_WAIT_MS}")
     with turns:
         return bool(con.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0] == 0)
@@ -228,7 +228,6 @@ def cut_log(database: Database, turns: threading.Lock, tries: int = 20) -> bool:
     con = database.connect()
     try:
         for _ in range(tries):
-            con.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if _restart(con, turns, "TRUNCATE"):
                 return True
             time.sleep(RESTART_WAIT_MS / 1000)  # the writer has its turn
