@@ -127,11 +127,14 @@ class Outbox:
 
     def when_stored(self, done: WhenStored) -> None:
         """Has cursors as they are now stored at once, and ``done`` called then."""
-        if not self._acking:
+        if self._acking:
+            (self._waiting_next if self._dirty else self._waiting).append(done)
+            self.store.writer.press()
+        elif self._dirty:  # what could not be stored is tried again when it is asked for again
+            self._waiting_next.append(done)
+            self._store_cursors()
+        else:
             done(None)
-            return
-        (self._waiting_next if self._dirty else self._waiting).append(done)
-        self.store.writer.press()
 
     def _store_cursors(self) -> None:
         rows = [
@@ -151,6 +154,8 @@ class Outbox:
         waiting, self._waiting = self._waiting, []
         if self._dirty or self._waiting_next:
             self._store_cursors()
+        if error is not None:
+            self._dirty.update(stream for stream, _, _ in op.rows)
         for done in waiting:
             done(error)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from gateway.outbox import TAIL
+from gateway.store.events import AckOp
+from gateway.store.tx import Tx
 from gateway.store.writer import PATIENCE
 from tests.support.apps import AppClient
 from tests.support.daemons import Commits, gateway
@@ -113,6 +116,29 @@ async def test_an_acknowledgement_is_answered_once_it_is_stored(autojump_clock: 
             assert (await app.reply(id))["result"] == {}
         assert stored() == 4
         assert await app.call("ack", up_to=events[3]) == {}, "nothing is left to be stored"
+
+
+async def test_an_acknowledgement_that_cannot_be_stored_is_refused_until_it_can(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a defect, that is; a disk that fails is waited for. Asked again it is tried again, not taken for stored."""
+
+    def fails(tx: Tx, ops: list[Any]) -> None:
+        raise ValueError("a defect")
+
+    async with gateway() as g:
+        app = await g.connect()
+        await app.call("subscribe")
+        await g.tell(*numbered(0, 3))
+        event = (await app.notified(3))[1]["event_id"]
+        with monkeypatch.context() as patch:
+            patch.setattr(AckOp, "apply", fails)
+            for _ in range(2):
+                refusal = await app.refused("ack", up_to=event)
+                assert (refusal.code, refusal.reason) == (-32001, "store_unavailable")
+        assert await app.call("ack", up_to=event) == {}
+        rows = g.daemon.store.read_now(lambda con: con.execute("SELECT max(acked) FROM cursor").fetchall())
+        assert [row[0] for row in rows] == [2]
 
 
 @pytest.mark.parametrize("extra", [0, 1, 1500])
