@@ -141,7 +141,7 @@ def run_inbound(settings: Settings, name: str) -> dict[str, Any]:
         sink.wait_for(lambda stats: stats["binds"] >= settings.binds)
         if known:
             sink.command("inbound", trace_name=source, count=known, first=first)
-            sink.wait_for(_idle, timeout=120.0)
+            sink.wait_for(idle, timeout=120.0)
         catch_up(settings, daemon)
         options = LoadOptions(str(daemon.socket), lines, 0, subscribe="bench" if way.subscribed else None)
         with Load(options) as load, watching(settings, daemon, name) as watch:
@@ -149,8 +149,8 @@ def run_inbound(settings: Settings, name: str) -> dict[str, Any]:
             began = time.monotonic()
             sink.command("inbound", trace_name=source, count=count, first=first + known)
             if way.subscribed:
-                _listen(load, count)
-            stats = sink.wait_for(_idle, timeout=120.0)
+                listen(load, count)
+            stats = sink.wait_for(idle, timeout=120.0)
             if way.hook:
                 _wait(hook, count)
             after = daemon.usage()
@@ -206,7 +206,7 @@ def run_away(settings: Settings, name: str) -> dict[str, Any]:
         before, began = daemon.usage(), time.monotonic()
         for part in (first, count - first):
             sink.command("inbound", count=part)
-            stats = sink.wait_for(_idle, timeout=60.0 + part / 1000)
+            stats = sink.wait_for(idle, timeout=60.0 + part / 1000)
             result.setdefault("resident_mib_at_first", daemon.usage().resident)
         result["acknowledged_segments_per_second"] = per_second(stats["mo_acked"], began, time.monotonic())
         result |= cost(before, daemon.usage(), count)
@@ -214,7 +214,7 @@ def run_away(settings: Settings, name: str) -> dict[str, Any]:
         result["restart_seconds"] = daemon.start()
         with Load(options) as load:
             began = time.monotonic()
-            _listen(load, count)
+            listen(load, count)
             result["told_per_second"] = per_second(
                 len(load.inbound), began, load.inbound[-1][0] if load.inbound else began
             )
@@ -239,11 +239,12 @@ def _told(way: Way, hook: Hook) -> tuple[Sequence[str], dict[str, Any], str]:
     return TEN if way.known else trace.NUMBERS, keys, more
 
 
-def _idle(stats: dict[str, Any]) -> bool:
+def idle(stats: dict[str, Any]) -> bool:
+    """Whether a sink has sent all that it was to send, and everything was acknowledged."""
     return not (stats["owed"] or stats["mo_remaining"])
 
 
-def _listen(load: Load, count: int, stall: float = 30.0) -> None:
+def listen(load: Load, count: int, stall: float = 30.0) -> None:
     """Take inbound events until `count` came, or none for `stall` seconds."""
     since, mark = time.monotonic(), 0
     while len(load.inbound) < count and load.broken is None:

@@ -158,6 +158,15 @@ def inbound(
     return result
 
 
+def together(**parts: Reconciliation) -> Reconciliation:
+    """Several as one, each count under the name of its own."""
+    result = Reconciliation({f"{name}: {what}": n for name, part in parts.items() for what, n in part.counts.items()})
+    for part in parts.values():
+        for what, found in part.wrong.items():
+            result.wrong[what] += found
+    return result
+
+
 def told_rightly(event: Event, line: Line, number: int) -> bool:
     """Whether an inbound event has text, peer and number of the trace line, as it was played as message `number`."""
     assert line.sender is not None

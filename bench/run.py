@@ -17,6 +17,7 @@ from typing import Any
 from bench import keys, profiler, trace
 from bench.arriving import WAYS, run_away, run_inbound
 from bench.blast import blast, soak
+from bench.both import run_both
 from bench.daemon import DaemonError
 from bench.figures import Percentiles, machine
 from bench.inbound import segments
@@ -30,7 +31,7 @@ from bench.watch import Seen
 _FLOWS = ("outbound", "latency", "unicode", *WAYS)
 STAGES = "-stages"
 """What the watched runs have behind the name of the run that they repeat."""
-RUNS = ("sink", *_FLOWS, "backlog", "away", *(name + STAGES for name in _FLOWS))
+RUNS = ("sink", *_FLOWS, "both", "backlog", "away", *(name + STAGES for name in _FLOWS))
 _DEFAULT = (
     "sink", "outbound", "outbound" + STAGES, "latency", "unicode", "inbound", "subscribed", "subscribed" + STAGES,
 )  # fmt: skip
@@ -184,11 +185,11 @@ def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(prog="bench.run", description="Measure the daemon against a fast sink.")
     add = out.add_argument
     add("--runs", default=",".join(_DEFAULT), help=f"which, of {', '.join(RUNS)} (%(default)s)")
-    add("--messages", type=int, default=100_000, help="in each run but latency and unicode (%(default)s)")
+    add("--messages", type=int, default=100_000, help="in each run but latency, both and unicode (%(default)s)")
     add("--trace", default="otp", help="of the outbound and latency runs (%(default)s)")
     add("--rate", type=float, default=0.0, help="of the outbound run, a second; 0: as fast as accepted")
-    add("--latency-rate", type=float, default=1000.0, help="of the latency run, a second (%(default)s)")
-    add("--latency-seconds", type=float, default=10.0, help="how long it lasts (%(default)s)")
+    add("--latency-rate", type=float, default=1000.0, help="of latency, and of both each way, a second (%(default)s)")
+    add("--latency-seconds", type=float, default=10.0, help="how long these last (%(default)s)")
     add("--outstanding", type=int, default=2000, help="unanswered requests at most (%(default)s)")
     add("--connections", type=int, default=1, help="to the socket, beside the subscriber's")
     add("--window", type=int, default=200, help="of each bind, both ways (%(default)s)")
@@ -237,6 +238,7 @@ def _flows(settings: Settings) -> dict[str, Callable[[], dict[str, Any]]]:
         ),
         "unicode": lambda: run_outbound(settings, "unicode", "unicode", max(settings.messages // 5, 1), settings.rate),
         **{name: partial(run_inbound, settings, name) for name in WAYS},
+        "both": lambda: run_both(settings),
         "backlog": lambda: run_backlog(settings),
         "away": lambda: run_away(settings, "away"),
         **{name + STAGES: partial(run_stages, settings, name) for name in _FLOWS},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import arriving, measure, profiler, run
+from bench import arriving, both, measure, profiler, run
 from bench.daemon import ROOT, DaemonError, DaemonProcess, config
 
 FAKE = Path(__file__).parent / "bench_fake_gateway.py"
@@ -35,7 +35,7 @@ def measured(capsys, *arguments):
 def test_a_sound_gateway_passes_every_run(fake, capsys, monkeypatch):
     fake()
     monkeypatch.setattr(arriving, "KNOWN", 100)
-    runs = "sink,outbound,latency,unicode,inbound,subscribed,told"
+    runs = "sink,outbound,latency,unicode,inbound,subscribed,told,both"
     status, printed = measured(capsys, "--runs", runs, "--latency-seconds", "0.2", "--messages", "1000")
     assert status == 0, printed
     outbound = printed["outbound"]
@@ -47,6 +47,10 @@ def test_a_sound_gateway_passes_every_run(fake, capsys, monkeypatch):
     assert printed["unicode"]["segments"] > 2 * printed["unicode"]["messages"]
     assert printed["inbound"]["reconciliation"]["acknowledged"] == 1000
     assert printed["subscribed"]["reconciliation"]["told"] == printed["told"]["reconciliation"]["told"] == 1000
+    told = printed["both"]["reconciliation"]
+    assert told["out: ended"] == told["into: acknowledged"] == told["into: told"] == 200
+    assert printed["both"]["accept_ms"]["count"] == 200
+    assert printed["both"]["cores_of_the_daemon"] > 0
     assert printed["machine"]["cores"]
 
 
@@ -65,10 +69,21 @@ def test_what_goes_wrong_outbound_is_named(fake, capsys, monkeypatch, fault, wro
 
 def test_inbound_that_is_not_told_is_lost(fake, capsys, monkeypatch):
     fake("deaf")
-    monkeypatch.setattr(arriving, "_listen", partial(arriving._listen, stall=0.5))
+    monkeypatch.setattr(arriving, "listen", partial(arriving.listen, stall=0.5))
     status, printed = measured(capsys, "--runs", "subscribed")
     assert status == 1
     assert printed["subscribed"]["reconciliation"]["lost"] == 200
+
+
+@pytest.mark.parametrize("fault", ["lose", "deaf"])
+def test_what_goes_wrong_either_way_is_named(fake, capsys, monkeypatch, fault):
+    fake(fault)
+    wait_ended = run.Load.wait_ended
+    monkeypatch.setattr(run.Load, "wait_ended", lambda load: wait_ended(load, stall=0.5))
+    monkeypatch.setattr(both, "listen", partial(arriving.listen, stall=0.5))
+    status, printed = measured(capsys, "--runs", "both", "--latency-seconds", "0.1")
+    assert status == 1
+    assert printed["both"]["reconciliation"]["lost"] == (1 if fault == "lose" else 100)
 
 
 def test_a_daemon_that_dies_is_an_error_and_not_a_figure(fake, capsys):
