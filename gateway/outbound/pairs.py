@@ -127,6 +127,15 @@ class Pairs:
         holder.holds = False
         return True
 
+    def rests(self, holder: Holder) -> None:
+        """A message that holds its pair waits for its time: in lane 1 it steps back for those of lane 0 that wait."""
+        pair = (holder.number, holder.peer)
+        if not self._low or self._low.get(pair) is not holder:
+            return
+        waiters = self.busy[pair]
+        if waiters is not None and (waiters.items[0] or waiters.leaves(0)) and self._steps_back(pair):
+            self._next(pair, waiters)
+
     def swap(self, old: Holder, new: Holder) -> None:
         """A message that waits for its time went to disk, or is back: the one stands for the other."""
         pair = (old.number, old.peer)

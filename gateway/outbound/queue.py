@@ -175,6 +175,7 @@ class CarrierQueue:
             self.pairs.swap(item, absent)
             del self.known[item.id]
             self._crowd()
+        self.pairs.rests(absent or item)
 
     def due(self, now_ms: int) -> bool:
         """Takes those in memory whose time has come; returns whether there were any."""

@@ -83,6 +83,31 @@ async def test_marketing_that_waits_for_its_retry_steps_back(autojump_clock: Moc
         assert g.smsc.texts[1] == labelled(0)
 
 
+@pytest.mark.parametrize("status", [0x58, 0x08])
+async def test_what_waited_for_marketing_under_way_goes_once_that_waits_for_its_retry(
+    autojump_clock: MockClock, status: int
+) -> None:
+    async with gateway(carrier="window = 4\nretry_delay = 60\nthrottle_pause = 1", answer=withhold) as g:
+        app = await g.connect()
+        await app.submit(SALE, to=PEER, class_="marketing")
+        (sale,) = await g.smsc.came(1)
+        await app.submit(f"{SALE} again", to=PEER, class_="marketing")
+        await app.submits([{"to": PEER, "text": labelled(i)} for i in range(2)])
+        await g.settled()
+        assert len(g.smsc.submits) == 1
+        began = trio.current_time()
+        g.smsc.respond(sale, status)
+        for i in range(2):
+            code = (await g.smsc.came(2 + i))[-1]
+            assert code.text == labelled(i)
+            g.smsc.respond(code)
+        assert trio.current_time() - began < 2
+        for text in (SALE, f"{SALE} again"):
+            submit = (await g.smsc.came(len(g.smsc.submits) + 1))[-1]
+            assert submit.text == text
+            g.smsc.respond(submit)
+
+
 async def test_marketing_that_is_claimed_and_not_written_steps_back(autojump_clock: MockClock) -> None:
     async with gateway(carrier="window = 50\nthroughput = 1") as g:
         app = await g.connect()
