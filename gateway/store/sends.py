@@ -287,7 +287,7 @@ def _trace_refusals(tx: Tx, op: ResponseOp) -> None:
             tx.trace(end.message_id, end.part, "refused", op.carrier, attempt)
 
 
-_OPEN: Final = (State.QUEUED, State.SUBMITTING, State.IN_DOUBT)
+_OPEN: Final = (State.SCHEDULED, State.QUEUED, State.SUBMITTING, State.IN_DOUBT)
 
 
 def _announce(tx: Tx, sent: list[Sent], parts: dict[int, Segments]) -> None:

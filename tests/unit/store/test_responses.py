@@ -137,9 +137,12 @@ async def test_a_retry_and_a_refusal_in_one_burst(desk: Desk) -> None:
 # --- no receipt asked for ---------------------------------------------------------------------------------------------
 
 
-async def test_without_a_receipt_the_response_is_the_end(desk: Desk) -> None:
+@pytest.mark.parametrize("state", [S.SCHEDULED, S.QUEUED, S.SUBMITTING, S.IN_DOUBT])
+async def test_without_a_receipt_the_response_is_the_end(desk: Desk, state: S) -> None:
+    """A late one too: after doubt it may be queued again by then, and held until quiet hours are over."""
     await desk.open()
     mid = await desk.submit(receipt=False, state=S.SUBMITTING)
+    desk.put_in(mid, state)
     await desk.do(response(desk, (mid, 1, "a"), receipt=False))
     (segment,) = desk.segments(mid)
     assert (segment["state"], segment["done_at"]) == (S.SENT, desk.now)
