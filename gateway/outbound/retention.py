@@ -19,6 +19,7 @@ from gateway.store.retention import (
     DeleteKeysOp,
     DeleteMessagesOp,
     Found,
+    PurgeIdsOp,
     PurgeOp,
     TextsUntilOp,
     Until,
@@ -119,13 +120,15 @@ class Retention:
             # From the first that is not at its end; those behind it are looked at again.
             await self._turn(TextsUntilOp(below))
 
-    async def _pages(self, pages: Pages, remove: Callable[[list[int]], Op], after: int = 0) -> tuple[int, int]:
+    async def _pages(self, pages: Pages, remove: Callable[[list[int]], PurgeIdsOp], after: int = 0) -> tuple[int, int]:
         """Removes what ``pages`` finds; returns the highest id looked at, and one below the first that is open."""
         waits = 1 << 62
         while True:
             found = await self._store.reader.read(partial(pages, after=after))
-            for at in range(0, len(found.ids), PAGE):
-                await self._turn(remove(found.ids[at : at + PAGE]))
+            ids = found.ids
+            while ids:
+                op = await self._turn(remove(ids[:PAGE]))
+                ids = op.left + ids[PAGE:]
             if found.open is not None:
                 waits = min(waits, found.open - 1)
             if found.last is not None:

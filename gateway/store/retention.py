@@ -23,7 +23,11 @@ from gateway.store.tx import Op, Tx
 from gateway.store.usage import keep_inbound, keep_messages
 
 PAGE: Final = 100
-"""Rows that are removed in one turn."""
+"""Rows that are removed in one turn, at most."""
+STEP: Final = 32
+"""Rows that are removed at once. Their pages may have to be read from disk, each from another place."""
+LONG: Final = 0.01
+"""Seconds after which a turn removes no more."""
 LOOKED_THROUGH: Final = 1000
 """Rows that one read looks through."""
 TEXTS_UNTIL: Final = "texts_until"
@@ -173,16 +177,38 @@ class PurgeOp(Op):
         raise NotImplementedError
 
 
-class BlankOp(PurgeOp):
-    """The texts of messages go, ``ours`` or inbound; at most `PAGE`."""
+class PurgeIdsOp(PurgeOp):
+    """What goes by its id, at most `PAGE`. ``left``: those that are to go in another turn, since this one took long."""
 
-    __slots__ = ("ids", "ours", "until")
+    __slots__ = ("ids", "left")
+
+    def __init__(self, ids: list[int]) -> None:
+        super().__init__()
+        self.ids = ids
+        self.left: list[int] = []
+
+    def purge(self, tx: Tx) -> None:
+        end = time.perf_counter() + LONG
+        for at in range(0, len(self.ids), STEP):
+            if at and time.perf_counter() >= end:
+                self.left = self.ids[at:]
+                break
+            self.remove(tx, self.ids[at : at + STEP])
+
+    def remove(self, tx: Tx, ids: list[int]) -> None:
+        """Removes these."""
+        raise NotImplementedError
+
+
+class BlankOp(PurgeIdsOp):
+    """The texts of messages go, ``ours`` or inbound."""
+
+    __slots__ = ("ours", "until")
     order: ClassVar[int] = 95
     name: ClassVar[str] = "blank"
 
     def __init__(self, ids: list[int], until: Until, *, ours: bool) -> None:
-        super().__init__()
-        self.ids = ids
+        super().__init__(ids)
         self.until = until
         self.ours = ours
 
@@ -190,32 +216,31 @@ class BlankOp(PurgeOp):
     def weight(self) -> tuple[int, int]:
         return len(self.ids), 0
 
-    def purge(self, tx: Tx) -> None:
+    def remove(self, tx: Tx, ids: list[int]) -> None:
         if self.ours:
-            gone = _BLANK_MESSAGES.run(tx.con, _ended(tx, self.ids, self.until))
+            gone = _BLANK_MESSAGES.run(tx.con, _ended(tx, ids, self.until))
         else:
-            gone = _BLANK_INBOUND.run(tx.con, [(mid,) for mid in self.ids])
+            gone = _BLANK_INBOUND.run(tx.con, [(mid,) for mid in ids])
         tx.count("purged:texts", gone)
 
 
-class DeleteMessagesOp(PurgeOp):
-    """Messages of ours go, with their segments and what is known of them; at most `PAGE`."""
+class DeleteMessagesOp(PurgeIdsOp):
+    """Messages of ours go, with their segments and what is known of them."""
 
-    __slots__ = ("ids", "until")
+    __slots__ = ("until",)
     order: ClassVar[int] = 96
     name: ClassVar[str] = "delete_messages"
 
     def __init__(self, ids: list[int], until: Until) -> None:
-        super().__init__()
-        self.ids = ids
+        super().__init__(ids)
         self.until = until
 
     @property
     def weight(self) -> tuple[int, int]:
         return 4 * len(self.ids), 0
 
-    def purge(self, tx: Tx) -> None:
-        delete_messages(tx, _ended(tx, self.ids, self.until))
+    def remove(self, tx: Tx, ids: list[int]) -> None:
+        delete_messages(tx, _ended(tx, ids, self.until))
 
 
 def delete_messages(tx: Tx, ids: list[tuple[int]]) -> None:
@@ -228,23 +253,19 @@ def delete_messages(tx: Tx, ids: list[tuple[int]]) -> None:
     tx.count("purged:threads", delete_threads(tx, pairs))
 
 
-class DeleteInboundOp(PurgeOp):
-    """Inbound messages go, and the threads that then have none; at most `PAGE`."""
+class DeleteInboundOp(PurgeIdsOp):
+    """Inbound messages go, and the threads that then have none."""
 
-    __slots__ = ("ids",)
+    __slots__ = ()
     order: ClassVar[int] = 97
     name: ClassVar[str] = "delete_inbound"
-
-    def __init__(self, ids: list[int]) -> None:
-        super().__init__()
-        self.ids = ids
 
     @property
     def weight(self) -> tuple[int, int]:
         return 2 * len(self.ids), 0
 
-    def purge(self, tx: Tx) -> None:
-        delete_inbound(tx, [(mid,) for mid in self.ids])
+    def remove(self, tx: Tx, ids: list[int]) -> None:
+        delete_inbound(tx, [(mid,) for mid in ids])
 
 
 def delete_inbound(tx: Tx, ids: list[tuple[int]]) -> None:

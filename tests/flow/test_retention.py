@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from gateway.outbox import Outbox
 from gateway.settings import Settings
 from gateway.settings.retention import Retention as RetentionSettings
 from gateway.settings.service import Limits
+from gateway.store import retention as purging
 from gateway.store.database import checkpoint
 from gateway.store.events import AckOp, RetryOp
-from gateway.store.retention import PAGE
+from gateway.store.retention import PAGE, STEP
 from tests.support.stores import DAY, PEER, START, Desk
 
 TEXT = b"the text that is forgotten"
@@ -61,6 +63,7 @@ class Kept:
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHARE", 1.0)
+    monkeypatch.setattr(purging, "LONG", math.inf)
 
 
 async def test_by_default_all_is_kept(nursery: trio.Nursery, fast: None) -> None:
@@ -242,7 +245,16 @@ async def test_a_forgotten_text_is_not_in_the_file(tmp_path: Path, nursery: trio
     await desk.close()
 
 
-async def test_turns_are_small_and_rest(nursery: trio.Nursery, autojump_clock: trio.testing.MockClock) -> None:
+@pytest.mark.parametrize(("long", "rows"), [(math.inf, PAGE), (0.0, STEP)])
+async def test_turns_are_small_and_rest(
+    nursery: trio.Nursery,
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    long: float,
+    rows: int,
+) -> None:
+    """One that takes long ends early, and what it leaves goes in the next."""
+    monkeypatch.setattr(purging, "LONG", long)
     desk = Desk(nursery)
     kept = Kept(desk, records=1)
     ids = [(id_floor(START) + n,) for n in range(1, 1001)]
@@ -255,9 +267,9 @@ async def test_turns_are_small_and_rest(nursery: trio.Nursery, autojump_clock: t
     bursts: list[int] = []
     desk.writer.stats.on_burst = lambda _, rows: bursts.append(rows)
     await kept.retention.round()
-    # Each with one row that sums up what goes.
-    assert sum(bursts) == 1000 + 10
-    assert max(bursts) == 100 + 1
+    steps = 4 * 10 if rows == PAGE else math.ceil(1000 / STEP)
+    assert sum(bursts) == 1000 + steps, "each step with one row that sums up what goes"
+    assert max(bursts) == rows + math.ceil(rows / STEP)
     assert desk.rows("SELECT messages, segments FROM usage") == [(1000, 1000)]
     await desk.close()
 
