@@ -163,8 +163,12 @@ class Soak:
                 if daemon.running:
                     daemon.kill()
             self.failed += hook.errors
+        grown = self._grown(watch.samples)
+        for finding in grown[1]:
+            self.say(str(finding))
+        # Minutes, after an hour: whoever breaks it off here has seen what grew.
         self.say("the carrier's log is read")
-        return self._result(watch.samples, Tally.read(log, self.out, self.into))
+        return self._result(watch.samples, *grown, Tally.read(log, self.out, self.into))
 
     def _config(self, sink: int, metrics: int, hook: str) -> str:
         handler = {"name": "slow", "webhook": hook, "secret": SECRET, "allow_private": True, "concurrency": 32}
@@ -299,20 +303,13 @@ class Soak:
 
     # --- the outcome --------------------------------------------------------------------------------------------------
 
-    def _result(self, samples: list[Sample], tally: Tally) -> Result:
-        ledger, plan = self.ledger, self.plan
-        every = plan.sample_every
+    def _grown(self, samples: list[Sample]) -> tuple[list[Window], list[Finding]]:
+        """Accepting over the time, and what is judged of all that may grow."""
+        every = self.plan.sample_every
         windows = []
         for place, times in sorted(self.latency.items()):
             seen = Percentiles.of(times)
             windows.append(Window(place * every, seen.count, seen.p50, seen.p99, seen.max))
-        reconcile(ledger, tally)
-        wrong = Wrong()
-        for one in (ledger.wrong, tally.wrong):
-            wrong.counts.update(one.counts)
-            wrong.examples |= one.examples
-        begin, end = self.judged
-        within = [window for window in windows if begin <= window.at <= end - every]
         series = {
             "resident": [(sample.at, sample.resident) for sample in samples],
             "files": [(sample.at, float(sample.files)) for sample in samples],
@@ -324,10 +321,21 @@ class Soak:
             "accept p99": [(window.at, window.p99) for window in windows],
         }
         try:
-            findings = judge(series, begin, end)
+            findings = judge(series, *self.judged)
         except ValueError as error:
             findings = []
             self.failed.append(str(error))
+        return windows, findings
+
+    def _result(self, samples: list[Sample], windows: list[Window], findings: list[Finding], tally: Tally) -> Result:
+        ledger, plan = self.ledger, self.plan
+        reconcile(ledger, tally)
+        wrong = Wrong()
+        for one in (ledger.wrong, tally.wrong):
+            wrong.counts.update(one.counts)
+            wrong.examples |= one.examples
+        begin, end = self.judged
+        within = [window for window in windows if begin <= window.at <= end - plan.sample_every]
         figures = {
             "longest accept ms": max((window.most for window in within), default=0.0),
             "longest start s": max(self.starts),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final, cast
 
+import trio
+
 from gateway.carrier.bind import Bind
 from gateway.carrier.carrier import Carrier
 from gateway.log import logger
@@ -100,10 +102,12 @@ class Inbound:
             error = StoreUnavailableError("store_unavailable", "too much of this bind waits for its commit")
             self._refuse((bind, session, receipt_answers + arrival_answers), error)
             return
+        # Where the carrier is about to hang up, what is not answered by then comes again.
+        shared = bind.state == "bound" and not bind.most_unanswered.reached(bind.unanswered, trio.current_time())
         if receipts:
-            writer.put(
-                ReceiptOp(receipts, (bind, session, receipt_answers)), self._receipts_stored, self._receipts_refused
-            )
+            told_op = ReceiptOp(receipts, (bind, session, receipt_answers))
+            told_op.shared = shared
+            writer.put(told_op, self._receipts_stored, self._receipts_refused)
         if arrivals and (carrier.stopping or bind.leaving):
             # The session is about to end, maybe before the commit: the carrier shall keep it, not send it twice.
             self._refuse((bind, session, arrival_answers), StoreUnavailableError("stopping", "the carrier is unbound"))
@@ -112,9 +116,9 @@ class Inbound:
             error = StoreUnavailableError("disk_full", "free disk is below the floor")
             self._refuse((bind, session, arrival_answers), error)
         elif arrivals:
-            writer.put(
-                InboundOp(arrivals, (bind, session, arrival_answers)), self._messages_stored, self._messages_refused
-            )
+            op = InboundOp(arrivals, (bind, session, arrival_answers))
+            op.shared = shared
+            writer.put(op, self._messages_stored, self._messages_refused)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

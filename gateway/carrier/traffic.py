@@ -22,6 +22,7 @@ from gateway.smpp.session import (
     ResponseReceived,
     Session,
 )
+from gateway.store.company import MostOpen
 
 if TYPE_CHECKING:
     from gateway.carrier.bind import Bind
@@ -56,6 +57,7 @@ class Traffic(ABC):
         self.since = time.time()
         self.in_use = 0
         self.unanswered = 0  # inbound PDUs that wait for their commit
+        self.most_unanswered = MostOpen()
         self.holds = 0  # times that reading was stopped by too much unanswered
         self.turns = Turns()  # reads and writes, of all its connections
         self.last_error: str | None = None

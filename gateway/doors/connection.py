@@ -21,6 +21,7 @@ from gateway.log import logger
 from gateway.outbound.intake import Outcome
 from gateway.outbound.request import Accepted, App, Refusal, Submit
 from gateway.outbox import Feed
+from gateway.store.company import MostOpen
 
 if TYPE_CHECKING:
     from gateway.doors.socket import SocketServer
@@ -55,6 +56,7 @@ class Connection:
         self._out: list[bytes] = []
         self._out_octets = 0
         self._unanswered = 0
+        self._most_unanswered = MostOpen()
         self._wake = trio.Event()
         self._room = trio.Event()
         self._ended = False
@@ -272,7 +274,8 @@ class Connection:
                 self.send(rpc.lines(replies))
             self._make_room()
 
-        self.server.methods.outbound.intake.submit(self.app, submits, done)
+        shared = not self._most_unanswered.reached(self._unanswered, trio.current_time())
+        self.server.methods.outbound.intake.submit(self.app, submits, done, shared=shared)
 
     def _ack(self, params: AckParams, id: rpc.Id) -> None:
         if (params.event_ids is None) == (params.up_to is None):

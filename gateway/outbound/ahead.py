@@ -72,13 +72,17 @@ class Ahead:
             straight.append((i, request, None))
         return straight, waiting
 
-    def ask(self, waiting: list[Waiting], answered: Answered, failed: Failed) -> None:
-        """Asks for what is needed. One of the two is called, with the same requests in their order."""
+    def ask(self, waiting: list[Waiting], answered: Answered, failed: Failed, *, shared: bool) -> None:
+        """Asks for what is needed. One of the two is called, with the same requests in their order.
+
+        ``shared``: nobody waits for their outcomes before more comes (`gateway.store.company`).
+        """
         # What a text may take in memory meanwhile, as when it is to be stored.
         octets = sum([len(one.request.text or one.request.data or "") + 300 for one in waiting])
         wanted = [(one.peer, one.need) for one in waiting]
         lots = {one.numbers for one in waiting}  # mostly one, and the same object each time
         op = AskOp(wanted, octets, (waiting, answered, failed), frozenset().union(*lots))
+        op.shared = shared
         self._writer.put(op, self._asked, self._not_asked)
 
     def _asked(self, op: AskOp) -> None:

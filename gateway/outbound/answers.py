@@ -123,6 +123,8 @@ class Answers:
         op = ResponseOp(
             carrier.name, sent, refused, retries, (bind, mine), bind=bind.name, written=written, group=group
         )
+        # Where half of the window is free nothing waits for a slot, nor soon will; nor for a message to the same phone.
+        op.shared = 2 * bind.free > carrier.settings.window and not self._outbound.queues[carrier.name].pairs.waiting
         self._outbound.writer.put(op, self._recorded, self._not_recorded)
 
     def _withdraw(self, item: Outgoing, part: int) -> None:

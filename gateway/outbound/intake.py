@@ -89,10 +89,13 @@ class Intake:
         for of, quota in quotas(settings):
             self._outbound.metrics.quota_refused.labels(of, quota)
 
-    def submit(self, app: App, requests: list[Submit], done: Done, door: str = "socket") -> None:
+    def submit(
+        self, app: App, requests: list[Submit], done: Done, door: str = "socket", *, shared: bool = False
+    ) -> None:
         """Takes a burst of requests; ``done`` gets an outcome for each, in order, after the commit.
 
-        ``door`` says which way they came in, for the history of the messages.
+        ``door`` says which way they came in, for the history of the messages; ``shared``, that nobody waits for their
+        outcomes before more comes (`gateway.store.company`).
         """
         try:
             self._ready_to_take()
@@ -103,13 +106,14 @@ class Intake:
             return
         batch = Batch(app, len(requests), done, door)
         if self.ahead.idle:
-            self._plan(batch, list(zip(range(len(requests)), requests, repeat(None))))
+            self._plan(batch, list(zip(range(len(requests)), requests, repeat(None))), shared=shared)
         else:
             straight, waiting = self.ahead.split(app, requests)
             if waiting:
                 batch.open += 1
-                self.ahead.ask(waiting, partial(self._facts_known, batch), partial(self._facts_not_known, batch))
-            self._plan(batch, straight)
+                known, not_known = partial(self._facts_known, batch), partial(self._facts_not_known, batch)
+                self.ahead.ask(waiting, known, not_known, shared=shared)
+            self._plan(batch, straight, shared=shared)
         self._settle(batch)
 
     async def known(self, app: App, request: Submit) -> Known | None:
@@ -154,7 +158,7 @@ class Intake:
             batch.outcomes[i] = _not_stored(error)
         self._settle(batch)
 
-    def _plan(self, batch: Batch, requests: list[tuple[int, Submit, Known | None]]) -> None:
+    def _plan(self, batch: Batch, requests: list[tuple[int, Submit, Known | None]], *, shared: bool = False) -> None:
         """Makes messages of requests, and has them stored in one operation."""
         now_ms = self._store.clock.now_ms()
         app, door = batch.app, batch.door
@@ -192,9 +196,12 @@ class Intake:
         if not planned:
             return
         if moved:
-            self._writer.put(self._outbound.choice.hold_all(moved))
+            hold = self._outbound.choice.hold_all(moved)
+            hold.shared = shared
+            self._writer.put(hold)
         batch.open += 1
         op = SubmitOp([p.row for p in planned], (batch, planned))
+        op.shared = shared
         self._writer.put(op, self._submitted, self._not_submitted)
 
     def _ids(self, count: int) -> Iterable[int]:

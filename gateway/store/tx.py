@@ -73,7 +73,7 @@ class Stopped(NamedTuple):
 class Op:
     """One operation. ``order`` places its kind within a burst; a ``must`` operation is tried until it is stored."""
 
-    __slots__ = ("group", "line", "number", "on_commit", "on_fail")
+    __slots__ = ("group", "line", "number", "on_commit", "on_fail", "shared")
     order: ClassVar[int]
     must: ClassVar[bool] = False
     passes: ClassVar[bool] = False  # whether it goes past those that are ``passed``, see `gateway.store.pending`
@@ -87,6 +87,7 @@ class Op:
         self.line: str | None = None  # the carrier in whose line it waits, see `gateway.store.pending`
         self.group = 0  # where it frees a window that waits: rows of that carrier that are stored at once
         self.number = 0  # its place among all that were put
+        self.shared = False  # whether it waits a moment for what else is to be stored, see `gateway.store.company`
         self.on_commit: Callable[[Any], None] | None = None
         self.on_fail: Callable[[Any, Exception], None] | None = None
 

@@ -35,6 +35,8 @@ LONGEST_PAUSE: Final = 1.0
 CHECK_DISK_EVERY: Final = 1.0
 PATIENCE: Final = 0.02
 """Seconds that what nobody waits for is held back, so that it is stored with others and costs no transaction."""
+APART: Final = 0.004
+"""Seconds between the begins of two small transactions, where nobody may be waiting for what is in the second."""
 SHORTEST: Final = 0.0001
 """Seconds below which it makes no difference how long a transaction takes."""
 
@@ -101,7 +103,9 @@ class Writer:
         self._idle = trio.Event()
         self._idle.set()
         self._stored = trio.Event()
-        self._patience = 0.0  # until when patient operations wait (Trio's seconds)
+        self._patience = 0.0  # until when operations wait for company (Trio's seconds)
+        self._began = -math.inf  # when the last transaction did (Trio's seconds)
+        self._company = 0  # rows that wait until it is a moment ago
         self._storing: list[Op] = []  # in the transaction under way
         self._turn = trio.Event()
         self.stats = Stats()
@@ -146,11 +150,21 @@ class Writer:
         """
         op.on_commit = on_commit
         op.on_fail = on_fail
-        if op.patient and not self.pending.patient:
-            self._patience = math.inf  # counts from when `run` sees it: a start puts operations before that
-        self.pending.put(op)
+        pending = self.pending
+        if not op.patient and not op.shared:
+            self._wake.set()
+        else:
+            if not pending.patient:
+                self._patience = math.inf  # counts from when `run` sees it: a start puts operations before that
+                self._wake.set()
+            if op.shared:
+                self._company += op.weight[0]
+                until = self._began + APART if self._company <= LITTLE else 0.0
+                if until < self._patience:
+                    self._patience = until
+                    self._wake.set()
+        pending.put(op)
         self._idle = self._idle if not self._idle.is_set() else trio.Event()
-        self._wake.set()
 
     async def do(self, op: _OpT, on_commit: Callable[[_OpT], None] | None = None) -> _OpT:
         """Puts an operation and waits for its commit; raises what made it fail."""
@@ -276,7 +290,8 @@ class Writer:
 
     def _store(self, operations: list[Op]) -> Burst:
         begun = self._begin(partial(self._transaction, operations))
-        return Burst(operations, begun, trio.current_time(), self.stats.rows)
+        self._began = trio.current_time()
+        return Burst(operations, begun, self._began, self.stats.rows)
 
     async def _committed(self, burst: Burst) -> Tx:
         tx = await burst.begun.wait()
@@ -288,6 +303,7 @@ class Writer:
 
     def _take(self) -> list[Op]:
         burst = self.pending.take(whole=not self.healthy)
+        self._company = 0
         if not self.full and not self._room.is_set():
             self._room.set()
         return burst
@@ -420,6 +436,7 @@ class Writer:
         for op in reversed(burst):
             if op.must:
                 self.pending.put_back(op)
+        self._patience = 0.0  # what waited once has its turn at the next try
         for op in burst:
             if not op.must and op.on_fail is not None:
                 op.on_fail(op, error)

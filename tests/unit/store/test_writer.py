@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import outcome
@@ -17,11 +17,12 @@ from gateway.store.database import Database
 from gateway.store.ends import End, EndOp
 from gateway.store.events import AckOp
 from gateway.store.inbound import InboundOp
+from gateway.store.pending import LITTLE
 from gateway.store.sends import ClaimOp
 from gateway.store.store import Store
 from gateway.store.submits import SubmitOp
 from gateway.store.tx import Op
-from gateway.store.writer import PATIENCE
+from gateway.store.writer import APART, PATIENCE
 from tests.support.inbound import single
 from tests.support.stores import Desk
 
@@ -100,14 +101,14 @@ async def test_do_calls_back_before_it_returns_and_before_events(desk: Desk) -> 
     assert calls[-1] == "events"
 
 
-async def test_what_nobody_waits_for_is_stored_with_others_or_after_a_little_while(
-    nursery: trio.Nursery, mock_clock: trio.testing.MockClock
-) -> None:
-    desk, gate = await gated(nursery)
+Put = Callable[..., Awaitable[tuple[int, list[str]]]]
+
+
+def putting(desk: Desk, gate: Gate) -> tuple[Put, list[str]]:
+    """Puts operations: how many transactions began since, and what was stored in them; and what was since the last."""
     stored: list[str] = []
 
     async def put(*ops: Op) -> tuple[int, list[str]]:
-        """Puts operations; how many transactions began since, and what was stored in them."""
         before = gate.started
         stored.clear()
         for op in ops:
@@ -115,6 +116,14 @@ async def test_what_nobody_waits_for_is_stored_with_others_or_after_a_little_whi
         await trio.testing.wait_all_tasks_blocked()
         return gate.started - before, stored
 
+    return put, stored
+
+
+async def test_what_nobody_waits_for_is_stored_with_others_or_after_a_little_while(
+    nursery: trio.Nursery, mock_clock: trio.testing.MockClock
+) -> None:
+    desk, gate = await gated(nursery)
+    put, stored = putting(desk, gate)
     assert await put(AckOp([])) == (0, [])
     mock_clock.jump(PATIENCE / 2)
     assert await put(AckOp([])) == (0, [])
@@ -136,6 +145,51 @@ async def test_what_nobody_waits_for_is_stored_with_others_or_after_a_little_whi
     assert await put(AckOp([])) == (0, [])
     await desk.close()
     assert stored == ["ack"]
+
+
+async def test_what_may_be_shared_waits_until_the_transaction_before_it_is_a_moment_ago(
+    nursery: trio.Nursery, mock_clock: trio.testing.MockClock
+) -> None:
+    desk, gate = await gated(nursery)
+    put, stored = putting(desk, gate)
+
+    def shared() -> SubmitOp:
+        op = SubmitOp([desk.new()])
+        op.shared = True
+        return op
+
+    mock_clock.jump(1)
+    assert await put(shared()) == (1, ["submit"]), "there was none of late"
+    assert await put(shared()) == (0, [])
+    mock_clock.jump(APART / 2)
+    assert await put(shared()) == (0, [])
+    mock_clock.jump(APART / 2)
+    assert await put() == (1, ["submit", "submit"]), "it counts from the begin of that transaction"
+    assert await put(shared()) == (0, [])
+    assert await put(InboundOp([single("x")])) == (1, ["submit", "inbound"]), "who waits takes it along"
+    assert await put(AckOp([])) == (0, [])
+    assert await put(shared()) == (0, [])
+    mock_clock.jump(APART)
+    assert await put() == (1, ["submit", "ack"]), "what has longer goes with it"
+    mock_clock.jump(APART)
+    assert await put(AckOp([])) == (0, [])
+    assert await put(shared()) == (1, ["submit", "ack"])
+    mock_clock.jump(APART)
+    gate.close()
+    assert await put(InboundOp([single("y")])) == (1, [])
+    assert await put(shared()) == (0, [])
+    mock_clock.jump(APART)
+    gate.open.set()
+    assert await put() == (1, ["inbound", "submit"]), "a transaction that takes longer is followed at once"
+    assert await put(shared()) == (0, [])
+    await desk.writer.flush()
+    assert stored == ["submit"]
+    few = LITTLE // 2  # of two rows each
+    assert await put(*[shared() for _ in range(few)]) == (0, [])
+    assert await put(shared()) == (1, ["submit"] * (few + 1)), "so much is worth a transaction"
+    assert await put(shared()) == (0, [])
+    await desk.close()
+    assert stored == ["submit"]
 
 
 def test_what_is_put_before_it_runs_is_stored() -> None:
