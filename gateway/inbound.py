@@ -105,8 +105,9 @@ class Inbound:
         # Where the carrier is about to hang up, what is not answered by then comes again.
         shared = bind.state == "bound" and not bind.most_unanswered.reached(bind.unanswered, trio.current_time())
         if receipts:
-            receipt_op = ReceiptOp(receipts, (bind, session, receipt_answers))
-            writer.put(receipt_op, self._receipts_stored, self._receipts_refused, shared=shared)
+            told_op = ReceiptOp(receipts, (bind, session, receipt_answers))
+            told_op.shared = shared
+            writer.put(told_op, self._receipts_stored, self._receipts_refused)
         if arrivals and (carrier.stopping or bind.leaving):
             # The session is about to end, maybe before the commit: the carrier shall keep it, not send it twice.
             self._refuse((bind, session, arrival_answers), StoreUnavailableError("stopping", "the carrier is unbound"))
@@ -116,7 +117,8 @@ class Inbound:
             self._refuse((bind, session, arrival_answers), error)
         elif arrivals:
             op = InboundOp(arrivals, (bind, session, arrival_answers))
-            writer.put(op, self._messages_stored, self._messages_refused, shared=shared)
+            op.shared = shared
+            writer.put(op, self._messages_stored, self._messages_refused)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 

@@ -82,7 +82,8 @@ class Ahead:
         wanted = [(one.peer, one.need) for one in waiting]
         lots = {one.numbers for one in waiting}  # mostly one, and the same object each time
         op = AskOp(wanted, octets, (waiting, answered, failed), frozenset().union(*lots))
-        self._writer.put(op, self._asked, self._not_asked, shared=shared)
+        op.shared = shared
+        self._writer.put(op, self._asked, self._not_asked)
 
     def _asked(self, op: AskOp) -> None:
         waiting: list[Waiting]

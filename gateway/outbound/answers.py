@@ -124,8 +124,8 @@ class Answers:
             carrier.name, sent, refused, retries, (bind, mine), bind=bind.name, written=written, group=group
         )
         # Where half of the window is free nothing waits for a slot, nor soon will; nor for a message to the same phone.
-        shared = 2 * bind.free > carrier.settings.window and not self._outbound.queues[carrier.name].pairs.waiting
-        self._outbound.writer.put(op, self._recorded, self._not_recorded, shared=shared)
+        op.shared = 2 * bind.free > carrier.settings.window and not self._outbound.queues[carrier.name].pairs.waiting
+        self._outbound.writer.put(op, self._recorded, self._not_recorded)
 
     def _withdraw(self, item: Outgoing, part: int) -> None:
         """A late answer says that the carrier has it: a copy that is not written yet is not sent."""

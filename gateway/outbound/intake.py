@@ -196,10 +196,13 @@ class Intake:
         if not planned:
             return
         if moved:
-            self._writer.put(self._outbound.choice.hold_all(moved), shared=shared)
+            hold = self._outbound.choice.hold_all(moved)
+            hold.shared = shared
+            self._writer.put(hold)
         batch.open += 1
         op = SubmitOp([p.row for p in planned], (batch, planned))
-        self._writer.put(op, self._submitted, self._not_submitted, shared=shared)
+        op.shared = shared
+        self._writer.put(op, self._submitted, self._not_submitted)
 
     def _ids(self, count: int) -> Iterable[int]:
         """New ids for so many messages, rising; not all need be used."""

@@ -47,8 +47,8 @@ class Pending:
         "max_octets",
         "max_rows",
         "octets",
+        "patient",
         "rows",
-        "shared",
         "size",
     )
 
@@ -64,7 +64,7 @@ class Pending:
         self._freed = False  # whether the last burst was of that
         self._large = False  # whether the last burst was; what waits now came while it was stored
         self._lines: dict[str, deque[Op]] = {}  # by carrier, none empty; the next whose turn it is is the first
-        self.shared = 0  # operations that wait for company
+        self.patient = 0  # operations that wait for company, a little while or longer
         self._put = 0
 
     def __len__(self) -> int:
@@ -73,7 +73,7 @@ class Pending:
     @property
     def pressing(self) -> bool:
         """Whether something waits that has no time for company."""
-        return self.size > self.shared
+        return self.size > self.patient
 
     @property
     def full(self) -> bool:
@@ -109,7 +109,7 @@ class Pending:
 
     def _wait(self, op: Op) -> deque[Op]:
         self.size += 1
-        self.shared += op.shared
+        self.patient += op.patient or op.shared
         if op.group:
             return self._freeing
         if op.line is not None:
@@ -133,8 +133,8 @@ class Pending:
             if whole or not burst:  # there is nothing but what came behind answers
                 burst = self._take_freeing(whole) + burst
         self.size -= len(burst)
-        if self.shared:
-            self.shared -= sum(op.shared for op in burst)
+        if self.patient:
+            self.patient -= sum(op.patient or op.shared for op in burst)
         return burst
 
     def _take_others(self, whole: bool) -> list[Op]:

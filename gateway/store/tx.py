@@ -80,14 +80,14 @@ class Op:
     passed: ClassVar[bool] = False
     first: ClassVar[bool] = False  # whether its callback comes before those of the others in its burst
     after: ClassVar[bool] = False  # whether its callback comes after those of the others in its burst
-    patient: ClassVar[bool] = False  # whether it is shared, and may wait longer than a moment
+    patient: ClassVar[bool] = False  # whether it waits a little for others, so as not to be a transaction by itself
     name: ClassVar[str]
 
     def __init__(self) -> None:
         self.line: str | None = None  # the carrier in whose line it waits, see `gateway.store.pending`
         self.group = 0  # where it frees a window that waits: rows of that carrier that are stored at once
         self.number = 0  # its place among all that were put
-        self.shared = self.patient  # whether it waits a moment for what else is to be stored: `gateway.store.company`
+        self.shared = False  # whether it waits a moment for what else is to be stored, see `gateway.store.company`
         self.on_commit: Callable[[Any], None] | None = None
         self.on_fail: Callable[[Any, Exception], None] | None = None
 

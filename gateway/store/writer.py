@@ -143,25 +143,21 @@ class Writer:
         op: _OpT,
         on_commit: Callable[[_OpT], None] | None = None,
         on_fail: Callable[[_OpT, Exception], None] | None = None,
-        *,
-        shared: bool = False,
     ) -> None:
         """Adds an operation to the gathering burst. Exactly one of the callbacks is called, in Trio's thread.
 
-        The operation is carried out even when whoever put it is cancelled. ``shared``: nobody waits for it before more
-        comes, so it may wait a moment for that (`gateway.store.company`).
+        The operation is carried out even when whoever put it is cancelled.
         """
         op.on_commit = on_commit
         op.on_fail = on_fail
-        op.shared |= shared
         pending = self.pending
-        if not op.shared:
+        if not op.patient and not op.shared:
             self._wake.set()
         else:
-            if not pending.shared:
+            if not pending.patient:
                 self._patience = math.inf  # counts from when `run` sees it: a start puts operations before that
                 self._wake.set()
-            if not op.patient:
+            if op.shared:
                 self._company += op.weight[0]
                 until = self._began + APART if self._company <= LITTLE else 0.0
                 if until < self._patience:

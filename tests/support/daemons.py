@@ -63,7 +63,7 @@ class Gateway:
         await trio.testing.wait_all_tasks_blocked()
         writer = self.daemon.store.writer
         for _ in range(20):  # it may be waiting for a transaction that a test holds back
-            if not writer.pending.shared:
+            if not writer.pending.patient:
                 break
             writer.press()
             await trio.testing.wait_all_tasks_blocked()
